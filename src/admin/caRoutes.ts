@@ -1,0 +1,50 @@
+import type { FastifyInstance } from 'fastify';
+import type { AuthorityStatus, CertificateFacts } from '../ca/authority.ts';
+import type { ControlPlane } from '../control/controlPlane.ts';
+import { iso } from '../control/status.ts';
+import type { TrustBundle } from '../spiffe/svid.ts';
+import { refuse } from './guards.ts';
+import { renewRequest } from './requests.ts';
+import type { BundleAnswer, CaAnswer, CertificateAnswer, RenewAnswer } from './responses.ts';
+import { askStatus } from './tokenRoutes.ts';
+
+/** What operators may see of the certificate authorities. */
+export type CaPort = {
+  readonly describe: () => AuthorityStatus;
+  readonly describeChannel: () => CertificateFacts;
+  readonly bundle: () => TrustBundle;
+};
+
+const certificate = (facts: CertificateFacts): CertificateAnswer => ({
+  subject: facts.subject,
+  serial: facts.serial,
+  notBefore: iso(facts.notBefore),
+  notAfter: iso(facts.notAfter),
+  fingerprint: facts.fingerprint,
+});
+
+export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
+  app.get('/api/v1/ca', (): CaAnswer => {
+    const { trustDomain, root, intermediate } = ca.describe();
+    return {
+      trustDomain,
+      root: certificate(root),
+      intermediate: certificate(intermediate),
+      channel: certificate(ca.describeChannel()),
+    };
+  });
+
+  app.get('/api/v1/ca/bundle', (): BundleAnswer => {
+    const { trustDomain, authorities } = ca.bundle();
+    return { trustDomain, authorities };
+  });
+
+  app.post('/api/v1/ca/renew', async (request, reply) => {
+    const renewed = await control.renew(renewRequest.parse(request.body).service);
+    if (!renewed.ok) return refuse(reply, askStatus(renewed.error), renewed.error.code, renewed.error.message);
+    const answer: RenewAnswer = {
+      renewed: renewed.value.map(({ node, svid }) => ({ node, serial: svid.serial, notAfter: iso(svid.notAfter) })),
+    };
+    return reply.send(answer);
+  });
+};

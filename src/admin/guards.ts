@@ -1,0 +1,37 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { parseHostPort } from '../lib/hostPort.ts';
+import { reveal, type Secret } from '../lib/secret.ts';
+import type { ErrorAnswer } from './responses.ts';
+
+/** Answers with an error in the one shape that errors have. */
+export const refuse = (reply: FastifyReply, status: number, code: string, message: string): FastifyReply => {
+  const answer: ErrorAnswer = { error: { code, message } };
+  return reply.code(status).send(answer);
+};
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/**
+ * Nothing but health and metrics without the admin token, and nothing at all under a foreign name: a page in a browser
+ * that had its name resolved to this address (DNS rebinding) shows in the Host header.
+ */
+export const guard = (app: FastifyInstance, host: string, token: Secret): void => {
+  const expected = digest(`Bearer ${reveal(token)}`);
+  app.addHook('onRequest', async (request, reply) => {
+    if (!isOwnName(request.headers.host, host)) {
+      return refuse(reply, 421, 'misdirected', 'this is the admin API of Signet, under another name');
+    }
+    if (!request.url.startsWith('/api/')) return undefined;
+    const given = digest(request.headers.authorization ?? '');
+    if (timingSafeEqual(given, expected)) return undefined;
+    reply.header('www-authenticate', 'Bearer');
+    return refuse(reply, 401, 'unauthorized', 'the admin token is missing or wrong');
+  });
+};
+
+const isOwnName = (header: string | undefined, own: string): boolean => {
+  if (header === undefined) return false;
+  const name = (parseHostPort(header)?.host ?? header.replace(/^\[(.*)\]$/, '$1')).toLowerCase();
+  return name === own.toLowerCase() || name === 'localhost' || name === '::1' || /^127(\.\d{1,3}){3}$/.test(name);
+};

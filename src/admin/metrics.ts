@@ -1,0 +1,89 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ControlPlane } from '../control/controlPlane.ts';
+import type { Observer } from '../control/log.ts';
+import type { Instant } from '../lib/time.ts';
+
+export type Metrics = {
+  readonly registry: Registry;
+  /** For control: what it counts. */
+  readonly observer: Observer;
+  /** One certificate left the authority. */
+  readonly issued: () => void;
+  /** Reads the rest from these whenever somebody asks. */
+  readonly watch: (control: ControlPlane, rootExpiry: () => Instant) => void;
+};
+
+/** Everything that `/metrics` shows. Names are a public contract. */
+export const createMetrics = (): Metrics => {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const pushes = new Counter({
+    name: 'signet_xds_pushes_total',
+    help: 'Responses that sidecars took (acked) or refused (nacked), by resource type.',
+    labelNames: ['type', 'outcome'] as const,
+    registers,
+  });
+  const convergence = new Histogram({
+    name: 'signet_convergence_seconds',
+    help: 'From a save of mesh.yaml to the ACK of the last sidecar.',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers,
+  });
+  const issued = new Counter({
+    name: 'signet_certificates_issued_total',
+    help: 'Workload certificates that were issued.',
+    registers,
+  });
+  return {
+    registry,
+    observer: {
+      pushed: (type, outcome) => pushes.inc({ type, outcome }),
+      converged: (span) => convergence.observe(span / 1000),
+    },
+    issued: () => issued.inc(),
+    watch: (control, rootExpiry) => watch(registry, control, rootExpiry),
+  };
+};
+
+const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Instant): void => {
+  const registers = [registry];
+  new Gauge({
+    name: 'signet_xds_streams',
+    help: 'Live streams of sidecars.',
+    registers,
+    collect() {
+      this.set(control.streams());
+    },
+  });
+  new Gauge({
+    name: 'signet_mesh_file_in_force',
+    help: '1 if the file on disk is what is served, 0 if it was refused.',
+    registers,
+    collect() {
+      this.set(control.meshState().problem === undefined ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'signet_certificate_expiry_timestamp_seconds',
+    help: 'When the soonest certificate of an identity ends.',
+    labelNames: ['identity'] as const,
+    registers,
+    collect() {
+      this.reset();
+      const soonest = new Map<string, Instant>();
+      for (const { svid } of control.certificates()) {
+        soonest.set(svid.id, Math.min(soonest.get(svid.id) ?? svid.notAfter, svid.notAfter));
+      }
+      for (const [identity, notAfter] of soonest) this.set({ identity }, notAfter / 1000);
+    },
+  });
+  new Gauge({
+    name: 'signet_root_expiry_timestamp_seconds',
+    help: 'When the root of the mesh ends.',
+    registers,
+    collect() {
+      this.set(rootExpiry() / 1000);
+    },
+  });
+};

@@ -1,0 +1,70 @@
+import type { Diagnostic } from '../lib/diagnostic.ts';
+
+/** What the admin API answers, moments as ISO 8601 in UTC. `-o json` of the commands prints these shapes. */
+export type TokenCreated = {
+  readonly id: string;
+  readonly token: string;
+  readonly service: string;
+  readonly expires: string;
+  readonly uses: number;
+};
+
+export type TokenListed = {
+  readonly id: string;
+  readonly service: string;
+  readonly createdAt: string;
+  readonly expires: string;
+  readonly uses: number;
+  readonly joined: number;
+  readonly revokedAt: string | null;
+  readonly instances: readonly { readonly node: string; readonly joinedAt: string; readonly lastSeen: string }[];
+};
+
+export type TokenList = { readonly tokens: readonly TokenListed[] };
+
+export type BootstrapMade = {
+  /** The node id inside. */
+  readonly node: string;
+  /** A whole Envoy bootstrap. It holds a join token: a secret. */
+  readonly bootstrap: Readonly<Record<string, unknown>>;
+  /** How to start Envoy with it; `F` stands for the file. */
+  readonly command: string;
+};
+
+export type MeshAnswer = {
+  readonly file: string;
+  readonly revision: string;
+  readonly trustDomain: string;
+  readonly loadedAt: string;
+  readonly services: readonly string[];
+  readonly warnings: readonly Diagnostic[];
+  /** Why the file on disk is not what is served; `null` if it is. */
+  readonly problem: {
+    readonly since: string;
+    readonly message: string;
+    readonly diagnostics: readonly Diagnostic[];
+  } | null;
+};
+
+export type CertificateAnswer = {
+  readonly subject: string;
+  readonly serial: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+  readonly fingerprint: string;
+};
+
+export type CaAnswer = {
+  readonly trustDomain: string;
+  readonly root: CertificateAnswer;
+  readonly intermediate: CertificateAnswer;
+  readonly channel: CertificateAnswer;
+};
+
+export type BundleAnswer = { readonly trustDomain: string; readonly authorities: readonly string[] };
+
+export type RenewAnswer = {
+  readonly renewed: readonly { readonly node: string; readonly serial: string; readonly notAfter: string }[];
+};
+
+export type ErrorAnswer = { readonly error: { readonly code: string; readonly message: string } };

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import type { ErrorAnswer } from '../admin/responses.ts';
+import { AppError, messageOf } from '../lib/errors.ts';
+import { type Input, type Io, usage } from './command.ts';
+
+/** The admin API of a running control plane. */
+export type AdminClient = {
+  /** @throws AppError with the server's sentence; `usage` where it says that the request is wrong */
+  readonly get: <T>(path: string) => Promise<T>;
+  readonly post: <T>(path: string, body: unknown) => Promise<T>;
+  readonly delete: (path: string) => Promise<void>;
+};
+
+const DEFAULT_SERVER = 'http://127.0.0.1:18001';
+const DEFAULT_TOKEN_FILE = './.signet/admin.token';
+const PATIENCE = 30_000;
+
+/** By `--server` and `--admin-token-file`, or their variables, or their defaults. */
+export const adminClient = async (input: Input, io: Io): Promise<AdminClient> => {
+  const server = serverUrl(input.text('server') ?? io.env.SIGNET_SERVER ?? DEFAULT_SERVER);
+  const file = input.text('admin-token-file') ?? io.env.SIGNET_ADMIN_TOKEN_FILE ?? DEFAULT_TOKEN_FILE;
+  const token = await readToken(file);
+  const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    const init = { method, headers, signal: AbortSignal.timeout(PATIENCE), redirect: 'error' } as const;
+    let response: Response;
+    try {
+      response = await fetch(
+        new URL(path, server),
+        body === undefined ? init : { ...init, body: JSON.stringify(body) },
+      );
+    } catch (error) {
+      const reason = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
+      const advice = 'start one with `signet serve`, or name it with --server';
+      throw new AppError('unreachable', `no control plane answers at ${server.origin} (${reason}): ${advice}`);
+    }
+    if (response.ok) return response.status === 204 ? undefined : response.json();
+    throw await refusal(response, file);
+  };
+  return {
+    get: async <T>(path: string) => (await call('GET', path)) as T,
+    post: async <T>(path: string, body: unknown) => (await call('POST', path, body)) as T,
+    delete: async (path) => {
+      await call('DELETE', path);
+    },
+  };
+};
+
+const serverUrl = (text: string): URL => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw usage(`--server ${text} is no URL like ${DEFAULT_SERVER}`);
+  }
+  if (url.username !== '' || url.password !== '')
+    throw usage('--server takes no credentials: the token stands in a file');
+  const name = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const local = name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'));
+  if (url.protocol === 'http:' && !local) {
+    throw usage(
+      `--server ${url.origin} would carry the admin token in plaintext: use https, or a tunnel to its loopback`,
+    );
+  }
+  return url;
+};
+
+const readToken = async (file: string): Promise<string> => {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    const advice = '`signet serve` writes it as DATA/admin.token; name it with --admin-token-file';
+    throw new AppError(
+      'no_admin_token',
+      `the admin token cannot be read from ${file} (${messageOf(error)}): ${advice}`,
+    );
+  }
+};
+
+const refusal = async (response: Response, tokenFile: string): Promise<AppError> => {
+  if (response.status === 401) {
+    return new AppError('unauthorized', `the control plane does not take the admin token in ${tokenFile}`);
+  }
+  const answer = (await response.json().catch(() => undefined)) as Partial<ErrorAnswer> | undefined;
+  const { code = 'failed', message = `the control plane answered ${response.status}` } = answer?.error ?? {};
+  const typed = new Set(['invalid_request', 'xds_address_needed', 'invalid_address']);
+  return typed.has(code) ? usage(message) : new AppError(code, message);
+};

@@ -1,0 +1,122 @@
+import type { Location } from '../lib/diagnostic.ts';
+import { invariant } from '../lib/errors.ts';
+import { parseDuration } from '../lib/time.ts';
+import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, Use } from '../model/mesh.ts';
+import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
+import { buildRules } from './buildRules.ts';
+import { REJOIN, TTL } from './checks/meshSettings.ts';
+import { parseMoment } from './forms/moment.ts';
+import { type DeclaredPort, type DeclaredService, mtlsFor, modeOf, type Outline } from './outline.ts';
+import { descend, keyOffset, type Place } from './places.ts';
+import { revisionOf } from './revision.ts';
+import { resolveUse, writtenUses } from './uses.ts';
+
+type Locate = (offset: number) => Location;
+
+/** The frozen mesh of a file that passed every check: defaults applied, references resolved, services in key order. */
+export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
+  const { mesh } = outline.file;
+  const trustDomain = parseTrustDomain(mesh.trustDomain);
+  invariant(trustDomain !== undefined, 'the trust domain was checked');
+  const rulesOf = buildRules({ outline, trustDomain, locate });
+  const services = [...outline.services.values()]
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map((declared): readonly [ServiceKey, Service] => [
+      declared.key,
+      {
+        key: declared.key,
+        namespace: declared.namespace,
+        name: declared.name,
+        identity: workloadId(trustDomain, declared.namespace, declared.identity),
+        labels: { ...declared.spec.labels },
+        ports: declared.ports.map((port) => buildPort(outline, declared, port, locate)),
+        uses: buildUses(outline, declared, locate),
+        endpoints: buildEndpoints(declared),
+        rules: rulesOf(declared),
+        location: locate(keyOffset(declared.place)),
+      },
+    ]);
+  return deepFreeze({
+    revision: revisionOf(outline.file),
+    trustDomain,
+    certificates: { ttl: parseDuration(mesh.certificates?.ttl ?? '') ?? TTL.usual },
+    rejoin: parseDuration(mesh.rejoin ?? '') ?? REJOIN.usual,
+    services: readOnlyMap(services),
+  });
+};
+
+const buildPort = (outline: Outline, service: DeclaredService, { name, form, place }: DeclaredPort, locate: Locate): Port => {
+  invariant(form !== undefined && name !== undefined, 'ports were checked');
+  return {
+    name,
+    port: form.port,
+    target: form.target,
+    protocol: form.protocol,
+    mtls: buildMtls(outline, service, { name, form, place, named: 'key', problem: undefined }, locate),
+    authorization: buildVerdict(outline, locate),
+    pathsMayHold: form.long?.pathsMayHold ?? [],
+    // A short form is its value; the long form begins at its key, or at its item in a list.
+    location: locate(form.long === undefined ? place.valueAt : keyOffset(place)),
+  };
+};
+
+const meshLine = (outline: Outline): Place => descend(outline.place, 'mesh');
+
+const buildMtls = (outline: Outline, service: DeclaredService, port: DeclaredPort, locate: Locate): Mtls => {
+  const found = mtlsFor(outline, service, port);
+  if (found === undefined) return { mode: 'strict', location: locate(keyOffset(meshLine(outline))) };
+  const { spec, place } = found;
+  const mode = modeOf(spec);
+  const location = locate(place.valueAt);
+  if (mode !== 'permissive') return { mode, location };
+  const until = typeof spec === 'string' || spec.until === undefined ? undefined : parseMoment(spec.until);
+  invariant(until !== undefined, 'deadlines were checked');
+  return { mode, until, then: 'strict', location };
+};
+
+const buildVerdict = (outline: Outline, locate: Locate): Port['authorization'] => {
+  const verdict = outline.file.mesh.authorization;
+  const mesh = meshLine(outline);
+  if (verdict === undefined) return { verdict: 'deny', location: locate(keyOffset(mesh)) };
+  return { verdict, location: locate(descend(mesh, 'authorization').valueAt) };
+};
+
+const buildUses = (outline: Outline, service: DeclaredService, locate: Locate): readonly Use[] =>
+  writtenUses(service).map(({ text, localPort, place, at }) => {
+    const found = resolveUse(outline, service, text);
+    invariant(found.ok, 'uses were checked');
+    return {
+      service: found.value.service.key,
+      port: found.value.port.form.port,
+      localPort,
+      location: locate(at === 'key' ? keyOffset(place) : place.valueAt),
+    };
+  });
+
+const buildEndpoints = ({ spec: { endpoints } }: DeclaredService): Endpoints => {
+  if (endpoints === undefined || endpoints === 'auto') return { kind: 'auto' };
+  return {
+    kind: 'static',
+    endpoints: endpoints.map(({ address, ports, mtls }) => ({ address, ports: { ...ports }, mtls: mtls ?? 'sidecar' })),
+  };
+};
+
+/** A map that can only be read: `Object.freeze` does not reach into a Map. */
+const readOnlyMap = <K, V>(entries: Iterable<readonly [K, V]>): ReadonlyMap<K, V> => {
+  const map = new Map(entries);
+  const refuse = (): never => {
+    throw new TypeError('the mesh is frozen');
+  };
+  return Object.defineProperties(map, {
+    set: { value: refuse },
+    delete: { value: refuse },
+    clear: { value: refuse },
+  });
+};
+
+const deepFreeze = <T>(value: T): T => {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const inner of value instanceof Map ? value.values() : Object.values(value)) deepFreeze(inner);
+  return value;
+};

@@ -1,0 +1,151 @@
+import type { MtlsSpec } from '../features/mtls/spec.ts';
+import type { ServiceSpec } from '../features/services/spec.ts';
+import type { Instant } from '../lib/time.ts';
+import type { ServiceKey } from '../model/mesh.ts';
+import type { Decoded } from './decode.ts';
+import { type PortForm, type PortProblem, parsePort } from './forms/port.ts';
+import type { Place } from './places.ts';
+import { descend } from './places.ts';
+import type { FileSpec } from './schema.ts';
+import { type DeclaredRule, declaredRules } from './rules.ts';
+
+/** The decoded file, indexed by what it declares. Checks and build read it; it holds no judgement. */
+export type Outline = {
+  readonly file: FileSpec;
+  readonly place: Place;
+  /** In the order of the file. */
+  readonly namespaces: ReadonlyMap<string, DeclaredNamespace>;
+  /** The first of each key. */
+  readonly services: ReadonlyMap<ServiceKey, DeclaredService>;
+  /** Services that stand a second time. */
+  readonly repeated: readonly DeclaredService[];
+  readonly rules: readonly DeclaredRule[];
+  /** `undefined`: nothing is said about what has passed. */
+  readonly now: Instant | undefined;
+};
+
+export type DeclaredNamespace = {
+  readonly name: string;
+  /** The key `namespaces.NAME`, or the top-level `services`. */
+  readonly place: Place;
+  readonly mtls: MtlsSpec | undefined;
+  readonly services: Map<string, DeclaredService>;
+  /** Services by identity. */
+  readonly identities: Map<string, DeclaredService[]>;
+  /** A part of it could not be decoded, so names may be missing. */
+  readonly incomplete: boolean;
+};
+
+export type DeclaredService = {
+  readonly key: ServiceKey;
+  readonly namespace: string;
+  readonly name: string;
+  readonly identity: string;
+  readonly spec: ServiceSpec;
+  readonly place: Place;
+  readonly ports: readonly DeclaredPort[];
+  readonly incomplete: boolean;
+};
+
+export type DeclaredPort = {
+  readonly place: Place;
+  /** Its own name, or its protocol's; `undefined` where the form is wrong. */
+  readonly name: string | undefined;
+  /** The name is a key of a map. */
+  readonly named: 'key' | 'name' | 'protocol';
+  readonly form: PortForm | undefined;
+  readonly problem: PortProblem | undefined;
+};
+
+/** Indexes a decoded file in one pass. */
+export const outline = ({ file, place, incomplete }: Decoded, now: Instant | undefined): Outline => {
+  const namespaces = new Map<string, DeclaredNamespace>();
+  const repeated: DeclaredService[] = [];
+  const services = new Map<ServiceKey, DeclaredService>();
+  const declare = (name: string, at: Place, mtls: MtlsSpec | undefined, specs: FileSpec['services'], listAt: Place): void => {
+    const namespace = namespaces.get(name) ?? {
+      name,
+      place: at,
+      mtls,
+      services: new Map(),
+      identities: new Map(),
+      incomplete: incomplete.has(at) || incomplete.has(place),
+    };
+    namespaces.set(name, namespace);
+    for (const [own, spec] of Object.entries(specs ?? {})) {
+      const service = declareService(namespace, own, spec, descend(listAt, own), incomplete);
+      if (services.has(service.key)) repeated.push(service);
+      else add(namespace, service, services);
+    }
+  };
+  for (const [name, spec] of Object.entries(file.namespaces ?? {})) {
+    const at = descend(place, 'namespaces', name);
+    declare(name, at, spec.mtls, spec.services, descend(at, 'services'));
+  }
+  if (file.services !== undefined) declare('default', descend(place, 'services'), undefined, file.services, descend(place, 'services'));
+  const rules = declaredRules(file, place, namespaces.values());
+  return { file, place, namespaces, services, repeated, rules, now };
+};
+
+const add = (namespace: DeclaredNamespace, service: DeclaredService, all: Map<ServiceKey, DeclaredService>): void => {
+  all.set(service.key, service);
+  namespace.services.set(service.name, service);
+  const sharing = namespace.identities.get(service.identity);
+  if (sharing === undefined) namespace.identities.set(service.identity, [service]);
+  else sharing.push(service);
+};
+
+const declareService = (
+  { name: namespace }: DeclaredNamespace,
+  name: string,
+  spec: ServiceSpec,
+  place: Place,
+  incomplete: ReadonlySet<Place>,
+): DeclaredService => ({
+  key: `${namespace}/${name}`,
+  namespace,
+  name,
+  identity: spec.identity ?? name,
+  spec,
+  place,
+  ports: declarePorts(spec.ports, descend(place, 'ports')),
+  incomplete: incomplete.has(place),
+});
+
+const declarePorts = (spec: ServiceSpec['ports'], place: Place): readonly DeclaredPort[] =>
+  Object.entries(spec ?? {}).map(([key, written]) => {
+    const parsed = parsePort(written);
+    const form = parsed.ok ? parsed.value : undefined;
+    const own = form?.long?.name;
+    return {
+      place: descend(place, key),
+      name: Array.isArray(spec) ? (own ?? form?.protocol) : key,
+      named: Array.isArray(spec) ? (own === undefined ? 'protocol' : 'name') : 'key',
+      form,
+      problem: parsed.ok ? undefined : parsed.error,
+    };
+  });
+
+/** The `mtls` in force for a port, the narrowest first; `undefined` where none is written. */
+export const mtlsFor = (
+  { file, place, namespaces }: Outline,
+  service: DeclaredService,
+  port: DeclaredPort,
+): { readonly spec: MtlsSpec; readonly place: Place } | undefined => {
+  const namespace = namespaces.get(service.namespace);
+  const ladder: readonly (readonly [MtlsSpec | undefined, Place | undefined])[] = [
+    [port.form?.long?.mtls, port.place],
+    [service.spec.mtls, service.place],
+    [namespace?.mtls, namespace?.place],
+    [file.mesh.mtls, descend(place, 'mesh')],
+  ];
+  for (const [spec, at] of ladder) if (spec !== undefined && at !== undefined) return { spec, place: descend(at, 'mtls') };
+  return undefined;
+};
+
+/** `strict`, `permissive` or `disable` as it is written. */
+export const modeOf = (spec: MtlsSpec): 'strict' | 'permissive' | 'disable' => (typeof spec === 'string' ? spec : spec.mode);
+
+/** Ports of a service that a name or number means. */
+export const portsCalled = (service: DeclaredService, wanted: string | number): readonly DeclaredPort[] =>
+  service.ports.filter((port) => port.name === wanted || String(port.form?.port) === String(wanted));

@@ -1,0 +1,37 @@
+import { BlockList, isIP } from 'node:net';
+import { err, ok, type Result } from '../lib/result.ts';
+
+const block = (...subnets: readonly (readonly [string, number])[]): BlockList => {
+  const list = new BlockList();
+  for (const [net, prefix] of subnets) list.addSubnet(net, prefix, isIP(net) === 6 ? 'ipv6' : 'ipv4');
+  return list;
+};
+
+const LOOPBACK = block(['127.0.0.0', 8], ['::1', 128]);
+const LINK_LOCAL = block(['169.254.0.0', 16], ['fe80::', 10]);
+/** Multicast, broadcast and unspecified: no instance can be called there, wherever it comes from. */
+const NOWHERE = block(['0.0.0.0', 8], ['224.0.0.0', 4], ['255.255.255.255', 32], ['::', 128], ['ff00::', 8]);
+
+const holds = (list: BlockList, ip: string): boolean => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4');
+
+/** `::ffff:10.0.0.1` is `10.0.0.1`: a dual-stack socket shows IPv4 peers so. */
+export const plainAddress = (address: string): string => {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  return mapped ?? address.replace(/%.*$/, '');
+};
+
+export const isLoopback = (address: string): boolean => isIP(address) !== 0 && holds(LOOPBACK, address);
+
+/**
+ * The address that callers are told for an instance: what it asks for, else where its stream comes from. An address
+ * that means something else on every host (loopback, link-local) is good only where the whole mesh is on one host.
+ */
+export const registeredAddress = (asked: string | undefined, peer: string): Result<string, string> => {
+  const address = plainAddress(asked ?? peer);
+  if (isIP(address) === 0) return err(`the address ${JSON.stringify(asked)} is no IP address`);
+  if (holds(NOWHERE, address)) return err(`nobody can be called at ${address}`);
+  if ((isLoopback(address) || holds(LINK_LOCAL, address)) && !isLoopback(plainAddress(peer))) {
+    return err(`${address} is a loopback or link-local address, which callers on other hosts cannot reach`);
+  }
+  return ok(address);
+};

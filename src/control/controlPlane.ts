@@ -1,0 +1,241 @@
+import { showDiagnostic } from '../lib/diagnostic.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import type { Mesh, ServiceKey } from '../model/mesh.ts';
+import type { HostPort } from '../plan/proxyPlan.ts';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
+import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import type { Store } from '../store/store.ts';
+import type { StreamEvent, StreamId } from '../xds/events.ts';
+import type { Snapshot } from '../xds/resource.ts';
+import { Admission, type NodeClaim } from './admission.ts';
+import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
+import type { Clock } from './clock.ts';
+import { Convergence } from './convergence.ts';
+import { EndpointTracker } from './endpointTracker.ts';
+import { Fleet } from './fleet.ts';
+import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
+import type { Log, Observer } from './log.ts';
+import type { MeshSource, MeshState } from './meshSource.ts';
+import { Reconciler } from './reconciler.ts';
+import type { Refusal } from './refusals.ts';
+import type { Caller } from './sidecar.ts';
+import { type FleetStatus, fleetStatus } from './status.ts';
+
+/** Whoever keeps the workloads' certificates. */
+export type SvidKeeper = {
+  readonly current: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
+  /** A new one, whatever is left of the old. */
+  readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
+  readonly renewalTime: (svid: X509Svid, node: string) => Instant;
+  /** Drops what is kept for instances that are gone for good. */
+  readonly forget: (node: string) => Promise<void>;
+};
+
+export type ControlPlaneOptions = {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly source: MeshSource;
+  readonly svids: SvidKeeper;
+  readonly bundle: () => TrustBundle;
+  readonly anchorPem: () => string;
+  readonly advertised: () => HostPort | undefined;
+  readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
+  readonly end: (stream: StreamId, refusal: Refusal) => void;
+  /** Another mesh is in force. */
+  readonly onMesh: (mesh: Mesh) => void;
+  readonly log: Log;
+  readonly observer: Observer;
+};
+
+const HOUSEKEEPING: Duration = 3_600_000;
+
+/** The one loop, put together: the file, the fleet and the clock on one side, snapshots on the other. */
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  readonly #admission: Admission;
+  readonly #tracker: EndpointTracker;
+  readonly #reconciler: Reconciler;
+  readonly #convergence: Convergence;
+  readonly #fleet: Fleet;
+  #cancelHousekeeping: () => void = () => {};
+  readonly tokens: JoinTokens;
+  readonly bootstraps: Bootstraps;
+
+  constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    const { clock, store, log, observer, end } = options;
+    const mesh = (): Mesh => options.source.state().mesh;
+    this.tokens = new JoinTokens(store);
+    this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
+    this.#admission = new Admission({ tokens: this.tokens, clock, mesh });
+    this.#convergence = new Convergence(observer.converged);
+    this.#tracker = new EndpointTracker({
+      store,
+      clock,
+      onChange: (services) => this.#reconciler.markCallers(services),
+      onFailure: (error) => log.error({ err: error }, 'the store did not take an endpoint'),
+    });
+    this.#reconciler = new Reconciler({
+      clock,
+      mesh,
+      endpoints: () => this.#tracker.table(),
+      bundle: options.bundle,
+      svid: options.svids.current,
+      renewalTime: options.svids.renewalTime,
+      publish: options.publish,
+      end,
+      onReconciled: ({ revision }) => this.#convergence.published(revision, clock.now()),
+      onFailure: ({ node }, error) => log.error({ node, err: error }, 'the sidecar keeps what it has'),
+    });
+    this.#fleet = new Fleet({
+      clock,
+      tokens: this.tokens,
+      admission: this.#admission,
+      tracker: this.#tracker,
+      reconciler: this.#reconciler,
+      convergence: this.#convergence,
+      end,
+      log,
+      observer,
+    });
+  }
+
+  /** Starts to follow the file. */
+  start(): void {
+    const { source, log } = this.#options;
+    const { problem } = source.state();
+    if (problem !== undefined) {
+      log.warn(
+        { diagnostics: problem.diagnostics.map(showDiagnostic) },
+        `${problem.message}; the mesh that was served last is served again`,
+      );
+    }
+    source.start({
+      refuse: (next, served) =>
+        next.trustDomain === served.trustDomain
+          ? undefined
+          : `mesh.trustDomain was ${served.trustDomain} and is ${next.trustDomain}: every identity would change, which needs another data directory`,
+      onMesh: (state, noticedAt) => this.#onMesh(state, noticedAt),
+      onProblem: ({ message, diagnostics }) =>
+        log.warn({ diagnostics: diagnostics.map(showDiagnostic) }, `${message}; the mesh from before stays in force`),
+      onFailure: (what, error) => log.error({ err: error }, what),
+    });
+    this.#keepHouse();
+  }
+
+  async close(): Promise<void> {
+    this.#cancelHousekeeping();
+    await this.#options.source.close();
+    await this.#reconciler.close();
+    await this.#fleet.close();
+    this.#tracker.close();
+  }
+
+  // What the xDS server asks.
+
+  async authenticate(authorization: string | undefined, peer: Caller['peer']): Promise<Result<Caller, Refusal>> {
+    return this.#admission.authenticate(authorization, peer);
+  }
+
+  admit(caller: Caller, node: NodeClaim, stream: StreamId): Promise<Result<void, Refusal>> {
+    return this.#fleet.admit(caller, node, stream);
+  }
+
+  onEvent(event: StreamEvent): void {
+    this.#fleet.onEvent(event);
+  }
+
+  // What operators ask.
+
+  meshState(): MeshState {
+    return this.#options.source.state();
+  }
+
+  streams(): number {
+    return this.#fleet.size;
+  }
+
+  status(): FleetStatus {
+    const connected = this.#fleet.members().map(({ sidecar, record }) => ({
+      sidecar,
+      record,
+      svid: this.#reconciler.svidOf(sidecar.stream),
+      emitted: this.#reconciler.emittedFor(sidecar.stream),
+    }));
+    return fleetStatus(this.meshState(), connected, this.#tracker.list());
+  }
+
+  /** Certificates in force, by instance. */
+  certificates(): readonly { readonly node: string; readonly svid: X509Svid }[] {
+    return this.#fleet.members().flatMap(({ sidecar }) => {
+      const svid = this.#reconciler.svidOf(sidecar.stream);
+      return svid === undefined ? [] : [{ node: sidecar.node, svid }];
+    });
+  }
+
+  async createToken(service: ServiceKey, ttl: Duration, uses: number): Promise<Result<NewToken, AskRefusal>> {
+    const missing = missingService(this.meshState().mesh, service);
+    return missing === undefined ? ok(await this.bootstraps.createToken(service, ttl, uses)) : err(missing);
+  }
+
+  listTokens(): readonly (TokenRecord & { readonly instances: readonly Claim[] })[] {
+    const claims = this.tokens.claims();
+    return this.tokens.list().map((token) => ({
+      ...token,
+      instances: claims.filter((claim) => claim.token === token.id),
+    }));
+  }
+
+  /** Refuses the token from now on and ends all streams that joined with it. `false` if there is none of that id. */
+  async revokeToken(id: string): Promise<boolean> {
+    const known = await this.tokens.revoke(id, this.#options.clock.now());
+    if (known) this.#fleet.dismissToken(id);
+    return known;
+  }
+
+  /** New certificates for every connected instance of a service, streamed at once. */
+  async renew(service: ServiceKey): Promise<Result<readonly { node: string; svid: X509Svid }[], AskRefusal>> {
+    const { mesh } = this.meshState();
+    const missing = missingService(mesh, service);
+    const found = mesh.services.get(service);
+    if (missing !== undefined || found === undefined)
+      return err(missing ?? { code: 'unknown_service', message: service });
+    const { clock, svids } = this.#options;
+    const nodes = new Set(
+      this.#fleet
+        .members()
+        .filter((m) => m.sidecar.service === service)
+        .map((m) => m.sidecar.node),
+    );
+    const renewed: { node: string; svid: X509Svid }[] = [];
+    for (const node of nodes) {
+      renewed.push({ node, svid: await svids.renew(node, found.identity, mesh.certificates.ttl, clock.now()) });
+      this.#reconciler.markSecrets(node);
+    }
+    return ok(renewed);
+  }
+
+  #onMesh(state: MeshState, noticedAt: Instant): void {
+    const { log } = this.#options;
+    const { mesh, warnings } = state;
+    log.info({ revision: mesh.revision, services: mesh.services.size, warnings: warnings.length }, 'mesh in force');
+    this.#convergence.saved(mesh.revision, noticedAt);
+    const removed = this.#tracker.list().filter(({ service }) => !mesh.services.has(service));
+    this.#reconciler.markAll();
+    this.#tracker.expel(removed.map(({ node }) => node));
+    this.#options.onMesh(mesh);
+  }
+
+  #keepHouse(): void {
+    const { clock, log } = this.#options;
+    const tidy = async (): Promise<void> => {
+      const before = new Set(this.tokens.claims().map(({ node }) => node));
+      await this.tokens.prune(this.meshState().mesh.rejoin, clock.now());
+      const held = new Set(this.tokens.claims().map(({ node }) => node));
+      for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
+    };
+    tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));
+    this.#cancelHousekeeping = clock.after(HOUSEKEEPING, () => this.#keepHouse());
+  }
+}

@@ -1,0 +1,179 @@
+import type { Instant } from '../lib/time.ts';
+import type { ServiceKey } from '../model/mesh.ts';
+import type { Endpoint } from '../plan/proxyPlan.ts';
+import type { Store, Write } from '../store/store.ts';
+import type { Clock } from './clock.ts';
+import { BACK_WITHIN, CROWD_HOLD, CROWD_WINDOW, type Gone, judgeDepartures, START_GRACE } from './departures.ts';
+import { decodeJson, encodeJson, endpointKey } from './keys.ts';
+
+/** Where one instance can be called. */
+export type Registration = {
+  readonly node: string;
+  readonly service: ServiceKey;
+  readonly address: string;
+  readonly registeredAt: Instant;
+};
+
+export type RegisteredInstance = Registration & { readonly leftAt: Instant | undefined };
+
+export type EndpointTrackerOptions = {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Services whose live addresses are now others. */
+  readonly onChange: (services: ReadonlySet<ServiceKey>) => void;
+  readonly onFailure: (error: unknown) => void;
+};
+
+type Tracked = {
+  registration: Registration;
+  /** Live streams and the address that each brought, oldest first. */
+  readonly streams: Map<string, string>;
+  leftAt: Instant | undefined;
+};
+
+/** No more looks than this, however many come and go. */
+const LOOK_EVERY = 250;
+
+/** The instances that registered themselves: stored, and withdrawn only as `judgeDepartures` says. */
+export class EndpointTracker {
+  readonly #options: EndpointTrackerOptions;
+  readonly #startedAt: Instant;
+  readonly #tracked = new Map<string, Tracked>();
+  #gone: Gone[] = [];
+  #wake: { readonly at: Instant; readonly cancel: () => void } | undefined;
+  #closed = false;
+
+  /** Starts with what the store holds; nobody of it is live yet. */
+  constructor(options: EndpointTrackerOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+    for (const entry of options.store.list(endpointKey(''))) {
+      const registration = decodeJson<Registration>(entry);
+      if (registration === undefined) continue;
+      this.#tracked.set(registration.node, { registration, streams: new Map(), leftAt: this.#startedAt });
+    }
+    if (this.#tracked.size > 0) this.#wakeAt(this.#startedAt + START_GRACE);
+  }
+
+  /** A stream of this instance lives. The newest address counts. */
+  arrived(stream: string, node: string, service: ServiceKey, address: string): void {
+    const streams = this.#tracked.get(node)?.streams ?? new Map<string, string>();
+    streams.set(stream, address);
+    this.#register(node, service, address, streams);
+    // Whoever is away may be withdrawn now that somebody of the service is here.
+    if (this.#wake === undefined) this.#wakeAt(this.#options.clock.now() + LOOK_EVERY);
+  }
+
+  /** One stream of this instance ended; what another live one of it brought counts again. */
+  left(stream: string, node: string): void {
+    const tracked = this.#tracked.get(node);
+    if (tracked === undefined || !tracked.streams.delete(stream)) return;
+    const address = [...tracked.streams.values()].at(-1);
+    if (address !== undefined) {
+      this.#register(node, tracked.registration.service, address, tracked.streams);
+      return;
+    }
+    tracked.leftAt = this.#options.clock.now();
+    this.#wakeAt(tracked.leftAt + BACK_WITHIN);
+  }
+
+  #register(node: string, service: ServiceKey, address: string, streams: Map<string, string>): void {
+    const old = this.#tracked.get(node)?.registration;
+    const same = old?.service === service && old.address === address;
+    const registration = same ? old : { node, service, address, registeredAt: this.#options.clock.now() };
+    this.#tracked.set(node, { registration, streams, leftAt: undefined });
+    if (!same) {
+      this.#save([{ key: endpointKey(node), value: encodeJson(registration) }]);
+      this.#tell(new Set(old === undefined ? [service] : [service, old.service]));
+    }
+    this.#replaceDead(registration);
+  }
+
+  /** Withdraws instances at once: their credential or their service is no more. */
+  expel(nodes: readonly string[]): void {
+    this.#remove(nodes.filter((node) => this.#tracked.has(node)));
+  }
+
+  /** What callers are told now, in the order of the addresses, so that equal sets are equal bytes. */
+  table(): ReadonlyMap<ServiceKey, readonly Endpoint[]> {
+    const table = new Map<ServiceKey, Map<string, Endpoint>>();
+    for (const { registration } of this.#tracked.values()) {
+      const { service, address } = registration;
+      const endpoints = table.get(service) ?? new Map<string, Endpoint>();
+      endpoints.set(address, { address, ports: {}, mtls: 'sidecar' });
+      table.set(service, endpoints);
+    }
+    return new Map(
+      [...table].map(([service, endpoints]) => [
+        service,
+        [...endpoints.values()].sort((a, b) => (a.address < b.address ? -1 : 1)),
+      ]),
+    );
+  }
+
+  list(): readonly RegisteredInstance[] {
+    return [...this.#tracked.values()].map(({ registration, leftAt }) => ({ ...registration, leftAt }));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake?.cancel();
+  }
+
+  /** Another instance of the service took over the address of one that is away: same place, nothing to wait for. */
+  #replaceDead({ node, service, address }: Registration): void {
+    const dead = [...this.#tracked.values()].filter(
+      ({ registration, streams }) =>
+        streams.size === 0 &&
+        registration.node !== node &&
+        registration.service === service &&
+        registration.address === address,
+    );
+    this.#remove(dead.map(({ registration }) => registration.node));
+  }
+
+  /** Looks at the latest then. At least every 30 s, so that a jump of the wall clock is noticed. */
+  #wakeAt(at: Instant): void {
+    if (this.#closed || (this.#wake !== undefined && this.#wake.at <= at)) return;
+    this.#wake?.cancel();
+    const wait = Math.min(Math.max(at - this.#options.clock.now(), LOOK_EVERY), 30_000);
+    this.#wake = { at, cancel: this.#options.clock.after(wait, () => this.#judge()) };
+  }
+
+  #judge(): void {
+    this.#wake = undefined;
+    const now = this.#options.clock.now();
+    this.#gone = this.#gone.filter(({ at }) => now - at <= CROWD_HOLD + CROWD_WINDOW);
+    const { withdraw, again } = judgeDepartures(this.list(), this.#gone, this.#startedAt, now);
+    for (const node of withdraw) {
+      const tracked = this.#tracked.get(node);
+      if (tracked?.leftAt !== undefined) this.#gone.push({ service: tracked.registration.service, at: tracked.leftAt });
+    }
+    this.#remove(withdraw);
+    if (again !== undefined) this.#wakeAt(again);
+  }
+
+  #remove(nodes: readonly string[]): void {
+    if (nodes.length === 0) return;
+    const before = this.table();
+    const services = new Set<ServiceKey>();
+    for (const node of nodes) {
+      const tracked = this.#tracked.get(node);
+      if (tracked !== undefined) services.add(tracked.registration.service);
+      this.#tracked.delete(node);
+    }
+    this.#save(nodes.map((node) => ({ key: endpointKey(node), value: undefined })));
+    const after = this.table();
+    const addresses = (endpoints: readonly Endpoint[] | undefined): string =>
+      (endpoints ?? []).map(({ address }) => address).join();
+    this.#tell(new Set([...services].filter((key) => addresses(before.get(key)) !== addresses(after.get(key)))));
+  }
+
+  #tell(services: ReadonlySet<ServiceKey>): void {
+    if (services.size > 0) this.#options.onChange(services);
+  }
+
+  #save(writes: readonly Write[]): void {
+    this.#options.store.commit(writes).catch(this.#options.onFailure);
+  }
+}

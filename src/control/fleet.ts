@@ -1,0 +1,187 @@
+import type { Result } from '../lib/result.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import type { StreamEvent, StreamId } from '../xds/events.ts';
+import { afterEvent, type SidecarRecord } from '../xds/ledger.ts';
+import { TYPE, typeNameOf } from '../xds/resource.ts';
+import type { Admission, NodeClaim } from './admission.ts';
+import type { Clock } from './clock.ts';
+import type { Convergence } from './convergence.ts';
+import type { EndpointTracker } from './endpointTracker.ts';
+import type { JoinTokens } from './joinTokens.ts';
+import type { Log, Observer } from './log.ts';
+import type { Reconciler } from './reconciler.ts';
+import { type Refusal, unauthenticated } from './refusals.ts';
+import type { Caller, Sidecar } from './sidecar.ts';
+import { explainNack } from './status.ts';
+
+export type FleetOptions = {
+  readonly clock: Clock;
+  readonly tokens: JoinTokens;
+  readonly admission: Admission;
+  readonly tracker: EndpointTracker;
+  readonly reconciler: Reconciler;
+  readonly convergence: Convergence;
+  readonly end: (stream: StreamId, refusal: Refusal) => void;
+  readonly log: Log;
+  readonly observer: Observer;
+};
+
+type Member = { readonly sidecar: Sidecar; readonly record: SidecarRecord };
+
+/** How often the store is told who is here, so that a crash forgets little of it. */
+const NOTE_EVERY: Duration = 600_000;
+
+/** The connected sidecars: lets them in, follows what happens on their streams, and sends them away. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  /** Admitted, and not yet opened. */
+  readonly #admitted = new Map<StreamId, Sidecar>();
+  readonly #members = new Map<StreamId, Member>();
+  readonly #logged = new WeakSet<Refusal>();
+  #cancelNote: () => void;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#cancelNote = options.clock.after(NOTE_EVERY, () => this.#note());
+  }
+
+  members(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  async admit(caller: Caller, node: NodeClaim, stream: StreamId): Promise<Result<void, Refusal>> {
+    const admitted = await this.#options.admission.admit(caller, node, stream);
+    if (!admitted.ok) {
+      const { code, message } = admitted.error;
+      const claimed = node.id.slice(0, 256);
+      this.#options.log.warn({ node: claimed, token: caller.token, peer: caller.peer.address, code }, message);
+      this.#logged.add(admitted.error);
+      return admitted;
+    }
+    this.#admitted.set(stream, admitted.value);
+    return { ok: true, value: undefined };
+  }
+
+  onEvent(event: StreamEvent): void {
+    if (event.kind === 'opened') this.#opened(event);
+    else this.#follow(event);
+  }
+
+  #follow(event: Exclude<StreamEvent, { readonly kind: 'opened' }>): void {
+    const { stream } = event;
+    const member = this.#members.get(stream);
+    if (member === undefined) {
+      if (event.kind === 'refused') this.#turnedAway(event);
+      return;
+    }
+    const record = afterEvent(member.record, event);
+    if (record !== undefined) this.#members.set(stream, { ...member, record });
+    this.#tell(member.sidecar, event);
+  }
+
+  /** Ends the streams of everybody that joined with this token, and withdraws their addresses. */
+  dismissToken(token: string): void {
+    this.#dismiss(({ sidecar }) => sidecar.token === token, unauthenticated());
+    const { tokens, tracker } = this.#options;
+    tracker.expel(
+      tokens
+        .claims()
+        .filter((claim) => claim.token === token)
+        .map(({ node }) => node),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#cancelNote();
+    await this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
+  }
+
+  #dismiss(who: (member: Member) => boolean, refusal: Refusal): void {
+    for (const member of [...this.#members.values()].filter(who)) this.#options.end(member.sidecar.stream, refusal);
+  }
+
+  #opened(event: StreamEvent & { readonly kind: 'opened' }): void {
+    const { stream } = event;
+    const { log, tokens, tracker, reconciler, convergence, end } = this.#options;
+    const sidecar = this.#admitted.get(stream);
+    const record = afterEvent(undefined, event);
+    this.#admitted.delete(stream);
+    if (sidecar === undefined || record === undefined) {
+      end(stream, unauthenticated());
+      return;
+    }
+    this.#members.set(stream, { sidecar, record });
+    convergence.progress(stream, record.progress, event.at);
+    const { node, service, address, peer } = sidecar;
+    // Revoked in the moment between its admission and now.
+    if (tokens.get(sidecar.token)?.revokedAt !== undefined) {
+      end(stream, unauthenticated());
+      return;
+    }
+    if (address !== undefined) tracker.arrived(stream, node, service, address);
+    reconciler.add(sidecar);
+    log.info({ node, peer, address, agent: event.node.userAgent }, 'sidecar connected');
+  }
+
+  #tell(sidecar: Sidecar, event: StreamEvent): void {
+    const { log, observer, convergence, reconciler } = this.#options;
+    const { node } = sidecar;
+    switch (event.kind) {
+      case 'acked':
+        observer.pushed(typeNameOf(event.type) ?? event.type, 'acked');
+        break;
+      case 'nacked': {
+        const type = typeNameOf(event.type) ?? event.type;
+        observer.pushed(type, 'nacked');
+        const words = event.type === TYPE.sds ? [] : reconciler.emittedFor(sidecar.stream);
+        log.warn({ node, type, version: event.version }, `NACK: ${explainNack(event.error, event.resources, words)}`);
+        break;
+      }
+      case 'progress':
+        convergence.progress(sidecar.stream, event.progress, event.at);
+        break;
+      case 'refused':
+        log.warn({ node, code: event.refusal.code }, `stream ended: ${event.refusal.message}`);
+        break;
+      case 'closed':
+        this.#closed(sidecar, event.at);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #closed(sidecar: Sidecar, now: Instant): void {
+    const { tracker, reconciler, convergence, log } = this.#options;
+    this.#members.delete(sidecar.stream);
+    reconciler.remove(sidecar.stream);
+    tracker.left(sidecar.stream, sidecar.node);
+    convergence.progress(sidecar.stream, 'gone', now);
+    void this.#seen([sidecar.node]);
+    log.info({ node: sidecar.node, peer: sidecar.peer }, 'sidecar disconnected');
+  }
+
+  #turnedAway(event: StreamEvent & { readonly kind: 'refused' }): void {
+    const { refusal, peer } = event;
+    this.#admitted.delete(event.stream);
+    if (this.#logged.has(refusal)) return;
+    this.#options.log.warn({ peer: peer.address, code: refusal.code }, refusal.message);
+  }
+
+  #note(): void {
+    void this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
+    this.#cancelNote = this.#options.clock.after(NOTE_EVERY, () => this.#note());
+  }
+
+  async #seen(nodes: readonly string[]): Promise<void> {
+    try {
+      await this.#options.tokens.seen(nodes, this.#options.clock.now());
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the store did not take who was seen last');
+    }
+  }
+}

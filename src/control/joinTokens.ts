@@ -1,0 +1,176 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { AppError } from '../lib/errors.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import { reveal, type Secret, secret } from '../lib/secret.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import type { ServiceKey } from '../model/mesh.ts';
+import type { Store, Write } from '../store/store.ts';
+import { claimKey, decodeJson, encodeJson, tokenKey } from './keys.ts';
+import { permissionDenied, type Refusal, unauthenticated } from './refusals.ts';
+
+/** What is kept of a join token: never the token itself. */
+export type TokenRecord = {
+  readonly id: string;
+  readonly service: ServiceKey;
+  /** SHA-256 of the secret part, hex. The secret has 256 random bits, so a slow hash would add nothing. */
+  readonly hash: string;
+  readonly createdAt: Instant;
+  /** Until when new instances may join. */
+  readonly expires: Instant;
+  /** How many instances may join in all. */
+  readonly uses: number;
+  readonly joined: number;
+  readonly revokedAt?: Instant;
+};
+
+/** A node id that a token joined. It belongs to that token until it was away for longer than `mesh.rejoin`. */
+export type Claim = {
+  readonly node: string;
+  readonly token: string;
+  readonly joinedAt: Instant;
+  readonly lastSeen: Instant;
+};
+
+export type NewToken = { readonly token: Secret; readonly record: TokenRecord };
+
+const TOKEN = /^signet_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+const NOBODY = Buffer.alloc(32);
+const ATTEMPTS = 5;
+
+/** Join tokens and the node ids that they joined, in the store. Every change is one guarded commit. */
+export class JoinTokens {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** A new token for one service. This is the only time that its text exists here. */
+  async create(service: ServiceKey, ttl: Duration, uses: number, now: Instant): Promise<NewToken> {
+    const id = randomBytes(8).toString('hex');
+    const random = randomBytes(32).toString('base64url');
+    const hash = hashOf(random).toString('hex');
+    const record: TokenRecord = { id, service, hash, createdAt: now, expires: now + ttl, uses, joined: 0 };
+    await this.#store.commit([{ key: tokenKey(id), value: encodeJson(record), ifRevision: 0 }]);
+    return { token: secret(`signet_${id}_${random}`), record };
+  }
+
+  get(id: string): TokenRecord | undefined {
+    return decodeJson<TokenRecord>(this.#store.get(tokenKey(id)));
+  }
+
+  list(): readonly TokenRecord[] {
+    return this.#store.list(tokenKey('')).flatMap((entry) => decodeJson<TokenRecord>(entry) ?? []);
+  }
+
+  claims(): readonly Claim[] {
+    return this.#store.list(claimKey('')).flatMap((entry) => decodeJson<Claim>(entry) ?? []);
+  }
+
+  /** The record that an `authorization` header proves. Every failure has the same answer, and takes the same time. */
+  authenticate(authorization: string | undefined): Result<TokenRecord, Refusal> {
+    const [, id, random] = TOKEN.exec(/^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '') ?? [];
+    const record = id === undefined ? undefined : this.get(id);
+    const expected = record === undefined ? NOBODY : Buffer.from(record.hash, 'hex');
+    const equal = timingSafeEqual(hashOf(random ?? ''), expected);
+    if (record === undefined || !equal || record.revokedAt !== undefined) return err(unauthenticated());
+    return ok(record);
+  }
+
+  /**
+   * Lets `node` in with a token that was proven: as an instance that comes back, or as a new one while the token's
+   * time and uses last. Two at once cannot share the last use: the commit holds only at the revision that was read.
+   */
+  async join(tokenId: string, node: string, rejoin: Duration, now: Instant): Promise<Result<Claim, Refusal>> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const outcome = this.#decide(tokenId, node, rejoin, now);
+      if (!outcome.ok) return outcome;
+      try {
+        await this.#store.commit(outcome.value.writes);
+        return ok(outcome.value.claim);
+      } catch (error) {
+        if (!(error instanceof AppError && error.code === 'conflict')) throw error;
+      }
+    }
+    throw new AppError('conflict', `the join of ${node} was overtaken ${ATTEMPTS} times`);
+  }
+
+  #decide(tokenId: string, node: string, rejoin: Duration, now: Instant): Result<Admission, Refusal> {
+    const tokenEntry = this.#store.get(tokenKey(tokenId));
+    const token = decodeJson<TokenRecord>(tokenEntry);
+    if (tokenEntry === undefined || token === undefined || token.revokedAt !== undefined) return err(unauthenticated());
+    const claimEntry = this.#store.get(claimKey(node));
+    const claim = decodeJson<Claim>(claimEntry);
+    const ifRevision = claimEntry?.revision ?? 0;
+    const alive = claim !== undefined && now - claim.lastSeen <= rejoin;
+    if (alive && claim.token === tokenId) {
+      const seen = { ...claim, lastSeen: now };
+      return ok({ claim: seen, writes: [{ key: claimKey(node), value: encodeJson(seen), ifRevision }] });
+    }
+    if (now >= token.expires || token.joined >= token.uses) return err(unauthenticated());
+    // A live instance keeps its node id, and with it its key: another token needs another instance id.
+    if (alive && this.get(claim.token)?.revokedAt === undefined) return err(permissionDenied(TAKEN));
+    const fresh: Claim = { node, token: tokenId, joinedAt: now, lastSeen: now };
+    const used = { ...token, joined: token.joined + 1 };
+    const writes = [
+      { key: claimKey(node), value: encodeJson(fresh), ifRevision },
+      { key: tokenKey(tokenId), value: encodeJson(used), ifRevision: tokenEntry.revision },
+    ];
+    return ok({ claim: fresh, writes });
+  }
+
+  /** Notes that these nodes are here now. Each must hold its claim; a claim that moved on is left alone. */
+  async seen(nodes: readonly string[], now: Instant): Promise<void> {
+    const writes = nodes.flatMap((node): Write[] => {
+      const claim = decodeJson<Claim>(this.#store.get(claimKey(node)));
+      return claim === undefined ? [] : [{ key: claimKey(node), value: encodeJson({ ...claim, lastSeen: now }) }];
+    });
+    if (writes.length > 0) await this.#store.commit(writes);
+  }
+
+  /** Refuses the token from now on. `false` if there is none of that id. */
+  async revoke(id: string, now: Instant): Promise<boolean> {
+    return this.#change(id, (record) => ({ ...record, revokedAt: record.revokedAt ?? now }));
+  }
+
+  /** Lets new instances join until `expires`. */
+  async extend(id: string, expires: Instant): Promise<boolean> {
+    return this.#change(id, (record) => ({ ...record, expires }));
+  }
+
+  async #change(id: string, change: (record: TokenRecord) => TokenRecord): Promise<boolean> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const entry = this.#store.get(tokenKey(id));
+      const record = decodeJson<TokenRecord>(entry);
+      if (entry === undefined || record === undefined) return false;
+      try {
+        await this.#store.commit([
+          { key: tokenKey(id), value: encodeJson(change(record)), ifRevision: entry.revision },
+        ]);
+        return true;
+      } catch (error) {
+        if (!(error instanceof AppError && error.code === 'conflict')) throw error;
+      }
+    }
+    throw new AppError('conflict', `token ${id} was changed ${ATTEMPTS} times at once`);
+  }
+
+  /** Forgets tokens and claims that can never let anybody in again. */
+  async prune(rejoin: Duration, now: Instant): Promise<void> {
+    const claims = this.claims();
+    const lapsed = claims.filter((claim) => now - claim.lastSeen > rejoin);
+    const held = new Set(claims.filter((claim) => !lapsed.includes(claim)).map((claim) => claim.token));
+    const dead = this.list().filter((token) => now - token.expires > rejoin && !held.has(token.id));
+    const keys = [...lapsed.map(({ node }) => claimKey(node)), ...dead.map(({ id }) => tokenKey(id))];
+    if (keys.length > 0) await this.#store.commit(keys.map((key) => ({ key, value: undefined })));
+  }
+}
+
+type Admission = { readonly claim: Claim; readonly writes: readonly Write[] };
+
+const TAKEN = 'this node id is held by another join token: use another instance id, or revoke that token';
+
+const hashOf = (random: string): Buffer => createHash('sha256').update(random).digest();
+
+/** The id part of a token, which is no secret. */
+export const tokenIdOf = (token: Secret): string | undefined => TOKEN.exec(reveal(token))?.[1];

@@ -1,0 +1,13 @@
+import type { Entry } from '../store/store.ts';
+
+/** Every name under which control keeps something in the store. */
+export const tokenKey = (id: string): string => `token/${id}`;
+export const claimKey = (node: string): string => `claim/${node}`;
+export const endpointKey = (node: string): string => `endpoint/${node}`;
+export const LAST_GOOD_MESH_KEY = 'mesh/last-good';
+
+export const encodeJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');
+
+/** What `encodeJson` wrote under a key of ours; nobody else writes there. */
+export const decodeJson = <T>(entry: Entry | undefined): T | undefined =>
+  entry === undefined ? undefined : (JSON.parse(Buffer.from(entry.value).toString('utf8')) as T);

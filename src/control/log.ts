@@ -1,0 +1,13 @@
+/** Where control says what happened. Fields never hold a secret. */
+export type Log = {
+  readonly info: (fields: Readonly<Record<string, unknown>>, sentence: string) => void;
+  readonly warn: (fields: Readonly<Record<string, unknown>>, sentence: string) => void;
+  readonly error: (fields: Readonly<Record<string, unknown>>, sentence: string) => void;
+};
+
+/** What is counted. */
+export type Observer = {
+  readonly pushed: (type: string, outcome: 'acked' | 'nacked') => void;
+  /** From a save of mesh.yaml to the last sidecar's ACK, in milliseconds. */
+  readonly converged: (span: number) => void;
+};

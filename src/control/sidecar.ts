@@ -1,0 +1,30 @@
+import type { Instant } from '../lib/time.ts';
+import type { ServiceKey } from '../model/mesh.ts';
+import type { HostPort, ProxyRef } from '../plan/proxyPlan.ts';
+import type { StreamId } from '../xds/events.ts';
+
+export type { StreamId };
+
+/** What a stream's credential proves, before it says which node it is. */
+export type Caller = {
+  readonly token: string;
+  readonly service: ServiceKey;
+  readonly peer: { readonly address: string; readonly port: number };
+};
+
+/** A sidecar that was let in, on one live stream. */
+export type Sidecar = {
+  readonly stream: StreamId;
+  /** `NAMESPACE/NAME/INSTANCE` */
+  readonly node: string;
+  readonly service: ServiceKey;
+  readonly token: string;
+  readonly peer: string;
+  /** What callers are told; `undefined` for a service that nobody calls at a registered address. */
+  readonly address: string | undefined;
+  readonly ref: ProxyRef;
+  readonly connectedSince: Instant;
+};
+
+/** The outbound port of a bootstrap that names none. */
+export const DEFAULT_OUTBOUND: HostPort = { host: '127.0.0.1', port: 15001 };

@@ -1,0 +1,127 @@
+import type { Emitted } from '../emit/emitted.ts';
+import { showLocation } from '../lib/diagnostic.ts';
+import type { Instant } from '../lib/time.ts';
+import type { X509Svid } from '../spiffe/svid.ts';
+import type { SidecarRecord, TypeRecord } from '../xds/ledger.ts';
+import { TYPE, type TypeName } from '../xds/resource.ts';
+import type { RegisteredInstance } from './endpointTracker.ts';
+import type { MeshState } from './meshSource.ts';
+import type { Sidecar } from './sidecar.ts';
+
+/** What `signet status -o json` prints. Moments are ISO 8601 in UTC. */
+export type FleetStatus = {
+  readonly mesh: {
+    readonly file: string;
+    readonly revision: string;
+    readonly loadedAt: string;
+    /** Why the file on disk is not what is served. */
+    readonly problem: { readonly since: string; readonly message: string } | null;
+  };
+  readonly sidecars: readonly SidecarStatus[];
+  /** Instances that callers are still told of although their sidecar is not connected. */
+  readonly away: readonly { readonly node: string; readonly address: string; readonly since: string }[];
+  readonly warnings: readonly string[];
+};
+
+export type SidecarStatus = {
+  readonly node: string;
+  readonly service: string;
+  /** What callers are told. */
+  readonly address: string;
+  /** Where its stream comes from. */
+  readonly peer: string;
+  readonly connectedSince: string;
+  /** `settled`: took everything; `refused`: said no to something; `pending`: has not answered yet. */
+  readonly progress: 'pending' | 'settled' | 'refused';
+  readonly progressSince: string;
+  readonly types: Readonly<Partial<Record<TypeName, TypeStatus>>>;
+  readonly certificate: { readonly serial: string; readonly notAfter: string } | null;
+};
+
+export type TypeStatus = {
+  readonly sent: string | null;
+  readonly acked: string | null;
+  readonly nacked: string | null;
+  /** The sidecar's words, then the lines of mesh.yaml that it refused. */
+  readonly error: string | null;
+};
+
+/** One connected sidecar with all that is known of it. */
+export type Connected = {
+  readonly sidecar: Sidecar;
+  readonly record: SidecarRecord;
+  readonly svid: X509Svid | undefined;
+  readonly emitted: readonly Emitted[];
+};
+
+export const iso = (moment: Instant): string => new Date(moment).toISOString();
+
+/** The state of the fleet as a value. */
+export const fleetStatus = (
+  mesh: MeshState,
+  connected: readonly Connected[],
+  instances: readonly RegisteredInstance[],
+): FleetStatus => ({
+  mesh: {
+    file: mesh.file,
+    revision: mesh.mesh.revision,
+    loadedAt: iso(mesh.loadedAt),
+    problem: mesh.problem === undefined ? null : { since: iso(mesh.problem.since), message: mesh.problem.message },
+  },
+  sidecars: connected.map(sidecarStatus).sort((a, b) => (a.node < b.node ? -1 : 1)),
+  away: instances.flatMap(({ node, address, leftAt }) =>
+    leftAt === undefined ? [] : [{ node, address, since: iso(leftAt) }],
+  ),
+  warnings: twice(connected),
+});
+
+const sidecarStatus = ({ sidecar, record, svid, emitted }: Connected): SidecarStatus => {
+  const types: Partial<Record<TypeName, TypeStatus>> = {};
+  for (const name of Object.keys(TYPE) as TypeName[]) {
+    const known = record.types.get(TYPE[name]);
+    if (known !== undefined) types[name] = typeStatus(known, emitted);
+  }
+  return {
+    node: sidecar.node,
+    service: sidecar.service,
+    address: sidecar.address ?? sidecar.peer,
+    peer: sidecar.peer,
+    connectedSince: iso(sidecar.connectedSince),
+    progress: record.progress,
+    progressSince: iso(record.progressSince),
+    types,
+    certificate: svid === undefined ? null : { serial: svid.serial, notAfter: iso(svid.notAfter) },
+  };
+};
+
+const typeStatus = ({ sent, acked, nacked }: TypeRecord, emitted: readonly Emitted[]): TypeStatus => ({
+  sent: sent?.version ?? null,
+  acked: acked?.version ?? null,
+  nacked: nacked?.version ?? null,
+  error: nacked === undefined ? null : explainNack(nacked.error, nacked.resources, emitted),
+});
+
+/** A sidecar's refusal, and the lines of mesh.yaml that the refused resources come from. */
+export const explainNack = (
+  error: string,
+  resources: readonly { readonly name: string }[],
+  emitted: readonly Emitted[],
+): string => {
+  const refused = resources.filter(({ name }) => error.includes(name));
+  const names = new Set((refused.length > 0 ? refused : resources).map(({ name }) => name));
+  const lines = emitted.flatMap(({ name, source }) =>
+    names.has(name) && source !== undefined ? [showLocation(source)] : [],
+  );
+  return lines.length === 0 ? error : `${error} (from ${[...new Set(lines)].join(', ')})`;
+};
+
+/** Two live streams of one node id from different places: two sidecars that share a bootstrap, or a stolen one. */
+const twice = (connected: readonly Connected[]): readonly string[] => {
+  const peers = new Map<string, Set<string>>();
+  for (const { sidecar } of connected) {
+    peers.set(sidecar.node, (peers.get(sidecar.node) ?? new Set()).add(sidecar.peer));
+  }
+  return [...peers]
+    .filter(([, addresses]) => addresses.size > 1)
+    .map(([node, addresses]) => `${node} has live streams from ${[...addresses].sort().join(' and ')} at once`);
+};

@@ -1,0 +1,133 @@
+import { isIP } from 'node:net';
+import { appClusterName, upstreamClusterName } from '../envoy/names.ts';
+import { duration, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
+import { upstreamTls } from '../features/mtls/envoy.ts';
+import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../gen/envoy/config/cluster/v3/cluster.ts';
+import type { Address } from '../gen/envoy/config/core/v3/address.ts';
+import { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
+import { ClusterLoadAssignment } from '../gen/envoy/config/endpoint/v3/endpoint.ts';
+import { LbEndpoint } from '../gen/envoy/config/endpoint/v3/endpoint_components.ts';
+import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts';
+import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts';
+import type { Protocol } from '../model/mesh.ts';
+import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import { type Emitted, encode, encodeAs } from './emitted.ts';
+
+const UNLIMITED = 0xffff_ffff;
+
+// Envoy's 1,024 connections and requests are a safety net that nobody here asked for.
+const COMMON = {
+  connectTimeout: duration(5_000),
+  lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+  circuitBreakers: {
+    thresholds: [
+      { maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED },
+    ],
+  },
+};
+
+/** The application itself: loopback or a unix socket, always in plaintext. */
+export const appCluster = (port: InboundPort): Emitted => {
+  const name = appClusterName(port.port);
+  const { target } = port;
+  const address = target.kind === 'unix' ? pipeAddress(target.path) : socketAddress(target.host, target.port);
+  const byName = target.kind === 'tcp' && isIP(target.host) === 0;
+  const cluster = Cluster.fromPartial({
+    ...COMMON,
+    name,
+    clusterDiscoveryType: {
+      $case: 'type',
+      value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.STATIC,
+    },
+    loadAssignment: assignment(name, [{ address, tls: false }], false),
+    // Below the keep-alive of common servers (5 s in Node): a request on a connection that the app just closed fails.
+    typedExtensionProtocolOptions: protocolOptions(port.protocol, false, 4_000),
+  });
+  return encode(Cluster, cluster, port.location);
+};
+
+/** One port of another service, and its endpoints where they come by EDS. */
+export const upstreamClusters = (plan: ProxyPlan, upstream: Upstream): readonly Emitted[] => {
+  const name = upstreamClusterName(upstream.service, upstream.port);
+  const endpoints = upstream.endpoints.map(({ address, port, tls }) => ({
+    address: socketAddress(address, port),
+    tls,
+  }));
+  // EDS takes no DNS names; such endpoints stand in the cluster and Envoy resolves them.
+  const byName = upstream.endpoints.some(({ address }) => isIP(address) === 0);
+  // Endpoints without a sidecar are told apart only where there are some.
+  const mixed = upstream.tls && upstream.endpoints.some(({ tls }) => !tls);
+  const load = assignment(name, endpoints, mixed);
+  const cluster = Cluster.fromPartial({
+    ...COMMON,
+    name,
+    ignoreHealthOnHostRemoval: true,
+    clusterDiscoveryType: {
+      $case: 'type',
+      value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.EDS,
+    },
+    ...(byName ? { loadAssignment: load } : { edsClusterConfig: { edsConfig: fromAds() } }),
+    ...(upstream.tls ? transportSockets(plan, upstream, mixed) : {}),
+    typedExtensionProtocolOptions: protocolOptions(upstream.protocol, upstream.tls && !mixed, undefined),
+  });
+  return [
+    encode(Cluster, cluster, upstream.location),
+    ...(byName ? [] : [encodeAs(ClusterLoadAssignment, name, load, upstream.location)]),
+  ];
+};
+
+const SOCKET = 'envoy.transport_socket_match';
+
+const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Partial<Cluster> => {
+  const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? ['h2', 'http/1.1'] : ['h2'];
+  const tls = upstreamTls(plan.identity, plan.trustDomain, upstream.identity, alpn);
+  if (!mixed) return { transportSocket: tls };
+  const plain = TransportSocket.fromPartial({
+    name: 'envoy.transport_sockets.raw_buffer',
+    configType: { $case: 'typedConfig', value: packAny(RawBuffer, {}) },
+  });
+  // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
+  return {
+    transportSocket: tls,
+    transportSocketMatches: [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: plain }],
+  };
+};
+
+type Destination = { readonly address: Address; readonly tls: boolean };
+
+const assignment = (clusterName: string, endpoints: readonly Destination[], mixed: boolean): ClusterLoadAssignment =>
+  ClusterLoadAssignment.fromPartial({
+    clusterName,
+    endpoints: [
+      {
+        lbEndpoints: endpoints.map(
+          ({ address, tls }): LbEndpoint =>
+            LbEndpoint.fromPartial({
+              hostIdentifier: { $case: 'endpoint', value: { address } },
+              ...(mixed && !tls ? { metadata: { filterMetadata: { [SOCKET]: { tls: 'none' } } } } : {}),
+            }),
+        ),
+      },
+    ],
+  });
+
+const H2 = { $case: 'http2ProtocolOptions', value: { allowConnect: true } } as const;
+const H1 = { $case: 'httpProtocolOptions', value: {} } as const;
+
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+// http2 and grpc are HTTP/2 everywhere; http is HTTP/1.1 to apps, and between sidecars what ALPN finds, which is HTTP/2.
+const protocolOptions = (
+  protocol: Protocol,
+  alpn: boolean,
+  idle: number | undefined,
+): Cluster['typedExtensionProtocolOptions'] => {
+  if (protocol === 'tcp') return {};
+  const explicit = { $case: 'explicitHttpConfig', value: { protocolConfig: protocol === 'http' ? H1 : H2 } } as const;
+  const auto = { $case: 'autoConfig', value: { httpProtocolOptions: {}, http2ProtocolOptions: H2.value } } as const;
+  const options = HttpProtocolOptions.fromPartial({
+    upstreamProtocolOptions: protocol === 'http' && alpn ? auto : explicit,
+    ...(idle === undefined ? {} : { commonHttpProtocolOptions: { idleTimeout: duration(idle) } }),
+  });
+  return { [HTTP_OPTIONS]: packAny(HttpProtocolOptions, options) };
+};

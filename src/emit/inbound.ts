@@ -1,0 +1,156 @@
+import { appClusterName, inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY } from '../envoy/names.ts';
+import { duration, packAny, socketAddress } from '../envoy/pack.ts';
+import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
+import { riskyPath } from '../features/authorization/envoyPath.ts';
+import { downstreamTls } from '../features/mtls/envoy.ts';
+import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
+import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
+import { Filter, FilterChain, ListenerFilter } from '../gen/envoy/config/listener/v3/listener_components.ts';
+import type { RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac.ts';
+import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
+import { Route } from '../gen/envoy/config/route/v3/route_components.ts';
+import { RBAC as HttpRbac, RBACPerRoute } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac.ts';
+import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts';
+import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
+import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
+import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import { appCluster } from './clusters.ts';
+import { inboundHttp } from './connection.ts';
+import { type Emitted, encode } from './emitted.ts';
+
+/** The listener before one declared port, the application's cluster behind it and, for HTTP, the routes with the policy. */
+export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
+  const rbac: RbacPort = {
+    trustDomain: plan.trustDomain,
+    takesPlaintext: port.mtls !== 'strict',
+    http: port.protocol !== 'tcp',
+  };
+  return [
+    encode(Listener, listener(plan, port, rbac), port.location),
+    appCluster(port),
+    ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : []),
+  ];
+};
+
+const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener =>
+  Listener.fromPartial({
+    name: inboundListenerName(port.port),
+    statPrefix: inboundListenerName(port.port),
+    trafficDirection: TrafficDirection.INBOUND,
+    address: socketAddress(port.bind.host, port.bind.port),
+    // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
+    enableReusePort: false,
+    ...(port.mtls === 'permissive' ? { listenerFilters: [tlsInspector()] } : {}),
+    filterChains: filterChains(plan, port, rbac),
+  });
+
+const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): FilterChain[] => {
+  const alpn = rbac.http ? ['h2', 'http/1.1'] : [];
+  const chain = (mtls: boolean, transportProtocol?: string): FilterChain =>
+    FilterChain.fromPartial({
+      name: mtls ? 'mtls' : 'plaintext',
+      filters: rbac.http ? [inboundHttp(port.port, mtls, plan.certificateTtl)] : tcpFilters(plan, port, rbac),
+      ...(transportProtocol === undefined ? {} : { filterChainMatch: { transportProtocol } }),
+      ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
+      transportSocketConnectTimeout: duration(10_000),
+    });
+  switch (port.mtls) {
+    case 'strict':
+      return [chain(true)];
+    case 'disable':
+      return [chain(false)];
+    case 'permissive':
+      return [chain(true, 'tls'), chain(false, 'raw_buffer')];
+  }
+};
+
+const tlsInspector = (): ListenerFilter =>
+  ListenerFilter.fromPartial({
+    name: 'envoy.filters.listener.tls_inspector',
+    configType: { $case: 'typedConfig', value: packAny(TlsInspector, TlsInspector.fromPartial({})) },
+  });
+
+const networkFilter = (name: string, typedConfig: ReturnType<typeof packAny>): Filter =>
+  Filter.fromPartial({ name, configType: { $case: 'typedConfig', value: typedConfig } });
+
+const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[] => {
+  const statPrefix = inboundListenerName(port.port);
+  const rbacFilter = (name: string, rules: Rules): Filter =>
+    networkFilter(
+      name,
+      packAny(
+        NetworkRbac,
+        NetworkRbac.fromPartial({
+          statPrefix: `${statPrefix}.`,
+          rules,
+          enforcementType: RBAC_EnforcementType.ONE_TIME_ON_FIRST_BYTE,
+        }),
+      ),
+    );
+  const lifetime = duration(plan.certificateTtl);
+  return [
+    rbacFilter(RBAC_DENY, denyRules(port.access.deny, rbac)),
+    rbacFilter(RBAC_ALLOW, allowRules(port.access.allow, rbac)),
+    networkFilter(
+      'envoy.filters.network.tcp_proxy',
+      packAny(
+        TcpProxy,
+        TcpProxy.fromPartial({
+          statPrefix,
+          clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) },
+          maxDownstreamConnectionDuration: lifetime,
+          maxDownstreamConnectionDurationJitterPercentage: { value: 10 },
+          // The verdict falls on the caller's first byte. Connecting before it would hand a refused caller the banner
+          // of a server that speaks first.
+          upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_DATA,
+          maxEarlyDataBytes: 65_536,
+        }),
+      ),
+    ),
+  ];
+};
+
+const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
+  const { deny, allow, refusedPaths } = port.access;
+  return RouteConfiguration.fromPartial({
+    name: inboundRouteName(port.port),
+    // The whole policy travels here: a listener's own would reach live connections only after they drained.
+    virtualHosts: [
+      {
+        name: inboundRouteName(port.port),
+        domains: ['*'],
+        routes: [
+          ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths))]),
+          {
+            match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+            action: {
+              $case: 'route',
+              value: { clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) }, timeout: duration(0) },
+            },
+            typedPerFilterConfig: {
+              [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
+              [RBAC_DENY]: perRoute(denyRules(deny, rbac)),
+            },
+          },
+        ],
+      },
+    ],
+  });
+};
+
+/** Spellings that an application may read as another path than the rules did. */
+const badPathRoute = (expression: string): Route =>
+  Route.fromPartial({
+    match: { pathSpecifier: { $case: 'safeRegex', value: { regex: expression } } },
+    action: {
+      $case: 'directResponse',
+      value: { status: 400, body: { specifier: { $case: 'inlineString', value: TWO_READINGS } } },
+    },
+    typedPerFilterConfig: { [RBAC_ALLOW]: perRoute(allowAnyone()) },
+  });
+
+const TWO_READINGS = 'signet: this path can be read in more than one way\n';
+
+// Rules always stand in it: an empty RBACPerRoute turns the filter off.
+const perRoute = (rules: Rules): ReturnType<typeof packAny> =>
+  packAny(RBACPerRoute, RBACPerRoute.fromPartial({ rbac: HttpRbac.fromPartial({ rules }) }));

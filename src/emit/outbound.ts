@@ -1,0 +1,116 @@
+import { localRouteName, OUTBOUND_ROUTE_NAME, outboundListenerName, upstreamClusterName } from '../envoy/names.ts';
+import { duration, packAny, socketAddress } from '../envoy/pack.ts';
+import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
+import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
+import { Filter } from '../gen/envoy/config/listener/v3/listener_components.ts';
+import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
+import { DirectResponseAction, Route, RouteAction, VirtualHost } from '../gen/envoy/config/route/v3/route_components.ts';
+import { TcpProxy } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
+import type { HostPort, ProxyPlan, UpstreamKey } from '../plan/proxyPlan.ts';
+import { outboundHttp } from './connection.ts';
+import { type Emitted, encode } from './emitted.ts';
+
+/** The application's side: the shared port for HTTP names, and the local ports that it asked for. */
+export const emitOutbound = (plan: ProxyPlan): readonly Emitted[] => {
+  const { listen, routes, local } = plan.outbound;
+  const shared = RouteConfiguration.fromPartial({
+    name: OUTBOUND_ROUTE_NAME,
+    virtualHosts: [
+      ...routes.map(({ hosts, upstream }) => virtualHost(upstreamNameOf(upstream), hosts, upstreamNameOf(upstream))),
+      unknownName(),
+    ],
+  });
+  return [
+    encode(Listener, listener(listen, outboundHttp(OUTBOUND_ROUTE_NAME))),
+    encode(RouteConfiguration, shared),
+    ...local.flatMap((entry) => emitLocal(entry)),
+  ];
+};
+
+const emitLocal = ({
+  listen,
+  protocol,
+  upstream,
+  location,
+}: ProxyPlan['outbound']['local'][number]): readonly Emitted[] => {
+  const cluster = upstreamNameOf(upstream);
+  if (protocol === 'tcp') return [encode(Listener, listener(listen, tcpTo(cluster, listen)), location)];
+  const name = localRouteName(listen.port);
+  const routes = RouteConfiguration.fromPartial({ name, virtualHosts: [virtualHost(cluster, ['*'], cluster)] });
+  return [
+    encode(Listener, listener(listen, outboundHttp(name)), location),
+    encode(RouteConfiguration, routes, location),
+  ];
+};
+
+const upstreamNameOf = (key: UpstreamKey): string => {
+  const colon = key.lastIndexOf(':');
+  return upstreamClusterName(key.slice(0, colon), Number(key.slice(colon + 1)));
+};
+
+const listener = ({ host, port }: HostPort, filter: Filter): Listener =>
+  Listener.fromPartial({
+    name: outboundListenerName(port),
+    statPrefix: outboundListenerName(port),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    address: socketAddress(host, port),
+    // Two sidecars behind one port would send one app's calls under the other's identity.
+    enableReusePort: false,
+    filterChains: [{ filters: [filter] }],
+  });
+
+const tcpTo = (cluster: string, { port }: HostPort): Filter =>
+  Filter.fromPartial({
+    name: 'envoy.filters.network.tcp_proxy',
+    configType: {
+      $case: 'typedConfig',
+      value: packAny(
+        TcpProxy,
+        TcpProxy.fromPartial({
+          statPrefix: outboundListenerName(port),
+          clusterSpecifier: { $case: 'cluster', value: cluster },
+        }),
+      ),
+    },
+  });
+
+const virtualHost = (name: string, domains: readonly string[], cluster: string): VirtualHost =>
+  VirtualHost.fromPartial({
+    name,
+    domains: [...domains],
+    routes: [
+      everyPath({
+        $case: 'route',
+        value: RouteAction.fromPartial({
+          clusterSpecifier: { $case: 'cluster', value: cluster },
+          // Envoy's 15 s would cut slow answers; the stream's life is bounded by the certificate's at the server.
+          timeout: duration(0),
+          // Only what surely never reached an application.
+          retryPolicy: { retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 2 },
+        }),
+      }),
+    ],
+  });
+
+const everyPath = (action: NonNullable<Route['action']>): Route =>
+  Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', value: '/' } }, action });
+
+// The same words whether the name exists or not: a service learns nothing of others.
+const HINT =
+  'signet: this name is no upstream of this service. Name it under `uses` in mesh.yaml, or let its owner allow the call; ' +
+  'then call NAME, NAME.NAMESPACE or NAME.NAMESPACE.mesh, with :PORT if it has several.\n';
+
+const unknownName = (): VirtualHost =>
+  VirtualHost.fromPartial({
+    name: 'unknown',
+    domains: ['*'],
+    routes: [
+      everyPath({
+        $case: 'directResponse',
+        value: DirectResponseAction.fromPartial({
+          status: 404,
+          body: { specifier: { $case: 'inlineString', value: HINT } },
+        }),
+      }),
+    ],
+  });

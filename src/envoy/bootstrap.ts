@@ -1,0 +1,100 @@
+import { isIP } from 'node:net';
+import { reveal, type Secret } from '../lib/secret.ts';
+import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import { CONTROL_PLANE_CLUSTER } from './names.ts';
+
+type HostPort = { readonly host: string; readonly port: number };
+
+export type BootstrapOptions = {
+  /** `NAMESPACE/NAME/INSTANCE` */
+  readonly nodeId: string;
+  readonly token: Secret;
+  readonly trustDomain: TrustDomain;
+  readonly xds: HostPort;
+  /** The channel CA's certificate, PEM. */
+  readonly channelAnchorPem: string;
+  /** Where this instance listens and what callers are told; absent: every address, and where its stream comes from. */
+  readonly address?: string | undefined;
+  readonly outbound: HostPort;
+  readonly envoyAdmin?: HostPort | { readonly pipe: string } | undefined;
+};
+
+/** Node metadata by which a sidecar says where it listens. */
+export const METADATA = { address: 'signet.address', outbound: 'signet.outbound' } as const;
+
+const socket = ({ host, port }: HostPort): object => ({ socket_address: { address: host, port_value: port } });
+
+// Without a limit in time: a sidecar that waits is better than one that starts without its configuration.
+const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' };
+
+/**
+ * A complete Envoy bootstrap (JSON-ready) for any stock Envoy. It holds a secret, the join token: write it 0600.
+ * https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/bootstrap/v3/bootstrap.proto
+ */
+export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, unknown>> => ({
+  node: {
+    id: options.nodeId,
+    cluster: options.nodeId.split('/').slice(0, 2).join('/'),
+    metadata: {
+      [METADATA.outbound]: `${options.outbound.host}:${options.outbound.port}`,
+      ...(options.address === undefined ? {} : { [METADATA.address]: options.address }),
+    },
+  },
+  ...(options.envoyAdmin === undefined ? {} : { admin: { address: adminAddress(options.envoyAdmin) } }),
+  dynamic_resources: {
+    ads_config: {
+      api_type: 'DELTA_GRPC',
+      transport_api_version: 'V3',
+      set_node_on_first_message_only: true,
+      grpc_services: [
+        {
+          envoy_grpc: {
+            cluster_name: CONTROL_PLANE_CLUSTER,
+            // Back within the 60 s that a restarted control plane waits for its sidecars.
+            retry_policy: { retry_back_off: { base_interval: '0.5s', max_interval: '5s' } },
+          },
+          initial_metadata: [{ key: 'authorization', value: `Bearer ${reveal(options.token)}` }],
+        },
+      ],
+    },
+    cds_config: ads,
+    lds_config: ads,
+  },
+  static_resources: { clusters: [controlPlaneCluster(options)] },
+});
+
+const adminAddress = (admin: HostPort | { readonly pipe: string }): object =>
+  'pipe' in admin ? { pipe: { path: admin.pipe, mode: 0o600 } } : socket(admin);
+
+const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem }: BootstrapOptions): object => ({
+  name: CONTROL_PLANE_CLUSTER,
+  type: isIP(xds.host) === 0 ? 'STRICT_DNS' : 'STATIC',
+  connect_timeout: '5s',
+  load_assignment: {
+    cluster_name: CONTROL_PLANE_CLUSTER,
+    endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(xds) } }] }],
+  },
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+      explicit_http_config: {
+        http2_protocol_options: { connection_keepalive: { interval: '20s', timeout: '10s' } },
+      },
+    },
+  },
+  transport_socket: {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+        alpn_protocols: ['h2'],
+        // Exactly the control plane, by its own anchor: a workload's certificate passes neither.
+        validation_context: {
+          trusted_ca: { inline_string: channelAnchorPem },
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlPlaneId(trustDomain) } }],
+        },
+      },
+    },
+  },
+});

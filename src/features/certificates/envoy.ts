@@ -1,0 +1,47 @@
+import { packAny } from '../../envoy/pack.ts';
+import { Secret } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
+import { SPIFFECertValidatorConfig } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config.ts';
+import { reveal } from '../../lib/secret.ts';
+import { trustDomainId } from '../../spiffe/spiffeId.ts';
+import type { TrustBundle, X509Svid } from '../../spiffe/svid.ts';
+
+/** The workload's certificate and key, under its SPIFFE ID. The one place where a key leaves, over the owner's stream. */
+export const svidSecret = (svid: X509Svid): Secret =>
+  Secret.fromPartial({
+    name: svid.id,
+    type: {
+      $case: 'tlsCertificate',
+      value: {
+        certificateChain: { specifier: { $case: 'inlineBytes', value: Buffer.from(svid.chainPem) } },
+        privateKey: { specifier: { $case: 'inlineBytes', value: Buffer.from(reveal(svid.keyPem)) } },
+      },
+    },
+  });
+
+/**
+ * The trust bundle under the trust domain's ID. Envoy's SPIFFE validator keeps each domain's roots to that domain and
+ * refuses certificates without a URI SAN or with CA:TRUE, which its default validator accepts.
+ */
+export const bundleSecret = (bundle: TrustBundle): Secret =>
+  Secret.fromPartial({
+    name: trustDomainId(bundle.trustDomain),
+    type: {
+      $case: 'validationContext',
+      value: {
+        customValidatorConfig: {
+          name: 'envoy.tls.cert_validator.spiffe',
+          typedConfig: packAny(
+            SPIFFECertValidatorConfig,
+            SPIFFECertValidatorConfig.fromPartial({
+              trustDomains: [
+                {
+                  name: bundle.trustDomain,
+                  trustBundle: { specifier: { $case: 'inlineBytes', value: Buffer.from(bundle.authorities.join('')) } },
+                },
+              ],
+            }),
+          ),
+        },
+      },
+    },
+  });

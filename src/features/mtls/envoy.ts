@@ -1,0 +1,113 @@
+import { textMatcher } from '../../envoy/match.ts';
+import { fromAds, packAny } from '../../envoy/pack.ts';
+import { HeaderValueOption_HeaderAppendAction, TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
+import { HeaderMutation } from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts';
+import {
+  SubjectAltNameMatcher_SanType,
+  type TlsParameters,
+  TlsParameters_TlsProtocol,
+} from '../../gen/envoy/extensions/transport_sockets/tls/v3/common.ts';
+import type { SdsSecretConfig } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
+import { DownstreamTlsContext, UpstreamTlsContext } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls.ts';
+import { type SpiffeId, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
+
+// Envoy's upstream default is at most 1.2, so both ends are said.
+const TLS_1_3: Partial<TlsParameters> = {
+  tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+};
+
+const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: fromAds() });
+
+/**
+ * The server side of mTLS: any certificate of the mesh may connect, rules decide the rest.
+ * No session is resumed, for a ticket outlives the certificate that it was given for.
+ */
+export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn: readonly string[]): TransportSocket =>
+  tlsSocket(
+    packAny(
+      DownstreamTlsContext,
+      DownstreamTlsContext.fromPartial({
+        requireClientCertificate: true,
+        disableStatefulSessionResumption: true,
+        sessionTicketKeysType: { $case: 'disableStatelessSessionResumption', value: true },
+        commonTlsContext: {
+          tlsParams: TLS_1_3,
+          alpnProtocols: [...alpn],
+          tlsCertificateSdsSecretConfigs: [secret(identity)],
+          validationContextType: {
+            $case: 'validationContextSdsSecretConfig',
+            value: secret(trustDomainId(trustDomain)),
+          },
+        },
+      }),
+    ),
+  );
+
+/** The client side: shows its own certificate and accepts exactly the peer's identity. */
+export const upstreamTls = (
+  identity: SpiffeId,
+  trustDomain: TrustDomain,
+  peer: SpiffeId,
+  alpn: readonly string[],
+): TransportSocket =>
+  tlsSocket(
+    packAny(
+      UpstreamTlsContext,
+      UpstreamTlsContext.fromPartial({
+        maxSessionKeys: 0,
+        commonTlsContext: {
+          tlsParams: TLS_1_3,
+          alpnProtocols: [...alpn],
+          tlsCertificateSdsSecretConfigs: [secret(identity)],
+          validationContextType: {
+            $case: 'combinedValidationContext',
+            value: {
+              defaultValidationContext: {
+                matchTypedSubjectAltNames: [
+                  {
+                    sanType: SubjectAltNameMatcher_SanType.URI,
+                    matcher: { matchPattern: { $case: 'exact', value: peer } },
+                  },
+                ],
+              },
+              validationContextSdsSecretConfig: secret(trustDomainId(trustDomain)),
+            },
+          },
+        },
+      }),
+    ),
+  );
+
+const tlsSocket = (typedConfig: ReturnType<typeof packAny>): TransportSocket =>
+  TransportSocket.fromPartial({
+    name: 'envoy.transport_sockets.tls',
+    configType: { $case: 'typedConfig', value: typedConfig },
+  });
+
+/**
+ * Tells the application who calls, by a header that callers cannot forge: what they sent is removed before
+ * (`SANITIZE`), and without a proven identity the header is absent. `x-envoy-*` from callers goes too.
+ */
+export const callerHeaders = (mtls: boolean): HeaderMutation =>
+  HeaderMutation.fromPartial({
+    mutations: {
+      requestMutations: [
+        { action: { $case: 'removeOnMatch', value: { keyMatcher: textMatcher('prefix', 'x-envoy-', true) } } },
+        { action: { $case: 'remove', value: 'x-forwarded-client-cert' } },
+        ...(mtls
+          ? [
+              {
+                action: {
+                  $case: 'append' as const,
+                  value: {
+                    header: { key: 'x-forwarded-client-cert', value: 'URI=%DOWNSTREAM_PEER_URI_SAN%' },
+                    appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+                  },
+                },
+              },
+            ]
+          : []),
+      ],
+    },
+  });

@@ -1,0 +1,59 @@
+import { sourceMatches, writtenFor } from '../features/authorization/plan.ts';
+import type { Mesh, Service } from '../model/mesh.ts';
+import type { Principal, Source } from '../model/rule.ts';
+import { namespacePrefix, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
+import type { UpstreamKey } from './proxyPlan.ts';
+
+/** Which ports some allow rule opens to whom, looked up by the widest thing that the rule names. */
+type Reach = {
+  /** By SPIFFE ID, by namespace prefix, or by the trust domain's ID for rules that name neither. */
+  readonly by: ReadonlyMap<string, readonly { readonly source: Source; readonly target: UpstreamKey }[]>;
+};
+
+const reaches = new WeakMap<Mesh, Reach>();
+
+/** The ports that some allow rule (ended ones too) opens to this service's identity. Once per mesh O(rules). */
+export const mayCall = (mesh: Mesh, service: Service): readonly UpstreamKey[] => {
+  let reach = reaches.get(mesh);
+  if (reach === undefined) {
+    reach = buildReach(mesh);
+    reaches.set(mesh, reach);
+  }
+  const keys = [
+    service.identity,
+    namespacePrefix(mesh.trustDomain, service.namespace),
+    trustDomainId(mesh.trustDomain),
+  ];
+  return keys
+    .flatMap((key) => reach.by.get(key) ?? [])
+    .filter(({ source }) => sourceMatches(source, service.identity, mesh.trustDomain))
+    .map(({ target }) => target);
+};
+
+const buildReach = (mesh: Mesh): Reach => {
+  const by = new Map<string, { source: Source; target: UpstreamKey }[]>();
+  for (const service of mesh.services.values()) {
+    for (const port of service.ports) {
+      for (const source of writtenFor(service, port).flatMap((rule) => rule.from)) {
+        for (const key of keysOf(mesh, source)) {
+          const list = by.get(key);
+          const entry = { source, target: `${service.key}:${port.port}` as const };
+          if (list === undefined) by.set(key, [entry]);
+          else list.push(entry);
+        }
+      }
+    }
+  }
+  return { by };
+};
+
+const keysOf = (mesh: Mesh, source: Source): readonly string[] => {
+  if (source.kind === 'anyone' || source.principals === undefined) return [trustDomainId(mesh.trustDomain)];
+  return source.principals.map((principal) => keyOf(mesh, principal));
+};
+
+const keyOf = (mesh: Mesh, principal: Principal): string | SpiffeId => {
+  if (principal.kind === 'id') return principal.id;
+  if (principal.kind === 'namespace') return namespacePrefix(mesh.trustDomain, principal.namespace);
+  return trustDomainId(mesh.trustDomain);
+};

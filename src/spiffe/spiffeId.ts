@@ -1,0 +1,40 @@
+/**
+ * SPIFFE IDs and trust domains as values.
+ * Rules: https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md#2-spiffe-identity
+ */
+
+/** A lower-case trust domain name, for example `shop.example`. */
+export type TrustDomain = string & { readonly __trustDomain: true };
+/** A whole SPIFFE ID, for example `spiffe://shop.example/ns/prod/sa/web`. */
+export type SpiffeId = `spiffe://${string}` & { readonly __spiffeId: true };
+
+/** A trust domain, or `undefined` if the text is none (§2.1: `[a-z0-9._-]`, at most 255 bytes). */
+export const parseTrustDomain = (text: string): TrustDomain | undefined =>
+  /^[a-z0-9][a-z0-9._-]{0,254}$/.test(text) ? (text as TrustDomain) : undefined;
+
+/** A SPIFFE ID, or `undefined` (§2.2: segments of `[A-Za-z0-9._-]`, none empty, `.` or `..`, 2048 bytes in all). */
+export const parseSpiffeId = (text: string): SpiffeId | undefined => {
+  const match = /^spiffe:\/\/([^/]+)((?:\/[A-Za-z0-9._-]+)*)$/.exec(text);
+  if (match === null || text.length > 2048 || parseTrustDomain(match[1] ?? '') === undefined) return undefined;
+  if ((match[2] ?? '').split('/').some((segment) => segment === '.' || segment === '..')) return undefined;
+  return text as SpiffeId;
+};
+
+/** The trust domain's own ID, which names its trust bundle in SDS. */
+export const trustDomainId = (trustDomain: TrustDomain): SpiffeId => `spiffe://${trustDomain}` as SpiffeId;
+
+/** A workload's ID: `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/IDENTITY`. */
+export const workloadId = (trustDomain: TrustDomain, namespace: string, identity: string): SpiffeId =>
+  `spiffe://${trustDomain}/ns/${namespace}/sa/${identity}` as SpiffeId;
+
+/** The prefix of all IDs of one namespace, ending in `/` so that `prod` never covers `production`. */
+export const namespacePrefix = (trustDomain: TrustDomain, namespace: string): string =>
+  `spiffe://${trustDomain}/ns/${namespace}/sa/`;
+
+/** The control plane's ID, which no workload can have: it is not below `/ns/`. */
+export const controlPlaneId = (trustDomain: TrustDomain): SpiffeId =>
+  `spiffe://${trustDomain}/signet/control-plane` as SpiffeId;
+
+/** The trust domain that an ID belongs to. */
+export const trustDomainOf = (id: SpiffeId): TrustDomain =>
+  id.slice('spiffe://'.length).split('/', 1)[0] as TrustDomain;

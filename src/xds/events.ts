@@ -1,0 +1,52 @@
+import type { Instant } from '../lib/time.ts';
+import type { NodeIdentity } from './request.ts';
+import type { TypeUrl } from './resource.ts';
+import type { NamedVersion, Progress } from './sessionState.ts';
+
+/** Names one stream for as long as the process lives. */
+export type StreamId = string & { readonly __streamId: true };
+
+export type Peer = { readonly address: string; readonly port: number };
+
+/** Why a stream is not served, or no longer. The message is sent to the client. */
+export type Refusal = { readonly code: RefusalCode; readonly message: string };
+
+export type RefusalCode =
+  | 'unauthenticated'
+  | 'permission_denied'
+  | 'unavailable'
+  | 'resource_exhausted'
+  | 'invalid_argument';
+
+/** What happens on a stream, in order. A stream that was `opened` is `closed` exactly once. */
+export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & (
+  | { readonly kind: 'opened'; readonly node: NodeIdentity; readonly peer: Peer }
+  | {
+      readonly kind: 'sent';
+      readonly type: TypeUrl;
+      readonly version: string;
+      readonly resources: readonly NamedVersion[];
+      readonly removed: readonly string[];
+      readonly bytes: number;
+    }
+  | { readonly kind: 'acked'; readonly type: TypeUrl; readonly version: string; readonly stillRefused: boolean }
+  | {
+      readonly kind: 'nacked';
+      readonly type: TypeUrl;
+      readonly version: string;
+      /** What the response held. */
+      readonly resources: readonly NamedVersion[];
+      readonly removed: readonly string[];
+      /** Envoy's words, without key material. */
+      readonly error: string;
+    }
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  /** Turned away before it was opened, or ended by us. */
+  | { readonly kind: 'refused'; readonly peer: Peer; readonly refusal: Refusal }
+  | { readonly kind: 'closed' }
+);
+
+type Untimed<E> = E extends unknown ? Omit<E, 'stream' | 'at'> : never;
+
+/** An event before it is known on which stream and when. */
+export type Happening = Untimed<StreamEvent>;

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+
+/** What a client holds of one type: versions by name, and one digest over all of them. */
+export type Holdings = { readonly versions: ReadonlyMap<string, string>; readonly digest: bigint };
+
+export const NOTHING_HELD: Holdings = Object.freeze({ versions: new Map<string, string>(), digest: 0n });
+
+const fingerprint = (name: string, version: string): bigint =>
+  createHash('sha256').update(name).update('\0').update(version).digest().readBigUInt64BE(0);
+
+/** Holdings of exactly these versions. */
+export const holdingsOf = (versions: Iterable<readonly [string, string]>): Holdings =>
+  withChanges(NOTHING_HELD, versions, []);
+
+/**
+ * These holdings after a response was applied. The digest is the XOR of one hash for each (name, version): the same on
+ * every replica whatever the order, and its cost follows the change, not the size of the set.
+ */
+export const withChanges = (
+  held: Holdings,
+  upserts: Iterable<readonly [string, string]>,
+  removals: Iterable<string>,
+): Holdings => {
+  const versions = new Map(held.versions);
+  let digest = held.digest;
+  const drop = (name: string): void => {
+    const version = versions.get(name);
+    if (version === undefined) return;
+    versions.delete(name);
+    digest ^= fingerprint(name, version);
+  };
+  for (const name of removals) drop(name);
+  for (const [name, version] of upserts) {
+    drop(name);
+    versions.set(name, version);
+    digest ^= fingerprint(name, version);
+  }
+  return { versions, digest };
+};
+
+/** The version of a whole type as `signet status` shows it: 16 hex digits, equal for equal holdings. */
+export const typeVersion = (held: Holdings): string => held.digest.toString(16).padStart(16, '0');

@@ -1,0 +1,96 @@
+import type { Instant } from '../lib/time.ts';
+import type { Peer, StreamEvent, StreamId } from './events.ts';
+import type { NodeIdentity } from './request.ts';
+import { type TypeUrl, typeNameOf } from './resource.ts';
+import type { NamedVersion, Progress } from './sessionState.ts';
+
+/** A version of a whole type at a moment. */
+export type Mark = { readonly version: string; readonly at: Instant };
+
+export type TypeRecord = {
+  readonly sent: Mark | undefined;
+  readonly acked: Mark | undefined;
+  /** The refusal that still stands: gone once the client took other content instead. */
+  readonly nacked: (Mark & { readonly error: string; readonly resources: readonly NamedVersion[] }) | undefined;
+};
+
+/** One connected sidecar in the ACK ledger. */
+export type SidecarRecord = {
+  readonly stream: StreamId;
+  readonly node: NodeIdentity;
+  readonly peer: Peer;
+  readonly connectedSince: Instant;
+  readonly progress: Progress;
+  /** Since when it is in that progress. */
+  readonly progressSince: Instant;
+  readonly types: ReadonlyMap<TypeUrl, TypeRecord>;
+};
+
+const UNTOUCHED: TypeRecord = Object.freeze({ sent: undefined, acked: undefined, nacked: undefined });
+
+/**
+ * The ledger's reducer for one stream: what is known of it after an event; `undefined` when it is not connected. Whoever keeps
+ * many keeps them by `event.stream`.
+ */
+export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent): SidecarRecord | undefined => {
+  const { at } = event;
+  if (event.kind === 'opened') {
+    const { stream, node, peer } = event;
+    return { stream, node, peer, connectedSince: at, progress: 'pending', progressSince: at, types: new Map() };
+  }
+  if (before === undefined) return undefined;
+  switch (event.kind) {
+    case 'sent':
+      return withType(before, event.type, (t) => ({ ...t, sent: { version: event.version, at } }));
+    case 'acked':
+      return withType(before, event.type, (t) => ({
+        ...t,
+        acked: { version: event.version, at },
+        nacked: event.stillRefused ? t.nacked : undefined,
+      }));
+    case 'nacked': {
+      const { version, error, resources } = event;
+      return withType(before, event.type, (t) => ({ ...t, nacked: { version, at, error, resources } }));
+    }
+    case 'progress':
+      return { ...before, progress: event.progress, progressSince: at };
+    case 'refused':
+      return before;
+    case 'closed':
+      return undefined;
+  }
+};
+
+const withType = (s: SidecarRecord, url: TypeUrl, change: (t: TypeRecord) => TypeRecord): SidecarRecord => ({
+  ...s,
+  types: new Map(s.types).set(url, change(s.types.get(url) ?? UNTOUCHED)),
+});
+
+/** Who has not taken all of the newest state, and why. */
+export type Waiting = {
+  readonly stream: StreamId;
+  readonly node: string;
+  readonly since: Instant;
+  /** `refused`: the client said no, and waiting will not help until the content changes. */
+  readonly why: 'pending' | 'refused';
+  /** Short names of the types that were sent and not ACKed. */
+  readonly types: readonly string[];
+};
+
+/** Every sidecar that something is still waited for, longest first. */
+export const waitingFor = (records: Iterable<SidecarRecord>): readonly Waiting[] => {
+  const waiting: Waiting[] = [];
+  for (const record of records) {
+    const { progress: why, progressSince: since, stream, node } = record;
+    if (why !== 'settled') waiting.push({ stream, node: node.id, since, why, types: openTypes(record) });
+  }
+  return waiting.sort((a, b) => a.since - b.since);
+};
+
+const openTypes = (record: SidecarRecord): readonly string[] =>
+  [...record.types]
+    .filter(([, t]) => t.nacked !== undefined || t.sent?.version !== t.acked?.version)
+    .map(([url]) => typeNameOf(url) ?? url);
+
+/** Every connected sidecar ACKed everything that the newest snapshot has for it. True of an empty mesh. */
+export const allAcked = (records: Iterable<SidecarRecord>): boolean => waitingFor(records).length === 0;

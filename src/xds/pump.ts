@@ -1,0 +1,84 @@
+import type { Duration } from '../lib/time.ts';
+import type { Happening } from './events.ts';
+import { newSession, turn } from './session.ts';
+import type { DeltaResponse, SessionEvent } from './sessionState.ts';
+import type { Turnstile } from './turnstile.ts';
+import { encodeResponse } from './wire.ts';
+
+export type PumpPorts = {
+  readonly noncePrefix: string;
+  /** Hands bytes to the transport; `written` is called when it took them, never if the stream ends before. */
+  readonly write: (bytes: Buffer, written: () => void) => void;
+  readonly tell: (what: Happening) => void;
+  readonly overrun: (message: string) => void;
+  readonly turnstile: Turnstile;
+  readonly holdFor: Duration;
+};
+
+/** The session's effects: it turns at each event, writes what comes out and keeps the one timer. */
+export type Pump = { readonly step: (event: SessionEvent) => void; readonly stop: () => void };
+
+export const newPump = (ports: PumpPorts): Pump => {
+  let session = newSession(ports.noncePrefix);
+  let stopped = false;
+  let holdTimer: NodeJS.Timeout | undefined;
+
+  const step = (event: SessionEvent): void => {
+    if (stopped) return;
+    const { state, responses, notices } = turn(session, event);
+    session = state;
+    watchHold();
+    for (const notice of notices) {
+      if (notice.kind === 'overrun') ports.overrun(notice.message);
+      else if (!stopped) ports.tell(notice);
+    }
+    for (const response of responses) write(response);
+  };
+
+  const watchHold = (): void => {
+    if (!session.holding) {
+      clearTimeout(holdTimer);
+      holdTimer = undefined;
+    } else if (holdTimer === undefined) {
+      const waited = (): void => {
+        holdTimer = undefined;
+        step({ kind: 'waited' });
+      };
+      holdTimer = setTimeout(waited, ports.holdFor).unref();
+    }
+  };
+
+  const write = (response: DeltaResponse): void => {
+    ports.turnstile.enter((leave) => {
+      if (stopped) {
+        leave();
+        return;
+      }
+      // Only now are there bytes: a thousand streams that wait for their turn hold none.
+      const bytes = encodeResponse(response);
+      ports.tell(sentEvent(response, bytes.length));
+      ports.write(bytes, () => {
+        leave();
+        step({ kind: 'written' });
+      });
+    });
+  };
+
+  const stop = (): void => {
+    stopped = true;
+    clearTimeout(holdTimer);
+    // A client that never hangs up must not keep a snapshot alive.
+    session = newSession();
+  };
+
+  return { step, stop };
+};
+
+const sentEvent = ({ type, version, resources, removed }: DeltaResponse, bytes: number): Happening => ({
+  kind: 'sent',
+  type,
+  version,
+  resources: resources.map((r) => ({ name: r.name, version: r.version })),
+  removed,
+  bytes,
+});

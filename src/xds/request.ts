@@ -1,0 +1,143 @@
+import { fromBinary, type JsonObject, toJson } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { StructSchema } from '@bufbuild/protobuf/wkt';
+import { messageOf } from '../lib/errors.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import type { DeltaRequest } from './sessionState.ts';
+
+/** The `Node` of a request as plain values. Everything in it is the client's own claim. */
+export type NodeIdentity = {
+  readonly id: string;
+  readonly cluster: string;
+  readonly metadata: JsonObject;
+  /** `envoy/1.40.0`, as far as the client says it. */
+  readonly userAgent: string;
+};
+
+/** A request on the wire: what the session needs, and the node's bytes, which are read once for a stream. */
+export type WireRequest = { readonly request: DeltaRequest; readonly node: Uint8Array | undefined };
+
+/** Far above what Envoy sends; the metadata is kept for as long as the stream. */
+const MAX_NODE_BYTES = 256 * 1024;
+const MAX_ERROR_CHARACTERS = 4096;
+
+type Field = { readonly number: number; readonly reader: BinaryReader };
+
+/** Calls `read` for each length-delimited field of a message and skips all others. Throws on bytes that are no message. */
+const eachField = (bytes: Uint8Array, read: (field: Field) => boolean): void => {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (wireType !== 2 || !read({ number, reader })) reader.skip(wireType, number);
+  }
+};
+
+const guarded = <T>(what: string, read: () => T): Result<T, string> => {
+  try {
+    return ok(read());
+  } catch (thrown) {
+    return err(`${what} cannot be read: ${messageOf(thrown)}`);
+  }
+};
+
+/** Reads a DeltaDiscoveryRequest; the error says in a sentence why it is none. */
+export const readDeltaRequest = (bytes: Uint8Array): Result<WireRequest, string> =>
+  guarded('this DeltaDiscoveryRequest', () => {
+    let node: Uint8Array | undefined;
+    let type = '';
+    let nonce = '';
+    let error: string | undefined;
+    const subscribe: string[] = [];
+    const unsubscribe: string[] = [];
+    const initialResourceVersions = new Map<string, string>();
+    eachField(bytes, ({ number, reader }) => {
+      if (number === 1) node = reader.bytes();
+      else if (number === 2) type = reader.string(true);
+      else if (number === 3) subscribe.push(reader.string(true));
+      else if (number === 4) unsubscribe.push(reader.string(true));
+      else if (number === 5) initialResourceVersions.set(...readEntry(reader.bytes()));
+      else if (number === 6) nonce = reader.string(true);
+      else if (number === 7) error = readStatus(reader.bytes());
+      else return false;
+      return true;
+    });
+    if (type === '') throw new Error('it names no type_url');
+    const lists = { subscribe, unsubscribe, initialResourceVersions };
+    return { request: { kind: 'request', variant: 'delta', type, nonce, error, ...lists }, node };
+  });
+
+const readEntry = (bytes: Uint8Array): readonly [string, string] => {
+  let key = '';
+  let value = '';
+  eachField(bytes, ({ number, reader }) => {
+    if (number === 1) key = reader.string(true);
+    else if (number === 2) value = reader.string(true);
+    else return false;
+    return true;
+  });
+  return [key, value];
+};
+
+/** The message of a `google.rpc.Status`, without key material: Envoy quotes a refused message whole. */
+const readStatus = (bytes: Uint8Array): string => {
+  let message = '';
+  eachField(bytes, ({ number, reader }) => {
+    if (number !== 2) return false;
+    message = reader.string(false);
+    return true;
+  });
+  const safe = message
+    .slice(0, 16 * MAX_ERROR_CHARACTERS)
+    .replace(/-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*-----|$)/g, '[redacted]');
+  return safe.slice(0, MAX_ERROR_CHARACTERS);
+};
+
+/** Only the id of a node, which is all that later messages are compared by. */
+export const readNodeId = (bytes: Uint8Array): Result<string, string> =>
+  guarded('the node', () => {
+    let id = '';
+    eachField(bytes, ({ number, reader }) => {
+      if (number !== 1) return false;
+      id = reader.string(true);
+      return true;
+    });
+    return id;
+  });
+
+/** Reads the whole `envoy.config.core.v3.Node`, metadata included. */
+export const readNode = (bytes: Uint8Array): Result<NodeIdentity, string> =>
+  guarded('the node', () => {
+    if (bytes.length > MAX_NODE_BYTES) throw new Error(`it is larger than ${MAX_NODE_BYTES} bytes`);
+    let id = '';
+    let cluster = '';
+    let metadata: JsonObject = {};
+    let agent = '';
+    let version = '';
+    eachField(bytes, ({ number, reader }) => {
+      if (number === 1) id = reader.string(true);
+      else if (number === 2) cluster = reader.string(true);
+      else if (number === 3) metadata = toJson(StructSchema, fromBinary(StructSchema, reader.bytes())) as JsonObject;
+      else if (number === 6) agent = reader.string(true);
+      else if (number === 7) version = reader.string(true);
+      else if (number === 8) version = readBuildVersion(reader.bytes());
+      else return false;
+      return true;
+    });
+    return { id, cluster, metadata, userAgent: version === '' ? agent : `${agent}/${version}` };
+  });
+
+/** `envoy.config.core.v3.BuildVersion`: its `version` is a SemanticVersion {major, minor, patch}. */
+const readBuildVersion = (bytes: Uint8Array): string => {
+  const parts = [0, 0, 0];
+  eachField(bytes, ({ number, reader }) => {
+    if (number !== 1) return false;
+    const inner = new BinaryReader(reader.bytes());
+    while (inner.pos < inner.len) {
+      const [part, wireType] = inner.tag();
+      if (wireType === 0 && part >= 1 && part <= 3) parts[part - 1] = inner.uint32();
+      else inner.skip(wireType, part);
+    }
+    return true;
+  });
+  return parts.join('.');
+};

@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto';
+import { logVerbosity, Server, setLogVerbosity, status } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { AppError, messageOf } from '../lib/errors.ts';
+import type { Result } from '../lib/result.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import type { Peer, Refusal, StreamEvent, StreamId } from './events.ts';
+import type { NodeIdentity } from './request.ts';
+import type { Snapshot } from './resource.ts';
+import { ADS_SERVICE, ADS_SERVICE_NAME, type AdsHandler } from './service.ts';
+import { type Call, refuse, type Stream, serveStream } from './stream.ts';
+import { type ServerTls, Tls13Credentials } from './tls.ts';
+import { newTurnstile } from './turnstile.ts';
+
+export type { Peer, Refusal, RefusalCode, StreamEvent, StreamId } from './events.ts';
+export type { NodeIdentity } from './request.ts';
+export type { NamedVersion, Progress } from './sessionState.ts';
+
+/** What a call proves about itself before a byte of it is read. */
+export type CallCredentials = {
+  /** The one `authorization` of its metadata; absent also if it came twice. */
+  readonly authorization?: string;
+  readonly peer: Peer;
+};
+
+export type XdsServerOptions<Caller> = {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly tls: ServerTls;
+  /** Before anything is parsed for the stream. A rejection or a throw refuses as `unavailable`. */
+  readonly authenticate: (credentials: CallCredentials) => Promise<Result<Caller, Refusal>>;
+  /**
+   * On the first message; the node id must agree with the caller. Resolves when the node may be served. The stream may be
+   * published to from here on. If it resolves with ok, `opened` and one day `closed` follow, in any case.
+   */
+  readonly admit: (caller: Caller, node: NodeIdentity, stream: StreamId) => Promise<Result<void, Refusal>>;
+  readonly onEvent: (event: StreamEvent) => void;
+  readonly now?: () => Instant;
+  /** How long listeners and routes wait for a client that does not take what they refer to. Default 2 s. */
+  readonly holdFor?: Duration;
+  /** How long a stream may stay without its first request. Default 15 s. */
+  readonly firstMessageWithin?: Duration;
+};
+
+export type XdsServer = {
+  readonly address: () => { readonly host: string; readonly port: number };
+  /** What this stream may be sent from now on; the same snapshot again changes nothing. Streams that are over are ignored. */
+  readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
+  readonly end: (stream: StreamId, refusal: Refusal) => void;
+  /** New connections are shown this certificate. @throws AppError `tls_invalid` */
+  readonly renewTls: (tls: ServerTls) => void;
+  /** Ends every stream as unavailable, waits up to `grace` for the connections to close, then cuts them. */
+  readonly close: (grace: Duration) => Promise<void>;
+};
+
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+/** Writes under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
+const WRITES_AT_ONCE = 64;
+const WRITE_PATIENCE: Duration = 250;
+
+const GRPC_OPTIONS = {
+  'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+  'grpc.max_send_message_length': -1,
+  // A peer that vanished without a FIN is found after a minute at most.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  // A sidecar needs one stream; this bounds what one connection can ask for.
+  'grpc.max_concurrent_streams': 100,
+  'grpc.enable_channelz': 0,
+} as const;
+
+/**
+ * ADS over TLS 1.3 on grpc-js.
+ * @throws AppError `listen_failed` if the address cannot be bound, `tls_invalid` if the certificate or key is unusable.
+ */
+export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>): Promise<XdsServer> => {
+  const credentials = new Tls13Credentials(options.tls);
+  // What goes wrong is thrown or told as an event; grpc-js would also print it.
+  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+  const server = new Server(GRPC_OPTIONS);
+  const streams = new Map<StreamId, Stream>();
+  const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
+  const now = options.now ?? Date.now;
+  const run = randomBytes(4).toString('hex');
+  let opened = 0;
+
+  const delta: AdsHandler = (call) => {
+    opened += 1;
+    const id = `${run}-${opened}` as StreamId;
+    const credentials = credentialsOf(call);
+    const stream = serveStream(call, {
+      id,
+      peer: credentials.peer,
+      authenticate: async () => {
+        const caller = await options.authenticate(credentials);
+        if (!caller.ok) return caller;
+        return { ok: true, value: (node: NodeIdentity) => options.admit(caller.value, node, id) };
+      },
+      tell: (what) => options.onEvent({ ...what, stream: id, at: now() }),
+      turnstile,
+      firstMessageWithin: options.firstMessageWithin ?? 15_000,
+      holdFor: options.holdFor ?? 2_000,
+    });
+    streams.set(id, stream);
+    call.on('close', () => streams.delete(id));
+  };
+  const health = new HealthImplementation({ '': 'SERVING', [ADS_SERVICE_NAME]: 'SERVING' });
+
+  server.addService(ADS_SERVICE, { DeltaAggregatedResources: delta, StreamAggregatedResources: noStateOfTheWorld });
+  health.addToServer(server);
+  const port = await bind(server, options.listen, credentials);
+
+  return {
+    address: () => ({ host: options.listen.host, port }),
+    publish: (stream, snapshot) => streams.get(stream)?.publish(snapshot),
+    end: (stream, refusal) => streams.get(stream)?.end(refusal),
+    renewTls: (tls) => credentials.renew(tls),
+    close: (grace) => {
+      for (const name of ['', ADS_SERVICE_NAME]) health.setStatus(name, 'NOT_SERVING');
+      for (const stream of streams.values())
+        stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
+      return shutDown(server, grace);
+    },
+  };
+};
+
+const noStateOfTheWorld: AdsHandler = (call) => {
+  const message = 'state of the world is not built yet: set `api_type: DELTA_GRPC` in `ads_config`';
+  refuse(call, status.UNIMPLEMENTED, message);
+};
+
+/** `x-forwarded-for` and its like are the client's own words and are not looked at. */
+const credentialsOf = (call: Call): CallCredentials => {
+  const authorization = call.metadata.get('authorization');
+  const [only] = authorization;
+  const peer = peerOf(call.getPeer());
+  return authorization.length === 1 && typeof only === 'string' ? { authorization: only, peer } : { peer };
+};
+
+/** `10.0.0.7:41234`, `::1:41234` or `::ffff:10.0.0.7:41234`, as grpc-js writes them. */
+const peerOf = (text: string): Peer => {
+  const match = /^(?:::ffff:)?(.+):(\d+)$/.exec(text);
+  return match === null ? { address: text, port: 0 } : { address: match[1] ?? '', port: Number(match[2]) };
+};
+
+const bind = (
+  server: Server,
+  listen: XdsServerOptions<never>['listen'],
+  credentials: Tls13Credentials,
+): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+    server.bindAsync(`${host}:${listen.port}`, credentials, (error, port) => {
+      if (error === null) return resolve(port);
+      server.forceShutdown();
+      const message = `cannot listen for xDS on ${host}:${listen.port}: ${messageOf(error)}`;
+      reject(new AppError('listen_failed', message, { cause: error }));
+    });
+  });
+
+const shutDown = (server: Server, grace: Duration): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(() => server.forceShutdown(), grace);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });

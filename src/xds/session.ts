@@ -1,0 +1,105 @@
+import { choose } from './choose.ts';
+import { leavingAfter } from './endpoints.ts';
+import { TYPE, typeNameOf } from './resource.ts';
+import type { DeltaRequest, Notice, SessionEvent, SessionState, Turn } from './sessionState.ts';
+import { afterAck, afterNack, changeSubscription, firstRequest, type TypeState } from './typeState.ts';
+
+/** Far more than a sidecar of the largest mesh asks for, and little enough to hold for each stream. */
+export const LIMITS = { types: 16, names: 50_000, characters: 4 * 1024 * 1024 } as const;
+
+/** A stream before its first request; the prefix keeps nonces of another stream from meaning anything on this one. */
+export const newSession = (noncePrefix = ''): SessionState => ({
+  variant: 'delta',
+  noncePrefix,
+  snapshot: undefined,
+  types: new Map(),
+  nonces: 0,
+  writing: false,
+  refresh: new Set(),
+  leaving: new Map(),
+  holding: false,
+  impatient: false,
+  progress: 'pending',
+});
+
+/** One step of a stream: an event in, the next state and what is to be sent and told out. Never throws on input. */
+export const turn = (before: SessionState, event: SessionEvent): Turn => {
+  const taken = take(before, event);
+  if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
+  const { state, response, progress } = choose(taken.state);
+  const changed = progress !== before.progress;
+  return {
+    state: changed ? { ...state, progress } : state,
+    responses: response === undefined ? [] : [response],
+    notices: changed ? [...taken.notices, { kind: 'progress', progress }] : taken.notices,
+  };
+};
+
+type Taken = { readonly state: SessionState; readonly notices: readonly Notice[] };
+
+const take = (before: SessionState, event: SessionEvent): Taken => {
+  switch (event.kind) {
+    case 'published':
+      return {
+        state: { ...before, snapshot: event.snapshot, leaving: leavingAfter(before, event.snapshot) },
+        notices: [],
+      };
+    case 'written':
+      return { state: { ...before, writing: false }, notices: [] };
+    case 'waited':
+      return { state: { ...before, impatient: before.holding, refresh: subscribedOnly(before) }, notices: [] };
+    case 'request':
+      return takeRequest(before, event);
+  }
+};
+
+/** Endpoints that the client never asked for are waited for once. */
+const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
+  const names = s.types.get(TYPE.eds)?.names;
+  return new Set([...s.refresh].filter((name) => names?.has(name)));
+};
+
+const takeRequest = (before: SessionState, request: DeltaRequest): Taken => {
+  const known = before.types.get(request.type);
+  if (known === undefined) {
+    return withType(before, firstRequest(request.type, request), []);
+  }
+  const { type, notices } = answerOf(known, request);
+  const after = withType(before, changeSubscription(type, request), notices);
+  // A refused cluster asks for no endpoints: nobody waits for them.
+  const nackedClusters = request.type === TYPE.cds && notices.some((n) => n.kind === 'nacked');
+  return nackedClusters ? { ...after, state: { ...after.state, refresh: subscribedOnly(after.state) } } : after;
+};
+
+/**
+ * ACK, NACK or neither. A stale nonce confirms nothing, and its subscriptions still count.
+ * https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#incremental-xds
+ */
+const answerOf = (t: TypeState, request: DeltaRequest): { type: TypeState; notices: readonly Notice[] } => {
+  const { inFlight } = t;
+  if (inFlight === undefined || request.nonce !== inFlight.nonce) return { type: t, notices: [] };
+  if (request.error === undefined) {
+    const type = afterAck(t, inFlight);
+    const stillRefused = type.refused.size > 0;
+    return { type, notices: [{ kind: 'acked', type: t.url, version: inFlight.version, stillRefused }] };
+  }
+  const resources = [...inFlight.upserts].map(([name, version]) => ({ name, version }));
+  const { version, removals: removed } = inFlight;
+  const nacked: Notice = { kind: 'nacked', type: t.url, version, error: request.error, resources, removed };
+  return { type: afterNack(t, inFlight), notices: [nacked] };
+};
+
+const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {
+  const state = { ...before, types: new Map(before.types).set(type.url, type) };
+  const message = before.types.get(type.url)?.names === type.names ? undefined : overrun(state, type);
+  return { state, notices: message === undefined ? notices : [...notices, { kind: 'overrun', message }] };
+};
+
+const overrun = (s: SessionState, changed: TypeState): string | undefined => {
+  if (s.types.size > LIMITS.types) return `more than ${LIMITS.types} resource types on one stream`;
+  const what = typeNameOf(changed.url) ?? 'this type';
+  if (changed.names.size > LIMITS.names) return `more than ${LIMITS.names} names subscribed to for ${what}`;
+  let characters = changed.url.length;
+  for (const name of changed.names) characters += name.length;
+  return characters > LIMITS.characters ? `the names subscribed to for ${what} are too long` : undefined;
+};

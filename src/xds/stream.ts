@@ -1,0 +1,152 @@
+import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { err, ok, type Result } from '../lib/result.ts';
+import type { Duration } from '../lib/time.ts';
+import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
+import { newPump, type Pump } from './pump.ts';
+import { type NodeIdentity, readDeltaRequest, readNode, readNodeId, type WireRequest } from './request.ts';
+import type { Snapshot } from './resource.ts';
+import type { DeltaRequest } from './sessionState.ts';
+import type { Turnstile } from './turnstile.ts';
+
+export type Call = ServerDuplexStream<Buffer, Buffer>;
+
+/** What a stream asks of those around it. */
+export type StreamPorts = {
+  readonly id: StreamId;
+  readonly peer: Peer;
+  /** Judges the call's credentials; the answer judges the node. Nothing of the stream is read before it answers. */
+  readonly authenticate: () => Promise<Result<Admit, Refusal>>;
+  readonly tell: (what: Happening) => void;
+  readonly turnstile: Turnstile;
+  readonly firstMessageWithin: Duration;
+  readonly holdFor: Duration;
+};
+
+export type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
+
+/** One ADS stream of one client. */
+export type Stream = {
+  readonly publish: (snapshot: Snapshot) => void;
+  readonly end: (refusal: Refusal) => void;
+};
+
+const STATUS: Readonly<Record<RefusalCode, status>> = {
+  unauthenticated: status.UNAUTHENTICATED,
+  permission_denied: status.PERMISSION_DENIED,
+  unavailable: status.UNAVAILABLE,
+  resource_exhausted: status.RESOURCE_EXHAUSTED,
+  invalid_argument: status.INVALID_ARGUMENT,
+};
+
+/** grpc-js percent-encodes the details with `encodeURI`, which throws on half a surrogate pair: make the text well formed. */
+const wellFormed = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
+
+/** Ends a call with a status. */
+export const refuse = (call: Call, code: status, message: string): void => {
+  call.emit('error', { code, details: wellFormed(message) });
+};
+
+const invalid = (message: string): Refusal => ({ code: 'invalid_argument', message });
+
+/** Serves one call until it ends: credentials, then the node, then the session. Never throws, whatever the client sends. */
+export const serveStream = (call: Call, ports: StreamPorts): Stream => {
+  let phase: 'joining' | 'open' | 'over' = 'joining';
+  const isOver = (): boolean => phase === 'over';
+
+  const finish = (): void => {
+    if (isOver()) return;
+    const wasOpen = phase === 'open';
+    phase = 'over';
+    clearTimeout(timer);
+    pump.stop();
+    if (wasOpen) ports.tell({ kind: 'closed' });
+  };
+  const end = (refusal: Refusal): void => {
+    if (isOver()) return;
+    ports.tell({ kind: 'refused', peer: ports.peer, refusal });
+    finish();
+    refuse(call, STATUS[refusal.code], refusal.message);
+  };
+  const pump = newPump({
+    ...ports,
+    noncePrefix: `${ports.id}-`,
+    write: (bytes, written) => {
+      call.write(bytes, (error?: Error | null) => {
+        if (!error) written();
+      });
+    },
+    overrun: (message) => end({ code: 'resource_exhausted', message }),
+  });
+  const late = `no request came within ${ports.firstMessageWithin / 1000} s`;
+  const timer = setTimeout(() => end(invalid(late)), ports.firstMessageWithin).unref();
+
+  const open = (node: NodeIdentity, first: DeltaRequest): void => {
+    // Whoever admitted the node has made room for it: it is told of the end even if that came first.
+    const cameTooLate = isOver();
+    if (!cameTooLate) phase = 'open';
+    ports.tell({ kind: 'opened', node, peer: ports.peer });
+    if (cameTooLate) ports.tell({ kind: 'closed' });
+    if (isOver()) return;
+    pump.step(first);
+    call.on('data', (bytes: Buffer) => takeNext(bytes, node.id, pump, end));
+    call.resume();
+  };
+  const join = async (): Promise<void> => {
+    const caller = await ports.authenticate();
+    if (!caller.ok) return end(caller.error);
+    const bytes = await firstMessage(call);
+    if (bytes === undefined || isOver()) return;
+    clearTimeout(timer);
+    const first = readFirst(bytes);
+    if (!first.ok) return end(first.error);
+    const admitted = await caller.value(first.value.node);
+    if (!admitted.ok) return end(admitted.error);
+    open(first.value.node, first.value.request);
+  };
+
+  call.on('end', () => {
+    finish();
+    call.end();
+  });
+  for (const over of ['error', 'cancelled', 'close']) call.on(over, finish);
+  join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
+  return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end };
+};
+
+/** Waits for one message and leaves all others where they are; `undefined` if the stream ends without any. */
+const firstMessage = (call: Call): Promise<Buffer | undefined> =>
+  new Promise((resolve) => {
+    call.once('data', (bytes: Buffer) => {
+      call.pause();
+      resolve(bytes);
+    });
+    call.once('end', () => resolve(undefined));
+    call.once('close', () => resolve(undefined));
+  });
+
+type FirstRequest = { readonly request: DeltaRequest; readonly node: NodeIdentity };
+
+const readFirst = (bytes: Buffer): Result<FirstRequest, Refusal> => {
+  const read = readDeltaRequest(bytes);
+  if (!read.ok) return err(invalid(read.error));
+  const node = read.value.node === undefined ? undefined : readNode(read.value.node);
+  if (node !== undefined && !node.ok) return err(invalid(node.error));
+  if (node === undefined || node.value.id === '') return err(invalid('the first request names no node id'));
+  return ok({ request: read.value.request, node: node.value });
+};
+
+const takeNext = (bytes: Buffer, nodeId: string, pump: Pump, end: (refusal: Refusal) => void): void => {
+  const read = readDeltaRequest(bytes);
+  const refusal = read.ok ? disagreement(read.value, nodeId) : invalid(read.error);
+  if (refusal !== undefined) end(refusal);
+  else if (read.ok) pump.step(read.value.request);
+};
+
+/** A node may be left out of later messages; where it stands, it is the same. */
+const disagreement = ({ node }: WireRequest, nodeId: string): Refusal | undefined => {
+  if (node === undefined) return undefined;
+  const id = readNodeId(node);
+  if (!id.ok) return invalid(id.error);
+  if (id.value === '' || id.value === nodeId) return undefined;
+  return { code: 'permission_denied', message: 'the node id changed on a live stream' };
+};

@@ -1,0 +1,132 @@
+import type { Holdings } from './holdings.ts';
+import { holdingsOf, NOTHING_HELD, withChanges } from './holdings.ts';
+import { type Resource, TYPE, type TypeUrl } from './resource.ts';
+
+/** One response that the client has neither ACKed nor NACKed yet. */
+export type InFlight = {
+  readonly nonce: string;
+  /** The type's version once this response is applied. */
+  readonly version: string;
+  readonly upserts: ReadonlyMap<string, string>;
+  readonly removals: readonly string[];
+};
+
+/** One resource type on one stream. The subscription is the same thing in delta and state of the world. */
+export type TypeState = {
+  readonly url: TypeUrl;
+  readonly wildcard: boolean;
+  /** Explicit subscriptions. */
+  readonly names: ReadonlySet<string>;
+  /** What the client ACKed on this stream or declared to hold when it came back. */
+  readonly held: Holdings;
+  /** Versions that it NACKed: never sent again until the content changes. */
+  readonly refused: ReadonlyMap<string, string>;
+  /** Asked for by name: answered even if unchanged, and before any order between types. */
+  readonly owed: ReadonlySet<string>;
+  /** A wildcard was just asked for: it is answered even if the answer is empty. */
+  readonly due: boolean;
+  readonly inFlight: InFlight | undefined;
+  /** The snapshot's resources of this type that nothing needed to be sent for. */
+  readonly settledOn: ReadonlyMap<string, Resource> | undefined;
+};
+
+/** What a request says about the subscription. */
+export type Subscribing = {
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  readonly initialResourceVersions: ReadonlyMap<string, string>;
+};
+
+const WILDCARD = '*';
+
+/** Wildcards exist for clusters and listeners only. https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#how-the-client-specifies-what-resources-to-return */
+const takesWildcard = (url: TypeUrl): boolean => url === TYPE.cds || url === TYPE.lds;
+
+export const isWanted = (t: TypeState, name: string): boolean => t.wildcard || t.names.has(name);
+
+const newType = (url: TypeUrl): TypeState => ({
+  url,
+  wildcard: false,
+  names: new Set(),
+  held: NOTHING_HELD,
+  refused: new Map(),
+  owed: new Set(),
+  due: false,
+  inFlight: undefined,
+  settledOn: undefined,
+});
+
+/** The first request for a type on a stream. Only here does an empty list mean a wildcard, and do initial versions count. */
+export const firstRequest = (url: TypeUrl, request: Subscribing): TypeState => {
+  const legacy = takesWildcard(url) && request.subscribe.length === 0 && request.unsubscribe.length === 0;
+  const blank = legacy ? { ...newType(url), wildcard: true, due: true } : newType(url);
+  const asked = changeSubscription(blank, request);
+  const declared = [...request.initialResourceVersions].filter(([name]) => isWanted(asked, name));
+  if (declared.length === 0) return asked;
+  const held = holdingsOf(declared);
+  // What the client holds is not owed: only the differences are answered, in their order.
+  const owed = new Set([...asked.owed].filter((name) => !held.versions.has(name)));
+  return { ...asked, held, owed, due: false };
+};
+
+/**
+ * Subscribes and unsubscribes. A name that is subscribed again is owed again: the client may have forgotten it.
+ * https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#subscribing-to-resources
+ */
+export const changeSubscription = (before: TypeState, request: Subscribing): TypeState => {
+  if (request.subscribe.length === 0 && request.unsubscribe.length === 0) return before;
+  const names = new Set(before.names);
+  const owed = new Set(before.owed);
+  let { wildcard, due } = before;
+  for (const name of request.subscribe) {
+    if (name === WILDCARD && takesWildcard(before.url)) {
+      if (wildcard) for (const held of before.held.versions.keys()) owed.add(held);
+      wildcard = true;
+      due = true;
+    } else {
+      names.add(name);
+      owed.add(name);
+    }
+  }
+  for (const name of request.unsubscribe) {
+    if (name === WILDCARD && takesWildcard(before.url)) {
+      wildcard = false;
+      due = false;
+    } else if (names.delete(name)) {
+      // Under a wildcard the client cannot know whether to keep it, so it must be told.
+      if (wildcard) owed.add(name);
+      else owed.delete(name);
+    }
+  }
+  return forgetUnwanted({ ...before, names, owed, wildcard, due, settledOn: undefined });
+};
+
+const forgetUnwanted = (t: TypeState): TypeState => {
+  const gone = [...t.held.versions.keys()].filter((name) => !isWanted(t, name));
+  return {
+    ...t,
+    held: gone.length === 0 ? t.held : withChanges(t.held, [], gone),
+    refused: new Map([...t.refused].filter(([name]) => isWanted(t, name))),
+    owed: new Set([...t.owed].filter((name) => isWanted(t, name))),
+  };
+};
+
+/** The client applied the response in flight. */
+export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
+  const refused = new Map(t.refused);
+  for (const name of [...acked.upserts.keys(), ...acked.removals]) refused.delete(name);
+  const upserts = [...acked.upserts].filter(([name]) => isWanted(t, name));
+  const held = withChanges(t.held, upserts, acked.removals);
+  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+};
+
+/**
+ * The client refused the response in flight. Envoy may have applied a part of it, so its names count as neither held
+ * nor free: another content, the one that was held before included, is sent when it comes.
+ */
+export const afterNack = (t: TypeState, nacked: InFlight): TypeState => {
+  const refused = new Map(t.refused);
+  for (const [name, version] of nacked.upserts) if (isWanted(t, name)) refused.set(name, version);
+  const held = withChanges(t.held, [], nacked.removals);
+  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+};

@@ -1,0 +1,58 @@
+import type { Resource } from './resource.ts';
+import type { DeltaResponse } from './sessionState.ts';
+
+/*
+ * DeltaDiscoveryResponse by concatenation: a resource is encoded once, its bytes are shared by every stream that is sent it.
+ * Field numbers: envoy/service/discovery/v3/discovery.proto; `test/unit/xds/wire.test.ts` holds them against two decoders.
+ */
+const RESPONSE = { systemVersionInfo: 1, resources: 2, typeUrl: 4, nonce: 5, removedResources: 6 } as const;
+const RESOURCE = { version: 1, resource: 2, name: 3 } as const;
+
+const LENGTH_DELIMITED = 2;
+
+const varint = (value: number): readonly number[] => {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest > 127) {
+    bytes.push((rest & 127) | 128);
+    rest >>>= 7;
+  }
+  return [...bytes, rest];
+};
+
+/** Tag and length of a length-delimited field. */
+const head = (field: number, length: number): Buffer =>
+  Buffer.from([...varint((field << 3) | LENGTH_DELIMITED), ...varint(length)]);
+
+const bytesField = (field: number, bytes: Uint8Array): readonly Uint8Array[] => [head(field, bytes.length), bytes];
+
+const textField = (field: number, text: string): readonly Uint8Array[] =>
+  // proto3: an empty string in a singular field is not written.
+  text === '' ? [] : bytesField(field, Buffer.from(text, 'utf8'));
+
+const encoded = new WeakMap<Resource, Uint8Array>();
+
+/** `resources` of a DeltaDiscoveryResponse: one `Resource` with its tag and length, encoded once for each `Resource` value. */
+export const encodeResource = (resource: Resource): Uint8Array => {
+  const known = encoded.get(resource);
+  if (known !== undefined) return known;
+  const body = Buffer.concat([
+    ...textField(RESOURCE.version, resource.version),
+    ...bytesField(RESOURCE.resource, resource.any),
+    ...textField(RESOURCE.name, resource.name),
+  ]);
+  const bytes = Buffer.concat(bytesField(RESPONSE.resources, body));
+  encoded.set(resource, bytes);
+  return bytes;
+};
+
+/** The bytes of one response, for a gRPC method whose serializer is the identity. */
+export const encodeResponse = (response: DeltaResponse): Buffer =>
+  Buffer.concat([
+    ...textField(RESPONSE.systemVersionInfo, response.version),
+    ...response.resources.map(encodeResource),
+    ...textField(RESPONSE.typeUrl, response.type),
+    ...textField(RESPONSE.nonce, response.nonce),
+    // A repeated field keeps its empty strings, so this one is written even if it is empty.
+    ...response.removed.flatMap((name) => bytesField(RESPONSE.removedResources, Buffer.from(name, 'utf8'))),
+  ]);

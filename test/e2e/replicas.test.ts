@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { type HttpApp, httpApp } from '../support/apps.ts';
+import { eventually } from '../support/eventually.ts';
+import { startLoad } from '../support/load.ts';
+import type { TestMesh } from '../support/mesh.ts';
+import type { Sidecar } from '../support/sidecar.ts';
+import { useWorld } from '../support/world.ts';
+
+const meshYaml = (target: number): string => `
+mesh: { trustDomain: shop.example }
+namespaces:
+  prod:
+    services:
+      web: {}
+      orders: { ports: [8080:${target}/http], allow: [web] }
+`;
+
+// The first minute after its start Signet withdraws nobody: they might only not be back yet.
+const START_GRACE = 60_000;
+
+describe('two instances of one service', function () {
+  this.timeout(120_000);
+  const world = useWorld();
+  let app: HttpApp;
+  let mesh: TestMesh;
+  let [web, first, second]: Sidecar[] = [];
+  let startedAt: number;
+
+  before(async () => {
+    app = world.own(await httpApp('orders'));
+    startedAt = Date.now();
+    mesh = await world.mesh(meshYaml(app.port));
+    [web, first, second] = await world.sidecars(mesh, 'prod/web', 'prod/orders', 'prod/orders');
+    await web.callUntil(200, { host: 'orders' });
+  });
+
+  const endpoints = async (): Promise<readonly string[]> =>
+    [...((await web?.envoy.endpoints('prod/orders/8080')) ?? [])].sort();
+  const at = (...sidecars: readonly (Sidecar | undefined)[]): readonly string[] =>
+    sidecars.map((sidecar) => `${sidecar?.address}:8080`).sort();
+
+  it('are both told to callers and both called, each with a certificate of its own', async () => {
+    await eventually(async () => assert.deepEqual(await endpoints(), at(first, second)));
+    const served = async (sidecar: Sidecar | undefined): Promise<number> =>
+      (await sidecar?.envoy.stat(/^http\.inbound\/8080\.downstream_rq_2xx$/)) ?? 0;
+    for (let i = 0; i < 40; i++) assert.equal((await web?.call({ host: 'orders' }))?.status, 200);
+    await eventually(async () => assert.ok((await served(first)) > 0 && (await served(second)) > 0));
+    const id = 'spiffe://shop.example/ns/prod/sa/orders';
+    assert.notEqual(await first?.envoy.serialOf(id), await second?.envoy.serialOf(id));
+  });
+
+  it('leave one when the other is killed: calls go on, and callers are told no more of the dead', async () => {
+    // The dead one is retried past for as long as it is still told.
+    await first?.stop('SIGKILL');
+    await eventually(async () => {
+      for (let i = 0; i < 20; i++) assert.equal((await web?.call({ host: 'orders' }))?.status, 200);
+    }, 5_000);
+    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' }, { workers: 2, pause: 20 });
+    const within = Math.max(0, startedAt + START_GRACE - Date.now()) + 8_000;
+    await eventually(async () => assert.deepEqual(await endpoints(), at(second)), within, 250);
+    const { failures } = await load.stop();
+    assert.deepEqual(failures, {});
+  });
+
+  it('are two again when a new one starts', async () => {
+    const third = await world.sidecar(mesh, 'prod/orders');
+    await eventually(async () => assert.deepEqual(await endpoints(), at(second, third)));
+  });
+
+  it('that stops in order is gone from its callers within seconds, and no call fails', async () => {
+    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' }, { workers: 2, pause: 20 });
+    const last = (await endpoints()).length;
+    assert.equal(last, 2);
+    await second?.stop('SIGTERM');
+    await eventually(async () => assert.equal((await endpoints()).length, 1), 15_000);
+    const { ok } = await load.stop();
+    assert.ok(ok > 0);
+  });
+});

@@ -1,0 +1,56 @@
+// `npm test` and its parts: runs the test files of the given folders in one mocha.
+//
+//   node --import tsx test/run.ts test/unit test/e2e [--grep TEXT]
+//
+// The last line is `N passed, N failed`, whatever happens: it is written when the process ends.
+import { readdirSync, statSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import Mocha from 'mocha';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { grep: { type: 'string', short: 'g' } },
+});
+
+const testFiles = (place: string): readonly string[] =>
+  statSync(place).isFile()
+    ? [resolve(place)]
+    : readdirSync(place, { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.test.ts'))
+        .map((name) => resolve(join(place, name)))
+        .sort();
+
+const totals = { passed: 0, failed: 0, skipped: 0, ended: false };
+
+process.on('exit', (code) => {
+  // A run that did not come to its end, or had nothing to run, is a failure.
+  const complete = totals.ended && totals.passed + totals.failed > 0;
+  const failed = totals.failed + (!complete || (code !== 0 && totals.failed === 0) ? 1 : 0);
+  if (failed > 0) process.exitCode = 1;
+  const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';
+  writeSync(1, `${totals.passed} passed, ${failed} failed${skipped}\n`);
+});
+
+const mocha = new Mocha({
+  timeout: 30_000,
+  forbidOnly: true,
+  ...(values.grep === undefined ? {} : { grep: values.grep }),
+});
+for (const file of positionals.flatMap(testFiles)) mocha.addFile(file);
+await mocha.loadFilesAsync();
+
+const runner = mocha.run(() => {
+  totals.ended = true;
+  // Handles that tests left open do not keep the run from ending.
+  process.exit();
+});
+runner.on('pass', () => {
+  totals.passed += 1;
+});
+runner.on('fail', () => {
+  totals.failed += 1;
+});
+runner.on('pending', () => {
+  totals.skipped += 1;
+});

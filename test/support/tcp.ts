@@ -1,0 +1,32 @@
+import { connect } from 'node:net';
+import type { HostPort } from '../../src/lib/hostPort.ts';
+
+export type Conversation = {
+  readonly received: Buffer;
+  /** How it ended: by the peer, or because `enough` or the time was reached. */
+  readonly end: 'closed' | 'reset' | 'enough' | 'time';
+};
+
+/** Sends `bytes` and gathers what comes back, until the peer ends, `enough` bytes came or `timeout` ms went by. */
+export const converse = (
+  { host, port }: HostPort,
+  bytes: string | Buffer,
+  { enough = Number.POSITIVE_INFINITY, timeout = 3_000 }: { readonly enough?: number; readonly timeout?: number } = {},
+): Promise<Conversation> =>
+  new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const socket = connect({ host, port });
+    const finish = (end: Conversation['end']): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ received: Buffer.concat(chunks), end });
+    };
+    const timer = setTimeout(() => finish('time'), timeout);
+    socket.on('connect', () => bytes.length > 0 && socket.write(bytes));
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (Buffer.concat(chunks).length >= enough) finish('enough');
+    });
+    socket.on('end', () => finish('closed'));
+    socket.on('error', () => finish('reset'));
+  });

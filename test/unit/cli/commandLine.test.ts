@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { COMMANDS, GROUPS, NOT_BUILT } from '../../../src/cli/commands.ts';
+import { runCli } from '../../support/cli.ts';
+
+const MESH = `mesh:
+  trustDomain: shop.example
+namespaces:
+  prod:
+    services:
+      web:
+        ports: [8080:3000/http]
+      orders:
+        ports: [8080:3001/http]
+        allow:
+          - from: web
+            to: [GET /orders/*, POST /orders]
+      debug: {}
+`;
+
+describe('the command line', () => {
+  let folder: string;
+  let mesh: string;
+  const file = async (name: string, text: string): Promise<string> => {
+    await writeFile(join(folder, name), text);
+    return join(folder, name);
+  };
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'signet-cli-'));
+    mesh = await file('mesh.yaml', MESH);
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  for (const { name, example } of COMMANDS) {
+    it(`${name} --help shows an example`, async () => {
+      const { code, stdout } = await runCli([...name.split(' '), '--help']);
+      assert.equal(code, 0);
+      assert.ok(stdout.includes(`Example:\n  ${example.split('\n')[0]}`), stdout);
+    });
+  }
+
+  it('--help lists every command', async () => {
+    const { code, stdout } = await runCli(['--help']);
+    assert.equal(code, 0);
+    for (const { name } of COMMANDS) assert.match(stdout, new RegExp(`^  ${name.split(' ')[0]}`, 'm'));
+    assert.deepEqual(Object.keys(GROUPS), ['token', 'ca']);
+  });
+
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ['valdate', /^signet: unknown command 'valdate' \(Did you mean validate\?\)\n$/],
+    ['validate --confg x', /^signet: unknown option '--confg' \(Did you mean --config\?\)\n$/],
+    ['translate', /^signet: missing required argument 'service'\n$/],
+    ['translate web', /^signet: "web" is no service: write NAMESPACE\/NAME, for example prod\/web\n$/],
+    ['translate prod/web prod/orders', /^signet: too many arguments/],
+    ['translate prod/web --outbound nowhere', /^signet: --outbound nowhere is not IP:PORT\n$/],
+    ['translate prod/web --address web', /^signet: --address web is no IP address\n$/],
+    ['bootstrap prod/web --envoy-admin 0', /^signet: --envoy-admin 0 is no port\n$/],
+    ['bootstrap prod/web --xds here', /^signet: --xds here is not HOST:PORT\n$/],
+    ['token create prod/web --ttl soon', /^signet: --ttl soon is no duration/],
+    ['token create prod/web --uses 0', /^signet: --uses 0 is no number/],
+    ['token revoke web', /^signet: that is no id of a token/],
+    ['token crate', /^signet: unknown command 'crate' \(Did you mean create\?\)\n$/],
+    ['status -o yaml', /^signet: -o yaml is neither json nor text\n$/],
+    ['status --server nowhere', /^signet: --server nowhere is no URL/],
+    ['status --server http://a:b@127.0.0.1', /^signet: --server takes no credentials/],
+    [
+      'status --server http://signet.example',
+      /^signet: --server http:\/\/signet.example would carry the admin token in plaintext/,
+    ],
+    ['serve --xds 18000', /^signet: --xds 18000 is not HOST:PORT\n$/],
+    ['serve --store redis://x', /^signet: --store is not built yet/],
+    ['serve --config', /^signet: option '--config <file>' argument missing\n$/],
+  ];
+  for (const [line, expected] of wrong) {
+    it(`signet ${line}: exit 2 and one sentence`, async () => {
+      const { code, stdout, stderr } = await runCli(line.split(' '));
+      assert.match(stderr, expected);
+      assert.deepEqual({ code, stdout, lines: stderr.trim().split('\n').length }, { code: 2, stdout: '', lines: 1 });
+    });
+  }
+
+  it('says of planned commands that they are not built yet', async () => {
+    for (const name of NOT_BUILT) {
+      const { code, stderr } = await runCli(name.split(' '));
+      assert.deepEqual({ code, stderr }, { code: 2, stderr: `signet: ${name} is not built yet\n` });
+    }
+  });
+
+  it('validate: 0 and silence on stderr for a good file', async () => {
+    const { code, stdout, stderr } = await runCli(['validate', mesh]);
+    assert.deepEqual({ code, stderr, stdout }, { code: 0, stderr: '', stdout: `${mesh}: ok, 3 services\n` });
+  });
+
+  it('validate: 1 and every problem with its place for a bad one', async () => {
+    const bad = await file(
+      'bad.yaml',
+      MESH.replace('from: web', 'from: wbe').replace('debug: {}', 'debug: { prots: [] }'),
+    );
+    const { code, stderr } = await runCli(['validate', mesh, bad]);
+    assert.equal(code, 1);
+    assert.match(stderr, /bad\.yaml:11:\d+ SIG0\d+ .*wbe/);
+    assert.match(stderr, /bad\.yaml:13:\d+ SIG0\d+ .*prots/);
+    const json = await runCli(['validate', bad, '-o', 'json']);
+    assert.equal(json.code, 1);
+    assert.equal(JSON.parse(json.stdout).valid, false);
+  });
+
+  it('validate: 1 and a remedy for a file that is not there', async () => {
+    const { code, stderr } = await runCli(['validate', join(folder, 'none.yaml')]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^signet: there is no .*none\.yaml: write one, or name yours with --config\n$/);
+  });
+
+  it('translate: Envoy configuration without a private key, and names that it can follow', async () => {
+    const { code, stdout } = await runCli(['translate', 'prod/web', '--config', mesh]);
+    assert.equal(code, 0);
+    const shown = JSON.parse(stdout);
+    assert.deepEqual(Object.keys(shown), ['clusters', 'endpoints', 'listeners', 'routes', 'secrets']);
+    assert.deepEqual(
+      shown.secrets.map(({ name }: { name: string }) => name),
+      ['spiffe://shop.example/ns/prod/sa/web', 'spiffe://shop.example'],
+    );
+    assert.doesNotMatch(stdout, /PRIVATE KEY/);
+  });
+
+  it('translate: 1 and a suggestion for a service that is not there', async () => {
+    const { code, stderr } = await runCli(['translate', 'prod/order', '--config', mesh]);
+    assert.equal(code, 1);
+    assert.equal(stderr, 'signet: the mesh has no service prod/order; did you mean prod/orders?\n');
+  });
+
+  it('can: the verdict first, then the line, and the exit code', async () => {
+    const ask = (...words: string[]) => runCli(['can', ...words, '--config', mesh]);
+    const allowed = await ask('prod/web', 'prod/orders', 'GET', '/orders/7');
+    assert.equal(allowed.code, 0);
+    assert.match(allowed.stdout, /^ALLOW\n.*mesh\.yaml:1[12] /);
+    const denied = await ask('prod/debug', 'prod/orders', 'GET', '/orders/7');
+    assert.equal(denied.code, 1);
+    assert.match(denied.stdout, /^DENY\n.*mesh\.yaml:1[12] /);
+    assert.equal((await ask('prod/web', 'prod/orders', 'GET', '/orders/7', '--plaintext')).code, 1);
+    assert.equal((await ask('prod/web', 'prod/nobody')).code, 2);
+    const listed = await ask('prod/web', 'prod/orders', '-o', 'json');
+    assert.deepEqual(
+      JSON.parse(listed.stdout).calls.allowed.map(({ call }: { call: string }) => call),
+      ['GET /orders/*', 'POST /orders'],
+    );
+  });
+
+  it('says what is missing when no control plane can be asked', async () => {
+    const none = await runCli(['status', '--admin-token-file', join(folder, 'none')]);
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /the admin token cannot be read .*--admin-token-file/);
+    const token = await file('token', 'x\n');
+    const silent = await runCli(['status', '--server', 'http://127.0.0.1:1', '--admin-token-file', token]);
+    assert.equal(silent.code, 1);
+    assert.match(silent.stderr, /no control plane answers at http:\/\/127\.0\.0\.1:1 .*signet serve/);
+  });
+});

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../../src/control/clock.ts';
+import { type MeshFollower, MeshSource, type MeshSourceOptions } from '../../../src/control/meshSource.ts';
+import type { Diagnostic } from '../../../src/lib/diagnostic.ts';
+import { err, ok } from '../../../src/lib/result.ts';
+import type { Mesh } from '../../../src/model/mesh.ts';
+import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
+import { MemoryStore } from '../../support/memoryStore.ts';
+import { until } from '../../support/until.ts';
+
+const mistake = (file: string): Diagnostic => ({
+  code: 'SIG0001',
+  severity: 'error',
+  message: 'no such word',
+  path: '',
+  location: { file, line: 1, column: 1 },
+});
+
+/** A file is good if it ends in `end`, and says what it says in its first line. */
+const load: MeshSourceOptions['load'] = (file, bytes) => {
+  const text = Buffer.from(bytes).toString();
+  if (!text.trimEnd().endsWith('end')) return err([mistake(file)]);
+  const mesh: Mesh = {
+    revision: text.split('\n')[0] ?? '',
+    trustDomain: 'test.example' as TrustDomain,
+    certificates: { ttl: 1 },
+    rejoin: 1,
+    services: new Map(),
+  };
+  return ok({ mesh, warnings: [] });
+};
+
+describe('mesh source', () => {
+  let folder: string;
+  let file: string;
+  let source: MeshSource | undefined;
+  const store = { current: new MemoryStore() };
+  let served: string[];
+  let problems: string[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'signet-mesh-'));
+    file = join(folder, 'mesh.yaml');
+    store.current = new MemoryStore();
+    served = [];
+    problems = [];
+  });
+
+  afterEach(async () => {
+    await source?.close();
+    source = undefined;
+    await rm(folder, { recursive: true });
+  });
+
+  const open = async (refuse: MeshFollower['refuse'] = () => undefined): Promise<MeshSource> => {
+    source = await MeshSource.open({ file, store: store.current, clock: systemClock, load });
+    source.start({
+      refuse,
+      onMesh: (state) => served.push(state.mesh.revision),
+      onProblem: ({ message }) => problems.push(message),
+      onFailure: (_what, error) => {
+        throw error;
+      },
+    });
+    return source;
+  };
+
+  it('follows a file that is written over', async () => {
+    await writeFile(file, 'one\nend\n');
+    const opened = await open();
+    assert.equal(opened.state().mesh.revision, 'one');
+    await writeFile(file, 'two\nend\n');
+    await until(() => served.includes('two'));
+    assert.equal(opened.state().mesh.revision, 'two');
+  });
+
+  it('follows saves by rename, again and again', async () => {
+    await writeFile(file, 'one\nend\n');
+    await open();
+    for (const name of ['two', 'three', 'four']) {
+      await writeFile(join(folder, '.mesh.yaml.swp'), `${name}\nend\n`);
+      await rename(join(folder, '.mesh.yaml.swp'), file);
+      await until(() => served.includes(name));
+    }
+    assert.deepEqual(served, ['two', 'three', 'four']);
+  });
+
+  it('follows a save that first moves the old file away', async () => {
+    await writeFile(file, 'one\nend\n');
+    await open();
+    await rename(file, `${file}~`);
+    await writeFile(file, 'two\nend\n');
+    await until(() => served.includes('two'));
+    assert.deepEqual(problems, []);
+  });
+
+  it('follows a link to another folder, by looking again', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'signet-mesh-'));
+    await writeFile(join(other, 'a.yaml'), 'one\nend\n');
+    await symlink(join(other, 'a.yaml'), file);
+    await open();
+    await writeFile(join(other, 'a.yaml'), 'two\nend\n');
+    await until(() => served.includes('two'), 6_000);
+    await rm(other, { recursive: true });
+  }).timeout(10_000);
+
+  it('waits for a file that is half written', async () => {
+    await writeFile(file, 'one\nend\n');
+    await open();
+    await writeFile(file, 'two\nthis is not yet the');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await writeFile(file, 'two\nthis is not yet the\nend\n');
+    await until(() => served.includes('two'));
+    assert.deepEqual(problems, []);
+  });
+
+  it('serves the last good mesh whatever happens to the file, says why, and recovers', async () => {
+    await writeFile(file, 'one\nend\n');
+    const opened = await open();
+    await writeFile(file, 'broken\n');
+    await until(() => problems.length === 1);
+    assert.equal(opened.state().mesh.revision, 'one');
+    assert.equal(opened.state().problem?.diagnostics[0]?.code, 'SIG0001');
+    await unlink(file);
+    await until(() => problems.length === 2);
+    assert.match(problems[1] ?? '', /cannot be read/);
+    assert.equal(opened.state().mesh.revision, 'one');
+    await writeFile(file, 'one\nend\n');
+    await until(() => opened.state().problem === undefined);
+  }).timeout(10_000);
+
+  it('refuses what must not follow, and says so', async () => {
+    await writeFile(file, 'one\nend\n');
+    const opened = await open((next) => (next.revision === 'two' ? 'two is not for you' : undefined));
+    await writeFile(file, 'two\nend\n');
+    await until(() => opened.state().problem?.message === 'two is not for you');
+    assert.equal(opened.state().mesh.revision, 'one');
+  });
+
+  it('does not start for the first time without a good file', async () => {
+    await assert.rejects(open(), { code: 'mesh_invalid' });
+    await writeFile(file, 'broken\n');
+    await assert.rejects(open(), (error: { code: string; cause: Diagnostic[] }) => {
+      assert.equal(error.code, 'mesh_invalid');
+      assert.equal(error.cause[0]?.code, 'SIG0001');
+      return true;
+    });
+  });
+
+  it('serves the last good mesh after a restart beside a broken file', async () => {
+    await writeFile(file, 'one\nend\n');
+    await (await open()).close();
+    await writeFile(file, 'broken\n');
+    const opened = await open();
+    assert.equal(opened.state().mesh.revision, 'one');
+    assert.match(opened.state().problem?.message ?? '', /has an error/);
+    await writeFile(file, 'two\nend\n');
+    await until(() => served.includes('two'));
+  });
+
+  it('serves each content once, however many events it makes', async () => {
+    await writeFile(file, 'one\nend\n');
+    await open();
+    for (let i = 0; i < 20; i++) await writeFile(file, `${i}\nend\n`);
+    await until(() => served.includes('19'));
+    assert.ok(served.length <= 3, served.join());
+  });
+});

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+} from '../../../src/gen/envoy/service/discovery/v3/discovery.ts';
+import { Any } from '../../../src/gen/google/protobuf/any.ts';
+import { readDeltaRequest, readNode, readNodeId } from '../../../src/xds/request.ts';
+import { TYPE } from '../../../src/xds/resource.ts';
+import type { DeltaResponse } from '../../../src/xds/sessionState.ts';
+import { encodeResource, encodeResponse } from '../../../src/xds/wire.ts';
+import { type AdsResource, type Asking, decodeResponse, encodeRequest } from '../../support/adsClient.ts';
+
+const any = (bytes: Uint8Array): Uint8Array =>
+  Any.encode(Any.fromPartial({ typeUrl: TYPE.cds, value: Buffer.from(bytes) })).finish();
+
+const text = fc.string({ unit: 'binary' });
+/** Lengths around the places where a length needs another byte. */
+const payload = fc.oneof(
+  fc.uint8Array(),
+  fc.constantFrom(0, 1, 126, 127, 128, 16_383, 16_384).map((n) => new Uint8Array(n)),
+);
+
+const response: fc.Arbitrary<DeltaResponse> = fc.record({
+  variant: fc.constant('delta' as const),
+  type: text,
+  nonce: text,
+  version: text,
+  resources: fc.array(fc.record({ name: text, version: text, any: payload.map(any) })),
+  removed: fc.array(text),
+});
+
+const asking: fc.Arbitrary<Required<Omit<Asking, 'nodeId'>>> = fc.record({
+  subscribe: fc.array(text),
+  unsubscribe: fc.array(text),
+  initialResourceVersions: fc.dictionary(text, text),
+  nonce: text,
+  error: text,
+});
+
+describe('the xDS wire', () => {
+  it('writes responses that ts-proto reads as they were meant', () => {
+    fc.assert(
+      fc.property(response, (r) => {
+        const read = DeltaDiscoveryResponse.decode(encodeResponse(r));
+        assert.equal(read.systemVersionInfo, r.version);
+        assert.equal(read.typeUrl, r.type);
+        assert.equal(read.nonce, r.nonce);
+        assert.deepEqual(read.removedResources, r.removed);
+        const resources = read.resources.map((x) => ({
+          name: x.name,
+          version: x.version,
+          any: Buffer.from(Any.encode(x.resource ?? Any.fromPartial({})).finish()),
+        }));
+        assert.deepEqual(
+          resources,
+          r.resources.map((x) => ({ ...x, any: Buffer.from(x.any) })),
+        );
+      }),
+    );
+  });
+
+  it('writes responses that an independent decoder reads as they were meant', () => {
+    fc.assert(
+      fc.property(response, (r) => {
+        const { resources, ...rest } = decodeResponse(encodeResponse(r));
+        assert.deepEqual(rest, { type: r.type, nonce: r.nonce, version: r.version, removed: r.removed });
+        assert.deepEqual(
+          resources.map(reencode),
+          r.resources.map((x) => ({ ...x, any: Buffer.from(x.any) })),
+        );
+      }),
+    );
+  });
+
+  it('encodes a resource once', () => {
+    const resource = { name: 'a', version: '1', any: any(new Uint8Array(10)) };
+    assert.equal(encodeResource(resource), encodeResource(resource));
+  });
+
+  it('reads requests of an independent encoder', () => {
+    fc.assert(
+      fc.property(
+        text.filter((t) => t !== ''),
+        asking,
+        (type, a) => {
+          const read = readDeltaRequest(encodeRequest(type, a, undefined));
+          assert.ok(read.ok);
+          const { request, node } = read.value;
+          assert.equal(node, undefined);
+          assert.equal(request.type, type);
+          assert.equal(request.nonce, a.nonce);
+          assert.equal(request.error, a.error);
+          assert.deepEqual(request.subscribe, a.subscribe);
+          assert.deepEqual(request.unsubscribe, a.unsubscribe);
+          assert.deepEqual(
+            [...request.initialResourceVersions].sort(),
+            Object.entries(a.initialResourceVersions).sort(),
+          );
+        },
+      ),
+    );
+  });
+
+  it('reads a request without an error as no refusal', () => {
+    const read = readDeltaRequest(encodeRequest(TYPE.cds, {}, undefined));
+    assert.ok(read.ok && read.value.request.error === undefined);
+  });
+
+  it('reads the node with its metadata and its build', () => {
+    const metadata = { a: 'x', n: 4, deep: { list: [true, null, 'y'] } };
+    const read = readDeltaRequest(encodeRequest(TYPE.cds, {}, { id: 'prod/web/1', metadata }));
+    assert.ok(read.ok && read.value.node !== undefined);
+    const node = readNode(read.value.node);
+    assert.deepEqual(node, {
+      ok: true,
+      value: { id: 'prod/web/1', cluster: '', metadata, userAgent: 'envoy/1.40.0' },
+    });
+    assert.deepEqual(readNodeId(read.value.node), { ok: true, value: 'prod/web/1' });
+  });
+
+  it('answers any bytes with a request or a sentence, never with a throw', () => {
+    const valid = DeltaDiscoveryRequest.encode(
+      DeltaDiscoveryRequest.fromPartial({ typeUrl: TYPE.cds, node: { id: 'n', metadata: { a: [1] } } }),
+    ).finish();
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc
+        .tuple(fc.nat(valid.length - 1), fc.nat(255))
+        .map(([at, b]) => Uint8Array.from(valid, (x, i) => (i === at ? b : x))),
+      fc.nat(valid.length).map((n) => valid.subarray(0, n)),
+    );
+    fc.assert(
+      fc.property(bytes, (b) => {
+        for (const read of [readDeltaRequest(b), readNode(b), readNodeId(b)]) {
+          if (!read.ok) assert.match(read.error, /cannot be read/);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('refuses metadata that is nested without end', () => {
+    let value = Buffer.alloc(0);
+    for (let i = 0; i < 5000; i += 1) {
+      const length = [...varint(value.length)];
+      // Value.list_value = 6, ListValue.values = 1
+      const list = Buffer.concat([Buffer.from([0x0a, ...length]), value]);
+      value = Buffer.concat([Buffer.from([0x32, ...varint(list.length)]), list]);
+    }
+    const entry = Buffer.concat([Buffer.from([0x0a, 1, 0x61, 0x12, ...varint(value.length)]), value]);
+    const struct = Buffer.concat([Buffer.from([0x0a, ...varint(entry.length)]), entry]);
+    const read = readNode(Buffer.concat([Buffer.from([0x1a, ...varint(struct.length)]), struct]));
+    assert.ok(!read.ok);
+    assert.match(read.error, /recursion/);
+  });
+
+  it('keeps private keys out of the words of a refusal, and cuts them short', () => {
+    const key = '-----BEGIN PRIVATE KEY-----\\nMIGHAgEA\\n-----END PRIVATE KEY-----';
+    for (const quoted of [key, key.slice(0, 40)]) {
+      const read = readDeltaRequest(encodeRequest(TYPE.sds, { error: `bad: ${quoted}` }, undefined));
+      assert.ok(read.ok);
+      assert.equal(read.value.request.error, 'bad: [redacted]');
+    }
+    const long = readDeltaRequest(encodeRequest(TYPE.sds, { error: 'x'.repeat(100_000) }, undefined));
+    assert.ok(long.ok && long.value.request.error?.length === 4096);
+  });
+});
+
+const reencode = ({ name, version, typeUrl, value }: AdsResource): object => ({
+  name,
+  version,
+  any: Buffer.from(Any.encode({ typeUrl, value }).finish()),
+});
+
+const varint = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...varint(n >>> 7)]);
