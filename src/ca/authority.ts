@@ -1,5 +1,5 @@
-import type { Duration, Instant } from '../lib/time.ts';
 import type { Secret } from '../lib/secret.ts';
+import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 
@@ -31,6 +31,10 @@ export type ChannelAuthority = {
   /** PEM, for every bootstrap. */
   readonly anchor: () => string;
   /** The control plane's own certificate and key for its TLS listener. Names it by `spiffe://TD/signet/control-plane`. */
-  readonly serverCredentials: (now: Instant) => { readonly chainPem: string; readonly keyPem: Secret; readonly notAfter: Instant };
+  readonly serverCredentials: (now: Instant) => {
+    readonly chainPem: string;
+    readonly keyPem: Secret;
+    readonly notAfter: Instant;
+  };
   readonly describe: () => CertificateFacts;
 };

@@ -6,7 +6,7 @@ import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import { buildRules } from './buildRules.ts';
 import { REJOIN, TTL } from './checks/meshSettings.ts';
 import { parseMoment } from './forms/moment.ts';
-import { type DeclaredPort, type DeclaredService, mtlsFor, modeOf, type Outline } from './outline.ts';
+import { type DeclaredPort, type DeclaredService, modeOf, mtlsFor, type Outline } from './outline.ts';
 import { descend, keyOffset, type Place } from './places.ts';
 import { revisionOf } from './revision.ts';
 import { resolveUse, writtenUses } from './uses.ts';
@@ -45,7 +45,12 @@ export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
   });
 };
 
-const buildPort = (outline: Outline, service: DeclaredService, { name, form, place }: DeclaredPort, locate: Locate): Port => {
+const buildPort = (
+  outline: Outline,
+  service: DeclaredService,
+  { name, form, place }: DeclaredPort,
+  locate: Locate,
+): Port => {
   invariant(form !== undefined && name !== undefined, 'ports were checked');
   return {
     name,

@@ -1,6 +1,6 @@
+import type { Location } from '../lib/diagnostic.ts';
 import { invariant } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
-import type { Location } from '../lib/diagnostic.ts';
 import type { ServiceKey } from '../model/mesh.ts';
 import type { Operation, OperationMatch, PathPattern, Principal, Rule, Source } from '../model/rule.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
@@ -9,9 +9,13 @@ import { parseCall } from './forms/call.ts';
 import { parseMoment } from './forms/moment.ts';
 import { parsePath } from './forms/path.ts';
 import { type DeclaredService, type Outline, portsCalled } from './outline.ts';
-import type { Calls, Callers, DeclaredOperation, DeclaredRule, DeclaredSource, Written } from './rules.ts';
+import type { Callers, Calls, DeclaredOperation, DeclaredRule, DeclaredSource, Written } from './rules.ts';
 
-type Job = { readonly outline: Outline; readonly trustDomain: TrustDomain; readonly locate: (offset: number) => Location };
+type Job = {
+  readonly outline: Outline;
+  readonly trustDomain: TrustDomain;
+  readonly locate: (offset: number) => Location;
+};
 
 /** The rules of each service, the widest first: the mesh's, the namespace's, its own. The file must have passed its checks. */
 export const buildRules = (job: Job): ((service: DeclaredService) => readonly Rule[]) => {
@@ -26,11 +30,17 @@ export const buildRules = (job: Job): ((service: DeclaredService) => readonly Ru
   for (const rule of job.outline.rules) {
     const { scope } = rule;
     const home =
-      scope.kind === 'mesh' ? wide : scope.kind === 'namespace' ? group(byNamespace, scope.namespace.name) : group(byService, scope.service.key);
+      scope.kind === 'mesh'
+        ? wide
+        : scope.kind === 'namespace'
+          ? group(byNamespace, scope.namespace.name)
+          : group(byService, scope.service.key);
     home.push(ruleFor(job, rule));
   }
   return (service) =>
-    [...wide, ...(byNamespace.get(service.namespace) ?? []), ...(byService.get(service.key) ?? [])].flatMap((build) => build(service));
+    [...wide, ...(byNamespace.get(service.namespace) ?? []), ...(byService.get(service.key) ?? [])].flatMap((build) =>
+      build(service),
+    );
 };
 
 // A rule that names no port is one value for every service that it is for.
@@ -42,9 +52,14 @@ const ruleFor = (job: Job, rule: DeclaredRule): ((service: DeclaredService) => r
     until: rule.until === undefined ? undefined : present(parseMoment(rule.until.text)),
     location: job.locate(rule.place.valueAt),
   };
-  const namesPorts = rule.to?.some((operation) => operation.kind === 'object' && (operation.ports ?? operation.not?.ports) !== undefined) === true;
+  const namesPorts =
+    rule.to?.some(
+      (operation) => operation.kind === 'object' && (operation.ports ?? operation.not?.ports) !== undefined,
+    ) === true;
   if (!namesPorts) {
-    const one: readonly Rule[] = [{ ...shared, to: rule.to?.flatMap((operation) => buildOperation(operation, undefined)) ?? [{}] }];
+    const one: readonly Rule[] = [
+      { ...shared, to: rule.to?.flatMap((operation) => buildOperation(operation, undefined)) ?? [{}] },
+    ];
     return () => one;
   }
   return (service) => {
@@ -55,7 +70,8 @@ const ruleFor = (job: Job, rule: DeclaredRule): ((service: DeclaredService) => r
 
 // Bare callers are one list, for they are ORed: a hundred callers are one matcher and not a hundred.
 const buildSources = (job: Job, rule: DeclaredRule, sources: readonly DeclaredSource[]): readonly Source[] => {
-  const caller = (written: Written): Principal | 'anyone' => settled(resolveCaller(job.outline, job.trustDomain, rule.scope, written.text));
+  const caller = (written: Written): Principal | 'anyone' =>
+    settled(resolveCaller(job.outline, job.trustDomain, rule.scope, written.text));
   const bare = sources.flatMap((source) => (source.kind === 'caller' ? [caller(source.caller)] : []));
   const principals = bare.filter((found) => found !== 'anyone');
   const objects = sources.flatMap((source): Source[] => {
@@ -72,7 +88,10 @@ const buildSources = (job: Job, rule: DeclaredRule, sources: readonly DeclaredSo
 
 type CallerMatch = { readonly principals?: readonly Principal[]; readonly namespaces?: readonly string[] };
 
-const buildCallers = ({ principals, namespaces }: Callers, caller: (written: Written) => Principal | 'anyone'): CallerMatch => ({
+const buildCallers = (
+  { principals, namespaces }: Callers,
+  caller: (written: Written) => Principal | 'anyone',
+): CallerMatch => ({
   ...(principals === undefined ? {} : { principals: principals.map(caller).filter((found) => found !== 'anyone') }),
   ...(namespaces === undefined ? {} : { namespaces: namespaces.map(({ text }) => text) }),
 });
@@ -81,7 +100,9 @@ const buildCallers = ({ principals, namespaces }: Callers, caller: (written: Wri
 const buildOperation = (operation: DeclaredOperation, service: DeclaredService | undefined): readonly Operation[] => {
   if (operation.kind === 'call') {
     const { method, path } = settled(parseCall(operation.call.text));
-    return [{ ...(method === undefined ? {} : { methods: [method] }), ...(path === undefined ? {} : { paths: [path] }) }];
+    return [
+      { ...(method === undefined ? {} : { methods: [method] }), ...(path === undefined ? {} : { paths: [path] }) },
+    ];
   }
   const match = buildMatch(operation, service);
   if (match.ports?.length === 0) return [];
@@ -98,7 +119,11 @@ const buildMatch = ({ methods, paths, ports }: Calls, service: DeclaredService |
 });
 
 const numbersOf = (ports: readonly Written<string | number>[], service: DeclaredService): readonly number[] => [
-  ...new Set(ports.flatMap(({ text }) => portsCalled(service, text).flatMap(({ form }) => (form === undefined ? [] : [form.port])))),
+  ...new Set(
+    ports.flatMap(({ text }) =>
+      portsCalled(service, text).flatMap(({ form }) => (form === undefined ? [] : [form.port])),
+    ),
+  ),
 ];
 
 const settled = <T>(result: Result<T, unknown>): T => {

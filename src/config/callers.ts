@@ -35,7 +35,9 @@ export const resolveCaller = (
       const namespace = caller.namespace ?? homeOf(scope);
       if (namespace === undefined) return err(homeless(outline, caller.identity));
       const problem = identityProblem(outline, namespace, caller.identity);
-      return problem === undefined ? ok({ kind: 'id', id: workloadId(trustDomain, namespace, caller.identity) }) : err(problem);
+      return problem === undefined
+        ? ok({ kind: 'id', id: workloadId(trustDomain, namespace, caller.identity) })
+        : err(problem);
     }
   }
 };
@@ -44,7 +46,11 @@ export const resolveCaller = (
 export const namespaceProblem = (outline: Outline, name: string): Problem | 'unknown' | undefined => {
   if (outline.namespaces.has(name)) return undefined;
   const hint = didYouMean(name, outline.namespaces.keys());
-  return { code: 'SIG0503', message: `there is no namespace ${name.slice(0, 80)}`, ...(hint === undefined ? {} : { hint }) };
+  return {
+    code: 'SIG0503',
+    message: `there is no namespace ${name.slice(0, 80)}`,
+    ...(hint === undefined ? {} : { hint }),
+  };
 };
 
 const homeOf = (scope: RuleScope): string | undefined => {
@@ -59,14 +65,20 @@ const identityProblem = (outline: Outline, namespace: string, identity: string):
   // A service left out of the reading may have this identity.
   if (home.incomplete || [...home.services.values()].some(({ incomplete }) => incomplete)) return 'unknown';
   const hint = identityHint(outline, home, identity);
-  return { code: 'SIG0502', message: `no service of ${namespace} has the identity ${identity}`, ...(hint === undefined ? {} : { hint }) };
+  return {
+    code: 'SIG0502',
+    message: `no service of ${namespace} has the identity ${identity}`,
+    ...(hint === undefined ? {} : { hint }),
+  };
 };
 
 const identityHint = (outline: Outline, home: DeclaredNamespace, identity: string): string | undefined => {
   const service = home.services.get(identity);
   if (service !== undefined) return `the service ${identity} has the identity ${service.identity}`;
   const elsewhere = [...outline.namespaces.values()].find((other) => other.identities.has(identity));
-  return elsewhere === undefined ? didYouMean(identity, home.identities.keys()) : `did you mean ${elsewhere.name}/${identity}?`;
+  return elsewhere === undefined
+    ? didYouMean(identity, home.identities.keys())
+    : `did you mean ${elsewhere.name}/${identity}?`;
 };
 
 const homeless = (outline: Outline, identity: string): Problem => {

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml';
+import { type Env, resolveEnv } from './env.ts';
 import type { Place, Report } from './places.ts';
-import { resolveEnv, type Env } from './env.ts';
 
 /** Plain data of the document; maps have no prototype. */
 export type Data = string | number | boolean | null | Data[] | { [key: string]: Data };
@@ -8,7 +8,11 @@ export type Data = string | number | boolean | null | Data[] | { [key: string]: 
 /** A value and where it and everything in it stands. */
 export type Converted = { readonly data: Data; readonly place: Place };
 
-type Spot = { readonly parent: Place | undefined; readonly name: string | number | undefined; readonly keyAt: number | undefined };
+type Spot = {
+  readonly parent: Place | undefined;
+  readonly name: string | number | undefined;
+  readonly keyAt: number | undefined;
+};
 
 /** The document as data with places. Everything that YAML can do and a mesh.yaml must not is reported. */
 export const convert = (node: unknown, env: Env, report: Report): Converted =>
@@ -41,7 +45,12 @@ const startOf = (node: unknown): number | undefined => (node as Node | null | un
 const refuseProperties = (node: unknown, place: Place, report: Report): void => {
   const { anchor, tag } = (node ?? {}) as { readonly anchor?: string; readonly tag?: string };
   if (anchor !== undefined)
-    report({ code: 'SIG0110', place, message: `&${anchor} is a YAML anchor, and anchors are not allowed`, hint: 'write it out' });
+    report({
+      code: 'SIG0110',
+      place,
+      message: `&${anchor} is a YAML anchor, and anchors are not allowed`,
+      hint: 'write it out',
+    });
   if (tag !== undefined)
     report({ code: 'SIG0113', place, message: `${tag} is a YAML tag, and tags are not allowed`, hint: 'leave it out' });
 };
@@ -94,7 +103,12 @@ const keyName = (pair: Pair, place: Place, report: Report): string | undefined =
   }
   const name = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
   if (name === '<<') {
-    report({ code: 'SIG0112', place: spot, message: '<< is a YAML merge key, and merge keys are not allowed', hint: 'write it out' });
+    report({
+      code: 'SIG0112',
+      place: spot,
+      message: '<< is a YAML merge key, and merge keys are not allowed',
+      hint: 'write it out',
+    });
     return undefined;
   }
   // It would be lost on its way through JavaScript objects.

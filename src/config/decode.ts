@@ -40,7 +40,9 @@ type State = { data: Data; place: Place; readonly incomplete: Set<Place>; readon
 // Of a union's complaints, those of the form that the user meant: the one whose outer type fits.
 const unfold = (issue: Issue, root: Data): readonly Issue[] => {
   if (issue.code !== 'invalid_union') return [issue];
-  const fitting = issue.errors.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
+  const fitting = issue.errors.filter(
+    (errors) => !errors.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  );
   const chosen = fitting[0];
   if (chosen === undefined) return [issue];
   return chosen.flatMap((inner) => unfold({ ...inner, path: [...issue.path, ...inner.path] } as Issue, root));
@@ -63,7 +65,14 @@ const reportKey = (key: string, path: readonly PropertyKey[], place: Place, stat
     report({ code: 'SIG0205', place: at, at: 'key', message: `${key} is not built yet`, hint: 'leave it out' });
     return;
   }
-  report(explainIssue({ code: 'unrecognized_keys', keys: [key], path: [...path] } as Issue, lookUp(state.data, path), at, scope));
+  report(
+    explainIssue(
+      { code: 'unrecognized_keys', keys: [key], path: [...path] } as Issue,
+      lookUp(state.data, path),
+      at,
+      scope,
+    ),
+  );
 };
 
 const lookUp = (data: Data, path: readonly PropertyKey[]): Data | undefined => {
@@ -92,7 +101,8 @@ const comparePaths = (a: readonly PropertyKey[], b: readonly PropertyKey[]): num
 const leaveOut = (issue: Issue, state: State): void => {
   if (issue.code === 'unrecognized_keys') {
     const holder = lookUp(state.data, issue.path);
-    if (holder !== null && typeof holder === 'object' && !Array.isArray(holder)) for (const key of issue.keys) delete holder[key];
+    if (holder !== null && typeof holder === 'object' && !Array.isArray(holder))
+      for (const key of issue.keys) delete holder[key];
     return;
   }
   cut(partOf(issue.path), state);
@@ -128,7 +138,8 @@ const cut = (path: readonly PropertyKey[], state: State): void => {
   const holder = lookUp(state.data, path.slice(0, -1));
   const owner = path.slice(0, ownerLength(path));
   const field = path[owner.length];
-  if (field === undefined || NAMING.has(field)) state.incomplete.add(descend(state.place, ...(owner as (string | number)[])));
+  if (field === undefined || NAMING.has(field))
+    state.incomplete.add(descend(state.place, ...(owner as (string | number)[])));
   if (holder === undefined || holder === null || typeof holder !== 'object') return;
   if (Array.isArray(holder)) {
     removeItem(holder, path, state);
@@ -168,7 +179,9 @@ const reportNotBuiltValues = (file: FileSpec, root: Place, report: Report): void
   const visit = (data: unknown, path: readonly PropertyKey[], place: Place): void => {
     if (data === null || typeof data !== 'object') return;
     for (const [key, inner] of Object.entries(data)) {
-      const hit = NOT_BUILT_VALUES.find((entry) => entry.key === key && entry.value === inner && entry.scope === scopeOf(path));
+      const hit = NOT_BUILT_VALUES.find(
+        (entry) => entry.key === key && entry.value === inner && entry.scope === scopeOf(path),
+      );
       const at = descend(place, key);
       if (hit !== undefined) report({ code: 'SIG0205', place: at, message: `${key}: ${hit.value} is not built yet` });
       visit(inner, [...path, Array.isArray(data) ? Number(key) : key], at);

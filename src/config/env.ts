@@ -15,11 +15,20 @@ const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 export const resolveEnv = (text: string, plain: boolean, place: Place, env: Env, report: Report): Data => {
   if (!text.includes('${')) return text;
   if (namesSomething(place)) {
-    report({ code: 'SIG0116', place, message: 'an environment variable cannot stand in a name, nor in `from` or `to`' });
+    report({
+      code: 'SIG0116',
+      place,
+      message: 'an environment variable cannot stand in a name, nor in `from` or `to`',
+    });
     return text;
   }
   if (text.replace(REFERENCE, '').includes('${')) {
-    report({ code: 'SIG0117', place, message: `${JSON.stringify(text)} holds a "\${" that is no reference`, hint: 'write ${NAME} or ${NAME:-default}' });
+    report({
+      code: 'SIG0117',
+      place,
+      message: `${JSON.stringify(text)} holds a "\${" that is no reference`,
+      hint: 'write ${NAME} or ${NAME:-default}',
+    });
     return text;
   }
   const unset = new Set<string>();
@@ -30,7 +39,12 @@ export const resolveEnv = (text: string, plain: boolean, place: Place, env: Env,
     return found ?? '';
   });
   for (const name of unset)
-    report({ code: 'SIG0115', place, message: `the environment variable ${name} is not set`, hint: `set it, or write \${${name}:-default}` });
+    report({
+      code: 'SIG0115',
+      place,
+      message: `the environment variable ${name} is not set`,
+      hint: `set it, or write \${${name}:-default}`,
+    });
   return plain ? asWritten(replaced) : replaced;
 };
 
@@ -49,4 +63,5 @@ const namesSomething = (place: Place): boolean => {
 };
 
 // A service, port or label may itself be called `to` or `name`.
-const isOwnName = ({ parent }: Place): boolean => ['services', 'namespaces', 'ports', 'labels'].includes(String(parent?.name));
+const isOwnName = ({ parent }: Place): boolean =>
+  ['services', 'namespaces', 'ports', 'labels'].includes(String(parent?.name));

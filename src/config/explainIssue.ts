@@ -78,7 +78,12 @@ const wrongType = (expected: string, found: Data, place: Place): Finding => {
   const empty = found === null && expected.includes('a map');
   const number = typeof found === 'number' && expected === 'text';
   const hint = empty ? 'write {} for an empty map' : number ? `quote it: "${found}"` : undefined;
-  return { code: 'SIG0202', place, message: `expected ${expected}, found ${nameOf(found)}`, ...(hint === undefined ? {} : { hint }) };
+  return {
+    code: 'SIG0202',
+    place,
+    message: `expected ${expected}, found ${nameOf(found)}`,
+    ...(hint === undefined ? {} : { hint }),
+  };
 };
 
 const unionTypes = (issue: Issue & { readonly code: 'invalid_union' }): string => {
@@ -94,7 +99,9 @@ const unionTypes = (issue: Issue & { readonly code: 'invalid_union' }): string =
 const nameOf = (found: Data): string => {
   if (found === null) return 'nothing';
   if (Array.isArray(found)) return 'a list';
-  return typeof found === 'object' ? 'a map' : `the ${typeof found === 'string' ? 'text' : typeof found} ${show(found)}`;
+  return typeof found === 'object'
+    ? 'a map'
+    : `the ${typeof found === 'string' ? 'text' : typeof found} ${show(found)}`;
 };
 
 const show = (found: Data): string => {

@@ -1,5 +1,5 @@
-import { err, ok, type Result } from '../lib/result.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
+import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
 import { buildMesh } from './build.ts';
@@ -52,7 +52,12 @@ const EMPTY: TextProblem = { code: 'SIG0107', offset: 0, message: 'the file is e
 
 const hasDirective = (text: string): boolean => /^%/m.test(text.slice(0, text.search(/^---/m)));
 
-const read = (contents: unknown, env: Env, now: Instant | undefined, report: (finding: Finding) => void): Outline | undefined => {
+const read = (
+  contents: unknown,
+  env: Env,
+  now: Instant | undefined,
+  report: (finding: Finding) => void,
+): Outline | undefined => {
   const converted = convert(contents, env, report);
   const { data, place } = converted;
   if (data === null || typeof data !== 'object' || Array.isArray(data)) {
@@ -66,7 +71,10 @@ const read = (contents: unknown, env: Env, now: Instant | undefined, report: (fi
   return reading;
 };
 
-const textDiagnostic = ({ code, offset, message, hint }: TextProblem, locate: ReturnType<typeof locator>): Diagnostic => ({
+const textDiagnostic = (
+  { code, offset, message, hint }: TextProblem,
+  locate: ReturnType<typeof locator>,
+): Diagnostic => ({
   code,
   severity: 'error',
   message,
@@ -77,5 +85,6 @@ const textDiagnostic = ({ code, offset, message, hint }: TextProblem, locate: Re
 
 const sorted = (diagnostics: readonly Diagnostic[]): readonly Diagnostic[] =>
   [...diagnostics].sort(
-    ({ location: a, code: c }, { location: b, code: d }) => a.line - b.line || a.column - b.column || (c < d ? -1 : c > d ? 1 : 0),
+    ({ location: a, code: c }, { location: b, code: d }) =>
+      a.line - b.line || a.column - b.column || (c < d ? -1 : c > d ? 1 : 0),
   );

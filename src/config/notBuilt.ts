@@ -1,5 +1,17 @@
 /** What kind of map a path in the file leads to. */
-export type Scope = 'file' | 'mesh' | 'certificates' | 'mtls' | 'namespace' | 'service' | 'port' | 'endpoint' | 'rule' | 'from' | 'to' | 'other';
+export type Scope =
+  | 'file'
+  | 'mesh'
+  | 'certificates'
+  | 'mtls'
+  | 'namespace'
+  | 'service'
+  | 'port'
+  | 'endpoint'
+  | 'rule'
+  | 'from'
+  | 'to'
+  | 'other';
 
 const POLICIES = ['jwt', 'authorizers'] as const;
 

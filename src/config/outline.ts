@@ -6,8 +6,8 @@ import type { Decoded } from './decode.ts';
 import { type PortForm, type PortProblem, parsePort } from './forms/port.ts';
 import type { Place } from './places.ts';
 import { descend } from './places.ts';
-import type { FileSpec } from './schema.ts';
 import { type DeclaredRule, declaredRules } from './rules.ts';
+import type { FileSpec } from './schema.ts';
 
 /** The decoded file, indexed by what it declares. Checks and build read it; it holds no judgement. */
 export type Outline = {
@@ -62,7 +62,13 @@ export const outline = ({ file, place, incomplete }: Decoded, now: Instant | und
   const namespaces = new Map<string, DeclaredNamespace>();
   const repeated: DeclaredService[] = [];
   const services = new Map<ServiceKey, DeclaredService>();
-  const declare = (name: string, at: Place, mtls: MtlsSpec | undefined, specs: FileSpec['services'], listAt: Place): void => {
+  const declare = (
+    name: string,
+    at: Place,
+    mtls: MtlsSpec | undefined,
+    specs: FileSpec['services'],
+    listAt: Place,
+  ): void => {
     const namespace = namespaces.get(name) ?? {
       name,
       place: at,
@@ -82,7 +88,8 @@ export const outline = ({ file, place, incomplete }: Decoded, now: Instant | und
     const at = descend(place, 'namespaces', name);
     declare(name, at, spec.mtls, spec.services, descend(at, 'services'));
   }
-  if (file.services !== undefined) declare('default', descend(place, 'services'), undefined, file.services, descend(place, 'services'));
+  if (file.services !== undefined)
+    declare('default', descend(place, 'services'), undefined, file.services, descend(place, 'services'));
   const rules = declaredRules(file, place, namespaces.values());
   return { file, place, namespaces, services, repeated, rules, now };
 };
@@ -139,12 +146,14 @@ export const mtlsFor = (
     [namespace?.mtls, namespace?.place],
     [file.mesh.mtls, descend(place, 'mesh')],
   ];
-  for (const [spec, at] of ladder) if (spec !== undefined && at !== undefined) return { spec, place: descend(at, 'mtls') };
+  for (const [spec, at] of ladder)
+    if (spec !== undefined && at !== undefined) return { spec, place: descend(at, 'mtls') };
   return undefined;
 };
 
 /** `strict`, `permissive` or `disable` as it is written. */
-export const modeOf = (spec: MtlsSpec): 'strict' | 'permissive' | 'disable' => (typeof spec === 'string' ? spec : spec.mode);
+export const modeOf = (spec: MtlsSpec): 'strict' | 'permissive' | 'disable' =>
+  typeof spec === 'string' ? spec : spec.mode;
 
 /** Ports of a service that a name or number means. */
 export const portsCalled = (service: DeclaredService, wanted: string | number): readonly DeclaredPort[] =>

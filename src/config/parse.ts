@@ -8,7 +8,14 @@ export const MAX_DEPTH = 64;
 export type Parsed = { readonly document: Document.Parsed | undefined; readonly problems: readonly TextProblem[] };
 
 // Timestamps stay text and `yes` is no boolean (YAML 1.2 core). Duplicate keys are found by `convert`, whose search is linear.
-const OPTIONS = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const;
+const OPTIONS = {
+  version: '1.2',
+  schema: 'core',
+  merge: false,
+  uniqueKeys: false,
+  prettyErrors: false,
+  logLevel: 'silent',
+} as const;
 
 /** Reads one YAML document, positions kept. Never throws: the text is anybody's. */
 export const parseYaml = (text: string): Parsed => {
@@ -19,7 +26,10 @@ export const parseYaml = (text: string): Parsed => {
     if (deep !== undefined) return { document: undefined, problems: [deep] };
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return { document: undefined, problems: [{ code: 'SIG0103', offset: 0, message: `the file is not YAML: ${message}` }] };
+    return {
+      document: undefined,
+      problems: [{ code: 'SIG0103', offset: 0, message: `the file is not YAML: ${message}` }],
+    };
   }
   const [document, second] = documents;
   if (second !== undefined)

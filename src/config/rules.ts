@@ -30,7 +30,11 @@ export type DeclaredSource =
   | { readonly kind: 'caller'; readonly caller: Written }
   | ({ readonly kind: 'object'; readonly place: Place; readonly not: Callers | undefined } & Callers);
 
-export type Callers = { readonly principals?: readonly Written[]; readonly namespaces?: readonly Written[]; readonly place: Place };
+export type Callers = {
+  readonly principals?: readonly Written[];
+  readonly namespaces?: readonly Written[];
+  readonly place: Place;
+};
 
 export type DeclaredOperation =
   | { readonly kind: 'call'; readonly call: Written }
@@ -44,11 +48,21 @@ export type Calls = {
 };
 
 /** Every rule of the file: the mesh's, then by namespace its own and those of its services. */
-export const declaredRules = (file: FileSpec, place: Place, namespaces: Iterable<DeclaredNamespace>): readonly DeclaredRule[] => [
+export const declaredRules = (
+  file: FileSpec,
+  place: Place,
+  namespaces: Iterable<DeclaredNamespace>,
+): readonly DeclaredRule[] => [
   ...rulesOf(file.mesh, { kind: 'mesh' }, descend(place, 'mesh')),
   ...[...namespaces].flatMap((namespace) => [
-    ...rulesOf(file.namespaces?.[namespace.name] ?? {}, { kind: 'namespace', namespace }, descend(place, 'namespaces', namespace.name)),
-    ...[...namespace.services.values()].flatMap((service) => rulesOf(service.spec, { kind: 'service', service }, service.place)),
+    ...rulesOf(
+      file.namespaces?.[namespace.name] ?? {},
+      { kind: 'namespace', namespace },
+      descend(place, 'namespaces', namespace.name),
+    ),
+    ...[...namespace.services.values()].flatMap((service) =>
+      rulesOf(service.spec, { kind: 'service', service }, service.place),
+    ),
   ]),
 ];
 
@@ -95,18 +109,30 @@ const numbered = (spec: PortNamesSpec | undefined, place: Place): readonly Writt
 
 const declareSource = (spec: string | SourceSpec, place: Place): DeclaredSource => {
   if (typeof spec === 'string') return { kind: 'caller', caller: { text: spec, place } };
-  return { kind: 'object', ...callers(spec, place), not: spec.not === undefined ? undefined : callers(spec.not, descend(place, 'not')) };
+  return {
+    kind: 'object',
+    ...callers(spec, place),
+    not: spec.not === undefined ? undefined : callers(spec.not, descend(place, 'not')),
+  };
 };
 
 const callers = (spec: SourceSpec['not'] & object, place: Place): Callers => {
   const principals = written(spec.principals, descend(place, 'principals'));
   const namespaces = written(spec.namespaces, descend(place, 'namespaces'));
-  return { place, ...(principals === undefined ? {} : { principals }), ...(namespaces === undefined ? {} : { namespaces }) };
+  return {
+    place,
+    ...(principals === undefined ? {} : { principals }),
+    ...(namespaces === undefined ? {} : { namespaces }),
+  };
 };
 
 const declareOperation = (spec: string | OperationSpec, place: Place): DeclaredOperation => {
   if (typeof spec === 'string') return { kind: 'call', call: { text: spec, place } };
-  return { kind: 'object', ...calls(spec, place), not: spec.not === undefined ? undefined : calls(spec.not, descend(place, 'not')) };
+  return {
+    kind: 'object',
+    ...calls(spec, place),
+    not: spec.not === undefined ? undefined : calls(spec.not, descend(place, 'not')),
+  };
 };
 
 const calls = (spec: OperationSpec['not'] & object, place: Place): Calls => {

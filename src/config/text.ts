@@ -2,7 +2,12 @@ import { err, ok, type Result } from '../lib/result.ts';
 import type { Code } from './catalogue.ts';
 
 /** A problem of the text itself, by offset. */
-export type TextProblem = { readonly code: Code; readonly offset: number; readonly message: string; readonly hint?: string };
+export type TextProblem = {
+  readonly code: Code;
+  readonly offset: number;
+  readonly message: string;
+  readonly hint?: string;
+};
 
 /** A mesh of 1,000 services is about 300 KB. */
 export const MAX_BYTES = 4 * 1024 * 1024;

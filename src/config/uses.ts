@@ -37,10 +37,15 @@ export const resolveUse = (
 ): Result<{ readonly service: DeclaredService; readonly port: FoundPort }, Problem | 'unknown'> => {
   const form = parseUse(text);
   if (form === undefined)
-    return err({ code: 'SIG0411', message: `${JSON.stringify(text.slice(0, 80))} names no service`, hint: 'write NAME, NAME:PORT or NAMESPACE/NAME:PORT' });
+    return err({
+      code: 'SIG0411',
+      message: `${JSON.stringify(text.slice(0, 80))} names no service`,
+      hint: 'write NAME, NAME:PORT or NAMESPACE/NAME:PORT',
+    });
   const namespace = outline.namespaces.get(form.namespace ?? from.namespace);
   const service = namespace?.services.get(form.name);
-  if (service === undefined) return err(namespace?.incomplete === true ? 'unknown' : missingService(outline, from, form));
+  if (service === undefined)
+    return err(namespace?.incomplete === true ? 'unknown' : missingService(outline, from, form));
   const port = pickPort(service, form, text);
   return port.ok ? ok({ service, port: port.value }) : port;
 };
@@ -49,9 +54,14 @@ const missingService = (outline: Outline, from: DeclaredService, { namespace, na
   const home = outline.namespaces.get(namespace ?? from.namespace);
   const where = `namespace ${namespace ?? from.namespace}`;
   if (home === undefined)
-    return { code: 'SIG0411', message: `there is no ${where}`, ...hinted(didYouMean(namespace ?? '', outline.namespaces.keys())) };
+    return {
+      code: 'SIG0411',
+      message: `there is no ${where}`,
+      ...hinted(didYouMean(namespace ?? '', outline.namespaces.keys())),
+    };
   const elsewhere = [...outline.namespaces.values()].find((other) => other.services.has(name));
-  const hint = elsewhere === undefined ? didYouMean(name, home.services.keys()) : `did you mean ${elsewhere.name}/${name}?`;
+  const hint =
+    elsewhere === undefined ? didYouMean(name, home.services.keys()) : `did you mean ${elsewhere.name}/${name}?`;
   return { code: 'SIG0411', message: `${where} has no service ${name}`, ...hinted(hint) };
 };
 
@@ -60,7 +70,11 @@ const hinted = (hint: string | undefined): { readonly hint?: string } => (hint =
 const isFound = (port: DeclaredPort): port is FoundPort => port.form !== undefined;
 
 // Without a port: the only one, the only HTTP one, or the one called http; as callers address it.
-const pickPort = (service: DeclaredService, { port: wanted }: UseForm, text: string): Result<FoundPort, Problem | 'unknown'> => {
+const pickPort = (
+  service: DeclaredService,
+  { port: wanted }: UseForm,
+  text: string,
+): Result<FoundPort, Problem | 'unknown'> => {
   const found = service.ports.filter(isFound);
   const whole = !service.incomplete && found.length === service.ports.length;
   if (wanted !== undefined) {
@@ -74,7 +88,8 @@ const pickPort = (service: DeclaredService, { port: wanted }: UseForm, text: str
   const only = found.length === 1 ? found[0] : http.length === 1 ? http[0] : http.find(({ name }) => name === 'http');
   if (only !== undefined) return ok(only);
   if (!whole) return err('unknown');
-  if (found.length === 0) return err({ code: 'SIG0412', message: `${service.key} has no ports`, hint: 'it is a caller only' });
+  if (found.length === 0)
+    return err({ code: 'SIG0412', message: `${service.key} has no ports`, hint: 'it is a caller only' });
   const choices = found.map(({ name }) => `${text}:${name ?? ''}`);
   return err({ code: 'SIG0413', message: `${service.key} has several ports`, hint: `write ${oneOf(choices)}` });
 };

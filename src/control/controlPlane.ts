@@ -161,6 +161,7 @@ export class ControlPlane {
       sidecar,
       record,
       svid: this.#reconciler.svidOf(sidecar.stream),
+      snapshot: this.#reconciler.snapshotOf(sidecar.stream),
       emitted: this.#reconciler.emittedFor(sidecar.stream),
     }));
     return fleetStatus(this.meshState(), connected, this.#tracker.list());

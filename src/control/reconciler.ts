@@ -115,6 +115,10 @@ export class Reconciler {
     return this.#held.get(stream)?.svid;
   }
 
+  snapshotOf(stream: StreamId): Snapshot | undefined {
+    return this.#held.get(stream)?.snapshot;
+  }
+
   /** The resources that one sidecar was last published, with the lines they come from. */
   emittedFor(stream: StreamId): readonly Emitted[] {
     return this.#held.get(stream)?.planned?.emitted ?? [];

@@ -2,8 +2,9 @@ import type { Emitted } from '../emit/emitted.ts';
 import { showLocation } from '../lib/diagnostic.ts';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
+import { holdingsOf, typeVersion } from '../xds/holdings.ts';
 import type { SidecarRecord, TypeRecord } from '../xds/ledger.ts';
-import { TYPE, type TypeName } from '../xds/resource.ts';
+import { type Snapshot, TYPE, type TypeName, type TypeUrl } from '../xds/resource.ts';
 import type { RegisteredInstance } from './endpointTracker.ts';
 import type { MeshState } from './meshSource.ts';
 import type { Sidecar } from './sidecar.ts';
@@ -51,6 +52,7 @@ export type Connected = {
   readonly sidecar: Sidecar;
   readonly record: SidecarRecord;
   readonly svid: X509Svid | undefined;
+  readonly snapshot: Snapshot | undefined;
   readonly emitted: readonly Emitted[];
 };
 
@@ -75,11 +77,12 @@ export const fleetStatus = (
   warnings: twice(connected),
 });
 
-const sidecarStatus = ({ sidecar, record, svid, emitted }: Connected): SidecarStatus => {
+const sidecarStatus = ({ sidecar, record, svid, snapshot, emitted }: Connected): SidecarStatus => {
   const types: Partial<Record<TypeName, TypeStatus>> = {};
   for (const name of Object.keys(TYPE) as TypeName[]) {
     const known = record.types.get(TYPE[name]);
     if (known !== undefined) types[name] = typeStatus(known, emitted);
+    else if (record.progress === 'settled') types[name] = broughtAlong(TYPE[name], snapshot);
   }
   return {
     node: sidecar.node,
@@ -100,6 +103,13 @@ const typeStatus = ({ sent, acked, nacked }: TypeRecord, emitted: readonly Emitt
   nacked: nacked?.version ?? null,
   error: nacked === undefined ? null : explainNack(nacked.error, nacked.resources, emitted),
 });
+
+/** A sidecar that came back with all of a type was sent nothing of it on this stream, and has it. */
+const broughtAlong = (type: TypeUrl, snapshot: Snapshot | undefined): TypeStatus => {
+  const resources = [...(snapshot?.get(type)?.values() ?? [])];
+  const held = typeVersion(holdingsOf(resources.map(({ name, version }) => [name, version] as const)));
+  return { sent: held, acked: held, nacked: null, error: null };
+};
 
 /** A sidecar's refusal, and the lines of mesh.yaml that the refused resources come from. */
 export const explainNack = (

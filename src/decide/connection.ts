@@ -18,12 +18,16 @@ export const connect = (mesh: Mesh, now: Instant, { from, plaintext, port }: Cal
   if (mode === 'disable') return ok({ identity: undefined, takesPlaintext: true });
   const identity = plaintext ? undefined : identityOf(mesh, from);
   if (identity === undefined) {
-    const ended = port.mtls.mode === 'permissive' ? `, permissive ended at ${new Date(port.mtls.until).toISOString()}` : '';
+    const ended =
+      port.mtls.mode === 'permissive' ? `, permissive ended at ${new Date(port.mtls.until).toISOString()}` : '';
     if (mode === 'permissive') return ok({ identity, takesPlaintext: true });
     return err({ allow: false, reason: `the port is strict and takes no plaintext${ended}`, location });
   }
   if (trustDomainOf(identity) !== mesh.trustDomain)
-    return err({ allow: false, reason: `certificates of ${trustDomainOf(identity)} are not trusted here, so the handshake fails` });
+    return err({
+      allow: false,
+      reason: `certificates of ${trustDomainOf(identity)} are not trusted here, so the handshake fails`,
+    });
   return ok({ identity, takesPlaintext: mode === 'permissive' });
 };
 
@@ -33,7 +37,12 @@ const identityOf = (mesh: Mesh, from: Call['from']): SpiffeId | undefined => {
 };
 
 /** What to add where an identity stays unproven, because the port takes plaintext only. */
-export const unprovenNote = (from: Call['from'], now: Instant, service: Service, port: Call['port']): string | undefined =>
+export const unprovenNote = (
+  from: Call['from'],
+  now: Instant,
+  service: Service,
+  port: Call['port'],
+): string | undefined =>
   from.kind !== 'anyone' && mtlsAt(port.mtls, now) === 'disable'
     ? `mtls is disabled on port ${port.name} of ${service.key}, so nobody proves an identity there`
     : undefined;

@@ -1,10 +1,16 @@
 import { normalizePath, refusedSpelling } from '../features/authorization/path.ts';
 import { isOver, refusedPaths, rulesFor } from '../features/authorization/plan.ts';
-import { callerMatches, type Match, operationMatches, type RequestFacts, some } from '../features/authorization/rule.ts';
+import {
+  callerMatches,
+  type Match,
+  operationMatches,
+  type RequestFacts,
+  some,
+} from '../features/authorization/rule.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Mesh, Port, Service } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
-import { connect, type Connection, unprovenNote } from './connection.ts';
+import { type Connection, connect, unprovenNote } from './connection.ts';
 import { nearestMiss } from './nearestMiss.ts';
 import { showRule } from './show.ts';
 import type { Call, Verdict } from './verdict.ts';
@@ -43,7 +49,8 @@ const readRequest = ({ port, request }: Call, service: Service): RequestFacts | 
   if (port.protocol === 'tcp') return {};
   if (request?.method === 'CONNECT') return { allow: false, reason: 'CONNECT is refused' };
   if (request?.path === undefined) return { method: request?.method };
-  if (!request.path.startsWith('/')) return { allow: false, reason: `${request.path} is not a path: no route takes it` };
+  if (!request.path.startsWith('/'))
+    return { allow: false, reason: `${request.path} is not a path: no route takes it` };
   const path = normalizePath(request.path);
   const risk = refusedSpelling(path, refusedPaths(service, port));
   if (risk === undefined) return { method: request.method, path };
@@ -74,11 +81,14 @@ const byRules = (question: Question): Verdict => {
   if (allowed?.yes !== undefined)
     return { allow: true, reason: `allowed by ${showRule(allowed.yes)}`, location: allowed.yes.location };
   const { location } = port.authorization;
-  if (allow === 'any') return { allow: true, reason: 'no allow rule is written for this port: authorization is allow', location };
+  if (allow === 'any')
+    return { allow: true, reason: 'no allow rule is written for this port: authorization is allow', location };
   if (allow.length === 0) return { allow: false, reason: 'no allow rule is written for this port', location };
   const miss = nearestMiss(allow, question);
   const live = allow.some((rule) => !isOver(rule, now));
-  const reason = live ? 'no allow rule takes this call' : 'every allow rule of this port has ended, which leaves it closed';
+  const reason = live
+    ? 'no allow rule takes this call'
+    : 'every allow rule of this port has ended, which leaves it closed';
   return { allow: false, reason, ...(miss === undefined ? {} : { nearestMiss: miss }) };
 };
 

@@ -34,11 +34,19 @@ export const listAllowed = (mesh: Mesh, now: Instant, call: Call): Listing => {
   const concerning = (rules: readonly Rule[]): readonly ListedCall[] =>
     rules
       .filter((rule) => !isOver(rule, now) && callerMatches(rule, connection.value.identity, port))
-      .flatMap(({ to, location, until }) => to.map((operation) => ({ call: showOperation(operation), location, until })));
+      .flatMap(({ to, location, until }) =>
+        to.map((operation) => ({ call: showOperation(operation), location, until })),
+      );
   const { deny, allow } = rulesFor(service, call.port);
   const allowed =
-    allow === 'any' ? [{ call: 'any call', location: call.port.authorization.location, until: undefined }] : concerning(allow);
+    allow === 'any'
+      ? [{ call: 'any call', location: call.port.authorization.location, until: undefined }]
+      : concerning(allow);
   const denied = concerning(deny);
   const { dependsOn: _dependsOn, ...certain } = verdict;
-  return { verdict: verdict.allow ? verdict : { ...certain, allow: true, reason: 'some calls are allowed' }, allowed, denied };
+  return {
+    verdict: verdict.allow ? verdict : { ...certain, allow: true, reason: 'some calls are allowed' },
+    allowed,
+    denied,
+  };
 };

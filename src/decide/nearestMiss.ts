@@ -2,7 +2,7 @@ import { isOver } from '../features/authorization/plan.ts';
 import { operationMatches, some, sourceMatches } from '../features/authorization/rule.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Question } from './decide.ts';
-import { showSources, showOperations } from './show.ts';
+import { showOperations, showSources } from './show.ts';
 import type { Verdict } from './verdict.ts';
 
 /** Of the allow rules that do not admit a call, the one that comes nearest: ended, then other calls, then other callers. */
@@ -20,7 +20,11 @@ const lack = (rule: Rule, { mesh, now, connection, request }: Question): readonl
   const call = some(rule.to.map((operation) => operationMatches(operation, request, false))) !== 'no';
   const over = isOver(rule, now) ? `it ended at ${new Date(rule.until ?? 0).toISOString()}` : undefined;
   if (caller && call) return [0, over ?? 'it takes this call'];
-  if (caller) return [over === undefined ? 1 : 3, `it is for ${showOperations(rule.to)}${over === undefined ? '' : `, and ${over}`}`];
+  if (caller)
+    return [
+      over === undefined ? 1 : 3,
+      `it is for ${showOperations(rule.to)}${over === undefined ? '' : `, and ${over}`}`,
+    ];
   const unproven = connection.identity === undefined ? ', and this caller proves no identity' : '';
   return [(call ? 2 : 4) + (over === undefined ? 0 : 2), `it is for ${showSources(rule.from)}${unproven}`];
 };

@@ -19,7 +19,11 @@ export const findCaller = (mesh: Mesh, written: string): Result<Caller, string> 
 };
 
 /** TO of a question: `NS/NAME[:PORT]` or `NAME[:PORT]`, the latter in FROM's namespace first. The error is a sentence. */
-export const findPort = (mesh: Mesh, written: string, from: Caller): Result<{ readonly to: ServiceKey; readonly port: Port }, string> => {
+export const findPort = (
+  mesh: Mesh,
+  written: string,
+  from: Caller,
+): Result<{ readonly to: ServiceKey; readonly port: Port }, string> => {
   const colon = written.indexOf(':');
   const name = colon < 0 ? written : written.slice(0, colon);
   const home = from.kind === 'service' ? mesh.services.get(from.key)?.namespace : undefined;
@@ -35,7 +39,9 @@ const findService = (mesh: Mesh, name: string, home: string | undefined): Result
   const named = name.includes('/') ? [] : [...mesh.services.values()].filter((service) => service.name === name);
   const [only] = named;
   if (only === undefined) return err(`there is no service ${name}`);
-  return named.length === 1 ? ok(only) : err(`several services are called ${name}: write ${named.map(({ key }) => key).join(' or ')}`);
+  return named.length === 1
+    ? ok(only)
+    : err(`several services are called ${name}: write ${named.map(({ key }) => key).join(' or ')}`);
 };
 
 const pickPort = (service: Service, wanted: string | undefined): Result<Port, string> => {
@@ -43,10 +49,14 @@ const pickPort = (service: Service, wanted: string | undefined): Result<Port, st
   const names = ports.map(({ name }) => name).join(', ');
   if (wanted !== undefined) {
     const port = ports.find(({ name, port: number }) => name === wanted || String(number) === wanted);
-    return port === undefined ? err(`${key} has no port ${wanted}${names === '' ? '' : `, it has ${names}`}`) : ok(port);
+    return port === undefined
+      ? err(`${key} has no port ${wanted}${names === '' ? '' : `, it has ${names}`}`)
+      : ok(port);
   }
   const http = ports.filter(({ protocol }) => protocol !== 'tcp');
   const port = ports.length === 1 ? ports[0] : http.length === 1 ? http[0] : http.find(({ name }) => name === 'http');
   if (port !== undefined) return ok(port);
-  return err(ports.length === 0 ? `${key} has no ports` : `${key} has several ports, write ${key}:PORT with one of ${names}`);
+  return err(
+    ports.length === 0 ? `${key} has no ports` : `${key} has several ports, write ${key}:PORT with one of ${names}`,
+  );
 };

@@ -2,7 +2,8 @@ import { showLocation } from '../lib/diagnostic.ts';
 import type { Operation, OperationMatch, PathPattern, PathSegment, Principal, Rule, Source } from '../model/rule.ts';
 
 /** `mesh.yaml:12 (debug-shell)` */
-export const showRule = (rule: Rule): string => `${showLocation(rule.location)}${rule.name === undefined ? '' : ` (${rule.name})`}`;
+export const showRule = (rule: Rule): string =>
+  `${showLocation(rule.location)}${rule.name === undefined ? '' : ` (${rule.name})`}`;
 
 /** Callers as they would be written. */
 export const showSources = (sources: readonly Source[]): string => sources.map(showSource).join(' or ');

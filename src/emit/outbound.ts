@@ -4,7 +4,12 @@ import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import { Filter } from '../gen/envoy/config/listener/v3/listener_components.ts';
 import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
-import { DirectResponseAction, Route, RouteAction, VirtualHost } from '../gen/envoy/config/route/v3/route_components.ts';
+import {
+  DirectResponseAction,
+  Route,
+  RouteAction,
+  VirtualHost,
+} from '../gen/envoy/config/route/v3/route_components.ts';
 import { TcpProxy } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import type { HostPort, ProxyPlan, UpstreamKey } from '../plan/proxyPlan.ts';
 import { outboundHttp } from './connection.ts';

@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { createFileRegistry, fromBinary, type JsonObject, type JsonValue, type Registry, toJson } from '@bufbuild/protobuf';
+import {
+  createFileRegistry,
+  fromBinary,
+  type JsonObject,
+  type JsonValue,
+  type Registry,
+  toJson,
+} from '@bufbuild/protobuf';
 import { AnySchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import type { Emitted } from './emitted.ts';
 

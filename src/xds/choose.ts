@@ -21,7 +21,8 @@ export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
   if (snapshot === undefined) return { state: before, response: undefined, progress: 'pending' };
   const standings = standingsOf(before, snapshot);
-  const gates: Gates = { refreshing: isRefreshing(before), impatient: before.impatient };
+  const { refresh, impatient } = before;
+  const gates: Gates = { refreshing: isRefreshing(before), refresh, impatient };
   const next = before.writing ? undefined : nextToSend(standings, gates);
   const rested: SessionState = {
     ...before,

@@ -5,8 +5,20 @@ export type Holdings = { readonly versions: ReadonlyMap<string, string>; readonl
 
 export const NOTHING_HELD: Holdings = Object.freeze({ versions: new Map<string, string>(), digest: 0n });
 
-const fingerprint = (name: string, version: string): bigint =>
-  createHash('sha256').update(name).update('\0').update(version).digest().readBigUInt64BE(0);
+/** The same few resources are sent to many streams: each is hashed once. Dropped as a whole when it has grown large. */
+const fingerprints = new Map<string, bigint>();
+const MAX_FINGERPRINTS = 100_000;
+
+const fingerprint = (name: string, version: string): bigint => {
+  const key = `${name}\0${version}`;
+  const known = fingerprints.get(key);
+  if (known !== undefined) return known;
+  const hash = createHash('sha256').update(key).digest().readBigUInt64BE(0);
+  if (fingerprints.size >= MAX_FINGERPRINTS) fingerprints.clear();
+  // A client declares names of its own choosing: long ones are not worth keeping.
+  if (key.length <= 1024) fingerprints.set(key, hash);
+  return hash;
+};
 
 /** Holdings of exactly these versions. */
 export const holdingsOf = (versions: Iterable<readonly [string, string]>): Holdings =>

@@ -22,6 +22,8 @@ export type Standings = ReadonlyMap<TypeUrl, Standing>;
 export type Gates = {
   /** Endpoints that must follow their changed cluster before anything may refer to it. */
   readonly refreshing: boolean;
+  /** Clusters that may be warming for want of endpoints. */
+  readonly refresh: ReadonlySet<string>;
   /** The client was waited for long enough: listeners and routes stop waiting for it. */
   readonly impatient: boolean;
 };
@@ -59,7 +61,8 @@ export const sendable = (url: TypeUrl, standings: Standings, gates: Gates): Need
       return only(true, nothingRefersBack(standings, gates));
     case TYPE.eds: {
       const followers = new Set(standings.get(TYPE.cds)?.needs.upserts.map((cluster) => cluster.name));
-      const upserts = needs.upserts.filter((endpoints) => !followers.has(endpoints.name));
+      // They follow their changed cluster, unless it waits for a response under way that in turn waits for them.
+      const upserts = needs.upserts.filter(({ name }) => gates.refresh.has(name) || !followers.has(name));
       return { ...only(true, clustersGone(standings, gates)), upserts };
     }
     case TYPE.sds:

@@ -89,7 +89,7 @@ const readStatus = (bytes: Uint8Array): string => {
   const safe = message
     .slice(0, 16 * MAX_ERROR_CHARACTERS)
     .replace(/-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*-----|$)/g, '[redacted]');
-  return safe.slice(0, MAX_ERROR_CHARACTERS);
+  return safe.trim().slice(0, MAX_ERROR_CHARACTERS);
 };
 
 /** Only the id of a node, which is all that later messages are compared by. */

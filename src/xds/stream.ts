@@ -92,16 +92,9 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     call.resume();
   };
   const join = async (): Promise<void> => {
-    const caller = await ports.authenticate();
-    if (!caller.ok) return end(caller.error);
-    const bytes = await firstMessage(call);
-    if (bytes === undefined || isOver()) return;
-    clearTimeout(timer);
-    const first = readFirst(bytes);
-    if (!first.ok) return end(first.error);
-    const admitted = await caller.value(first.value.node);
-    if (!admitted.ok) return end(admitted.error);
-    open(first.value.node, first.value.request);
+    const joined = await authenticateAndAdmit(call, ports, isOver, () => clearTimeout(timer));
+    if (joined?.ok) open(joined.value.node, joined.value.request);
+    else if (joined !== undefined) end(joined.error);
   };
 
   call.on('end', () => {
@@ -111,6 +104,24 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   for (const over of ['error', 'cancelled', 'close']) call.on(over, finish);
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
   return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end };
+};
+
+/** `undefined` if the stream was over before there was anything to judge. */
+const authenticateAndAdmit = async (
+  call: Call,
+  ports: StreamPorts,
+  isOver: () => boolean,
+  arrived: () => void,
+): Promise<Result<FirstRequest, Refusal> | undefined> => {
+  const caller = await ports.authenticate();
+  if (!caller.ok) return caller;
+  const bytes = call.destroyed ? undefined : await firstMessage(call);
+  if (bytes === undefined || isOver()) return undefined;
+  arrived();
+  const first = readFirst(bytes);
+  if (!first.ok) return first;
+  const admitted = await caller.value(first.value.node);
+  return admitted.ok ? first : admitted;
 };
 
 /** Waits for one message and leaves all others where they are; `undefined` if the stream ends without any. */

@@ -30,7 +30,6 @@ namespaces:
           - { from: debug, to: { ports: [open], paths: [/secret/*] } }
 `;
 
-const ORDERS = 'spiffe://shop.example/ns/prod/sa/orders';
 const WEB = 'spiffe://shop.example/ns/prod/sa/web';
 
 describe('plaintext', function () {
@@ -115,14 +114,6 @@ describe('plaintext', function () {
       assert.equal(app.requests.length, before);
       assert.equal(await overTls(real), 'HTTP/1.1 200 OK');
       assert.equal(app.last().headers['x-forwarded-client-cert'], `URI=${WEB}`);
-    });
-
-    it('comes from a server too: a caller accepts nobody but the service that it called', async () => {
-      const before = await web?.envoy.stat(/ssl\.fail_verify_san$/);
-      assert.equal(before, 0);
-      assert.ok((await web?.envoy.stat(/^cluster\.prod\/orders\/8080\.ssl\.handshake$/)) ?? 0 > 0);
-      assert.ok((await web?.envoy.serialOf(WEB)) !== undefined);
-      assert.equal(await web?.envoy.serialOf(ORDERS), undefined);
     });
   });
 });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { type HostPort, showHostPort } from '../../src/lib/hostPort.ts';
 import { eventually } from './eventually.ts';
 import { type Answer, call } from './http.ts';
-import type { Loopback } from './loopback.ts';
 import type { Done, Running } from './processes.ts';
 import { runSignet, startSignet } from './signet.ts';
 
@@ -55,11 +54,10 @@ type TypePrinted = {
   readonly error: string | null;
 };
 
-/** Starts a control plane for this file. */
-export const startMesh = async (loopback: Loopback, yaml: string): Promise<TestMesh> => {
+/** Starts a control plane for this file on an address of its own. */
+export const startMesh = async (host: string, yaml: string): Promise<TestMesh> => {
   const folder = await mkdtemp(join(tmpdir(), 'signet-e2e-'));
   const [file, data] = [join(folder, 'mesh.yaml'), join(folder, 'data')];
-  const host = loopback.address(1);
   const [xds, admin] = [
     { host, port: 18_000 },
     { host, port: 18_001 },

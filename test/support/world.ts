@@ -55,7 +55,7 @@ export const useWorld = (): World => {
   return {
     address: (last) => place().address(last),
     mesh: async (yaml) => {
-      const mesh = own(await startMesh(place(), yaml));
+      const mesh = own(await startMesh(place().address(1 + meshes.length), yaml));
       meshes.push(mesh);
       return mesh;
     },

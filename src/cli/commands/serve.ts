@@ -26,14 +26,16 @@ export const serveCommand: CommandSpec = {
   run: async (input, io) => {
     if (input.text('store') !== undefined)
       throw new AppError('usage', '--store is not built yet: state is kept in --data');
+    const xds = hostPort('--xds', input.text('xds'));
+    const admin = hostPort('--admin', input.text('admin'));
     // The servers and the store are loaded by no other command.
     const { compose } = await import('../../app/compose.ts');
     const log = createLog();
     const running = await compose({
       config: input.text('config') ?? '',
       data: input.text('data') ?? '',
-      xds: hostPort('--xds', input.text('xds')),
-      admin: hostPort('--admin', input.text('admin')),
+      xds,
+      admin,
       bootstraps: input.text('bootstraps'),
       env: io.env,
       log,

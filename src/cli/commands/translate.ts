@@ -19,14 +19,12 @@ export const translateCommand: CommandSpec = {
   options: [CONFIG, ...PLACE.filter(({ flags }) => /^--(address|outbound) /.test(flags))],
   run: async (input, io) => {
     const service = serviceArgument(input.args[0]);
-    const loaded = await loadMeshFile(input.text('config') ?? '', io.env);
-    if (!loaded.ok) throw new AppError('mesh_invalid', `${input.text('config')} has errors`, { cause: loaded.error });
+    const address = addressOption(input.text('address'));
+    const ref = { service, address, outbound: outboundOption(input.text('outbound')) };
+    const config = input.text('config') ?? '';
+    const loaded = await loadMeshFile(config, io.env);
+    if (!loaded.ok) throw new AppError('mesh_invalid', `${config} has errors`, { cause: loaded.error });
     const { mesh } = loaded.value;
-    const ref = {
-      service,
-      address: addressOption(input.text('address')),
-      outbound: outboundOption(input.text('outbound')),
-    };
     const plan = planProxy(mesh, Date.now(), ref, new Map());
     if (plan === undefined) throw new AppError('unknown_service', missingService(mesh, service)?.message ?? service);
     const { clusters, endpoints, listeners, routes } = showJson(emitProxy(plan));

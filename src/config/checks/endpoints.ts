@@ -27,13 +27,24 @@ export const endpoints: Check = (outline, report) => {
   }
 };
 
-const checkPortMap = (service: DeclaredService, map: Readonly<Record<string, number>>, place: Place, report: Report): void => {
+const checkPortMap = (
+  service: DeclaredService,
+  map: Readonly<Record<string, number>>,
+  place: Place,
+  report: Report,
+): void => {
   const known = service.ports.flatMap(({ name }) => (name === undefined ? [] : [name]));
   for (const [name, number] of Object.entries(map)) {
     const at = descend(place, name);
     if (!known.includes(name)) {
       if (service.incomplete || service.ports.some(({ problem }) => problem !== undefined)) continue;
-      report({ code: 'SIG0409', place: at, at: 'key', message: `${service.name} has no port called ${name}`, hint: didYouMean(name, known) });
+      report({
+        code: 'SIG0409',
+        place: at,
+        at: 'key',
+        message: `${service.name} has no port called ${name}`,
+        hint: didYouMean(name, known),
+      });
     } else if (!isPortNumber(number))
       report({ code: 'SIG0403', place: at, message: `${number} is not a port number`, hint: '1 to 65535' });
   }

@@ -19,7 +19,11 @@ export const meshSettings: Check = ({ file: { mesh }, place }, report) => {
       message: `${JSON.stringify(mesh.trustDomain.slice(0, 80))} is not a trust domain`,
       hint: 'a-z, 0-9, dots, - and _, for example shop.example',
     });
-  const duration = (written: string | undefined, bounds: { least: Duration; most: Duration }, ...path: string[]): Duration | undefined => {
+  const duration = (
+    written: string | undefined,
+    bounds: { least: Duration; most: Duration },
+    ...path: string[]
+  ): Duration | undefined => {
     const span = written === undefined ? undefined : parseDuration(written);
     if (written === undefined || (span !== undefined && span >= bounds.least && span <= bounds.most)) return span;
     const hint = `write ${showDuration(bounds.least)} to ${showDuration(bounds.most)}, for example 30m, 24h or 7d`;

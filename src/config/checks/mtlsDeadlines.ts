@@ -18,7 +18,13 @@ export const mtlsDeadlines: Check = (outline, report) => {
       });
     if (mode !== 'permissive' && (until !== undefined || then !== undefined)) {
       const key = until === undefined ? 'then' : 'until';
-      report({ code: 'SIG0303', place: descend(place, key), at: 'key', message: `${key} says nothing with ${mode}`, hint: 'leave it out' });
+      report({
+        code: 'SIG0303',
+        place: descend(place, key),
+        at: 'key',
+        message: `${key} says nothing with ${mode}`,
+        hint: 'leave it out',
+      });
     } else if (until !== undefined) checkUntil(until, descend(place, 'until'), outline, report);
   }
 };
@@ -26,9 +32,20 @@ export const mtlsDeadlines: Check = (outline, report) => {
 const checkUntil = (until: string, place: Place, { now }: Outline, report: Parameters<Check>[1]): void => {
   const moment = parseMoment(until);
   if (moment === undefined)
-    report({ code: 'SIG0208', place, message: `${until} is not a moment in time`, hint: 'write 2027-06-30T00:00:00Z, with a time and a zone' });
+    report({
+      code: 'SIG0208',
+      place,
+      message: `${until} is not a moment in time`,
+      hint: 'write 2027-06-30T00:00:00Z, with a time and a zone',
+    });
   else if (now !== undefined && now >= moment)
-    report({ code: 'SIG0304', place, severity: 'warning', message: `permissive ended at ${until}: this is strict`, hint: 'write mtls: strict' });
+    report({
+      code: 'SIG0304',
+      place,
+      severity: 'warning',
+      message: `permissive ended at ${until}: this is strict`,
+      hint: 'write mtls: strict',
+    });
 };
 
 type WrittenMtls = { readonly spec: MtlsSpec; readonly place: Place };

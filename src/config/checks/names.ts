@@ -24,15 +24,33 @@ const checkService = ({ name, identity, spec, place, ports }: DeclaredService, r
   }
   for (const port of ports)
     if (port.named === 'key' && port.form?.long?.name !== undefined)
-      report({ code: 'SIG0201', place: descend(port.place, 'name'), at: 'key', message: 'unknown key name', hint: `the key ${port.name} is the name` });
+      report({
+        code: 'SIG0201',
+        place: descend(port.place, 'name'),
+        at: 'key',
+        message: 'unknown key name',
+        hint: `the key ${port.name} is the name`,
+      });
 };
 
 const checkName = (name: string, kind: string, place: Place, at: 'key' | 'value', report: Report): void => {
   const shown = name === '' ? 'nothing' : name.length > 80 ? `${name.slice(0, 80)}...` : name;
   if (!isName(name))
-    report({ code: 'SIG0206', place, at, message: `${shown} is not a name for a ${kind}`, hint: 'a-z, 0-9 and - inside, at most 63' });
+    report({
+      code: 'SIG0206',
+      place,
+      at,
+      message: `${shown} is not a name for a ${kind}`,
+      hint: 'a-z, 0-9 and - inside, at most 63',
+    });
   else if ((kind === 'service' || kind === 'identity') && RESERVED.has(name))
     report({ code: 'SIG0207', place, at, message: `${name} is reserved and cannot name a ${kind}` });
   else if (kind === 'port' && /^[0-9]+$/.test(name))
-    report({ code: 'SIG0207', place, at, message: `${name} cannot name a port`, hint: 'a number always means the port of that number' });
+    report({
+      code: 'SIG0207',
+      place,
+      at,
+      message: `${name} cannot name a port`,
+      hint: 'a number always means the port of that number',
+    });
 };

@@ -29,7 +29,12 @@ const checkPort = ({ place, form, problem }: DeclaredPort, report: Report): void
   if (hold !== undefined && form.protocol === 'tcp')
     report({ code: 'SIG0418', place: descend(place, 'pathsMayHold'), at: 'key', message: 'a tcp port has no paths' });
   if (hold?.length === 0)
-    report({ code: 'SIG0210', place: descend(place, 'pathsMayHold'), message: 'an empty list says nothing', hint: 'leave it out' });
+    report({
+      code: 'SIG0210',
+      place: descend(place, 'pathsMayHold'),
+      message: 'an empty list says nothing',
+      hint: 'leave it out',
+    });
 };
 
 const checkTwins = (service: DeclaredService, report: Report): void => {

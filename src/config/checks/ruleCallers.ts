@@ -10,7 +10,12 @@ export const ruleCallers: Check = (outline, report) => {
   for (const rule of outline.rules) {
     if (rule.from === undefined) {
       if (rule.action === 'allow')
-        report({ code: 'SIG0501', place: rule.place, message: 'an allow needs a from', hint: 'write a caller, "*" for any identity of this mesh, or anyone' });
+        report({
+          code: 'SIG0501',
+          place: rule.place,
+          message: 'an allow needs a from',
+          hint: 'write a caller, "*" for any identity of this mesh, or anyone',
+        });
       continue;
     }
     if (rule.from.length === 0) reportEmpty(rule.fromPlace, 'list', report);
@@ -22,11 +27,24 @@ export const ruleCallers: Check = (outline, report) => {
 };
 
 const reportEmpty = (place: Place, what: string, report: Report): void =>
-  report({ code: 'SIG0210', place, message: `an empty ${what} names nobody`, hint: '"*" is any identity of this mesh, anyone is everybody' });
+  report({
+    code: 'SIG0210',
+    place,
+    message: `an empty ${what} names nobody`,
+    hint: '"*" is any identity of this mesh, anyone is everybody',
+  });
 
-const checkSource = (outline: Outline, rule: DeclaredRule, source: Callers, not: Callers | undefined, report: Report): void => {
-  if (source.principals === undefined && source.namespaces === undefined && not === undefined) reportEmpty(source.place, 'map', report);
-  if (not !== undefined && not.principals === undefined && not.namespaces === undefined) reportEmpty(not.place, 'map', report);
+const checkSource = (
+  outline: Outline,
+  rule: DeclaredRule,
+  source: Callers,
+  not: Callers | undefined,
+  report: Report,
+): void => {
+  if (source.principals === undefined && source.namespaces === undefined && not === undefined)
+    reportEmpty(source.place, 'map', report);
+  if (not !== undefined && not.principals === undefined && not.namespaces === undefined)
+    reportEmpty(not.place, 'map', report);
   for (const callers of not === undefined ? [source] : [source, not]) {
     for (const list of [callers.principals, callers.namespaces])
       if (list?.length === 0) reportEmpty(callers.place, 'list', report);
@@ -38,10 +56,21 @@ const checkSource = (outline: Outline, rule: DeclaredRule, source: Callers, not:
   }
 };
 
-const checkCaller = (outline: Outline, rule: DeclaredRule, { text, place }: Written, alone: boolean, report: Report): void => {
+const checkCaller = (
+  outline: Outline,
+  rule: DeclaredRule,
+  { text, place }: Written,
+  alone: boolean,
+  report: Report,
+): void => {
   const found = resolveCaller(outline, 'unknown' as TrustDomain, rule.scope, text);
   if (!found.ok) {
     if (found.error !== 'unknown') report({ ...found.error, place });
   } else if (found.value === 'anyone' && !alone)
-    report({ code: 'SIG0504', place, message: 'anyone is no identity, so it is no principal', hint: 'write from: anyone' });
+    report({
+      code: 'SIG0504',
+      place,
+      message: 'anyone is no identity, so it is no principal',
+      hint: 'write from: anyone',
+    });
 };

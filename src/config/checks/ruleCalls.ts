@@ -23,10 +23,16 @@ export const ruleCalls: Check = ({ rules }, report) => {
   }
 };
 
-const isEmpty = ({ methods, paths, ports }: Calls): boolean => methods === undefined && paths === undefined && ports === undefined;
+const isEmpty = ({ methods, paths, ports }: Calls): boolean =>
+  methods === undefined && paths === undefined && ports === undefined;
 
 const reportEmpty = (place: Place, what: string, report: Report): void =>
-  report({ code: 'SIG0210', place, message: `an empty ${what} says nothing`, hint: 'a rule for every call has no `to`' });
+  report({
+    code: 'SIG0210',
+    place,
+    message: `an empty ${what} says nothing`,
+    hint: 'a rule for every call has no `to`',
+  });
 
 const checkCalls = ({ methods, paths, ports, place }: Calls, report: Report): void => {
   for (const list of [methods, paths, ports]) if (list?.length === 0) reportEmpty(place, 'list', report);
@@ -39,7 +45,11 @@ const pathProblem = (text: string): Problem | undefined => {
   return parsed.ok ? undefined : parsed.error;
 };
 
-const checkEach = (list: readonly Written[] | undefined, problemOf: (text: string) => Problem | undefined, report: Report): void => {
+const checkEach = (
+  list: readonly Written[] | undefined,
+  problemOf: (text: string) => Problem | undefined,
+  report: Report,
+): void => {
   for (const { text, place } of list ?? []) {
     const problem = problemOf(text);
     if (problem !== undefined) report({ ...problem, place });

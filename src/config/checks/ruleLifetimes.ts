@@ -26,7 +26,10 @@ export const ruleLifetimes: Check = ({ rules, now }, report) => {
         place: until.place,
         severity: 'warning',
         message: `this rule ended at ${until.text}`,
-        hint: action === 'allow' ? 'the port stays closed to others; remove the rule, or write a later moment' : 'it denies nothing any more',
+        hint:
+          action === 'allow'
+            ? 'the port stays closed to others; remove the rule, or write a later moment'
+            : 'it denies nothing any more',
       });
   }
 };

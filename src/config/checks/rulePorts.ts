@@ -8,7 +8,9 @@ import type { Check } from './check.ts';
 export const rulePorts: Check = (outline, report) => {
   for (const rule of outline.rules) {
     const services = servicesIn(rule.scope, outline.services.values());
-    const whole = services.every((service) => !service.incomplete && service.ports.every(({ form }) => form !== undefined));
+    const whole = services.every(
+      (service) => !service.incomplete && service.ports.every(({ form }) => form !== undefined),
+    );
     for (const operation of rule.to ?? []) {
       if (operation.kind === 'call') continue;
       for (const port of operation.ports ?? []) checkPort(services, whole, operation, port, report);
@@ -36,13 +38,22 @@ const checkPort = (
     });
 };
 
-const checkExists = (services: readonly DeclaredService[], whole: boolean, { text, place }: Written<string | number>, report: Report): boolean => {
+const checkExists = (
+  services: readonly DeclaredService[],
+  whole: boolean,
+  { text, place }: Written<string | number>,
+  report: Report,
+): boolean => {
   if (services.some((service) => portsCalled(service, text).length > 0)) return true;
   if (!whole) return false;
-  const known = new Set(services.flatMap(({ ports }) => ports.flatMap(({ name }) => (name === undefined ? [] : [name]))));
+  const known = new Set(
+    services.flatMap(({ ports }) => ports.flatMap(({ name }) => (name === undefined ? [] : [name]))),
+  );
   const [only] = services.length === 1 ? services : [];
   const whose = only === undefined ? 'no service that this rule is for has a' : `${only.key} has no`;
-  const hint = didYouMean(String(text), known) ?? (only !== undefined && known.size > 0 ? `it has ${[...known].join(', ')}` : undefined);
+  const hint =
+    didYouMean(String(text), known) ??
+    (only !== undefined && known.size > 0 ? `it has ${[...known].join(', ')}` : undefined);
   report({ code: 'SIG0505', place, message: `${whose} port ${text}`, hint });
   return false;
 };
@@ -50,7 +61,10 @@ const checkExists = (services: readonly DeclaredService[], whole: boolean, { tex
 // A rule for a service that nothing can carry: it neither opens nor closes anything, which its writer should know.
 const checkHolds = (rule: DeclaredRule, service: DeclaredService, report: Report): void => {
   const http = service.ports.some(({ form }) => form !== undefined && form.protocol !== 'tcp');
-  const httpOnly = rule.to !== undefined && rule.to.length > 0 && rule.to.every((operation) => isHttpOnly(operation) && !namesPorts(operation));
+  const httpOnly =
+    rule.to !== undefined &&
+    rule.to.length > 0 &&
+    rule.to.every((operation) => isHttpOnly(operation) && !namesPorts(operation));
   if (service.ports.length === 0 || (httpOnly && !http))
     report({
       code: 'SIG0511',
@@ -60,5 +74,5 @@ const checkHolds = (rule: DeclaredRule, service: DeclaredService, report: Report
     });
 };
 
-const namesPorts = (operation: DeclaredOperation): boolean => operation.kind === 'object' && operation.ports !== undefined;
-
+const namesPorts = (operation: DeclaredOperation): boolean =>
+  operation.kind === 'object' && operation.ports !== undefined;

@@ -18,7 +18,8 @@ export const services: Check = (outline, report) => {
       for (const other of others)
         report({
           code: 'SIG0402',
-          place: other.spec.identity === undefined ? other.place : (other.place.children.get('identity') ?? other.place),
+          place:
+            other.spec.identity === undefined ? other.place : (other.place.children.get('identity') ?? other.place),
           at: other.spec.identity === undefined ? 'key' : 'value',
           severity: 'warning',
           message: `${other.name} and ${first?.name} share the identity ${identity}: every rule for one is for both`,

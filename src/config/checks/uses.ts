@@ -1,6 +1,6 @@
+import { isPortNumber } from '../forms/name.ts';
 import type { DeclaredService, Outline } from '../outline.ts';
 import type { Place, Report } from '../places.ts';
-import { isPortNumber } from '../forms/name.ts';
 import { resolveUse, writtenUses } from '../uses.ts';
 import type { Check } from './check.ts';
 
@@ -21,7 +21,8 @@ const checkService = (outline: Outline, service: DeclaredService, report: Report
     }
     const { service: upstream, port } = found.value;
     const key = `${upstream.key}:${port.form.port}`;
-    if (seen.upstreams.has(key)) report({ code: 'SIG0416', place: use.place, at: use.at, message: `${use.text} is used twice` });
+    if (seen.upstreams.has(key))
+      report({ code: 'SIG0416', place: use.place, at: use.at, message: `${use.text} is used twice` });
     seen.upstreams.add(key);
     if (use.localPort !== undefined) checkLocal(service, use.localPort, use.text, use.place, seen, report);
     else if (port.form.protocol === 'tcp')
@@ -38,14 +39,36 @@ const checkService = (outline: Outline, service: DeclaredService, report: Report
 /** Default of `--outbound`. */
 const OUTBOUND_PORT = 15_001;
 
-const checkLocal = (service: DeclaredService, local: number, name: string, place: Place, seen: Seen, report: Report): void => {
+const checkLocal = (
+  service: DeclaredService,
+  local: number,
+  name: string,
+  place: Place,
+  seen: Seen,
+  report: Report,
+): void => {
   const twin = seen.locals.get(local);
   seen.locals.set(local, twin ?? name);
-  const taken = service.ports.find(({ form }) => form?.port === local || (form?.target.kind === 'tcp' && form.target.port === local));
-  if (!isPortNumber(local)) report({ code: 'SIG0403', place, message: `${local} is not a port number`, hint: '1 to 65535' });
-  else if (twin !== undefined) report({ code: 'SIG0415', place, message: `local port ${local} is already that of ${twin}` });
+  const taken = service.ports.find(
+    ({ form }) => form?.port === local || (form?.target.kind === 'tcp' && form.target.port === local),
+  );
+  if (!isPortNumber(local))
+    report({ code: 'SIG0403', place, message: `${local} is not a port number`, hint: '1 to 65535' });
+  else if (twin !== undefined)
+    report({ code: 'SIG0415', place, message: `local port ${local} is already that of ${twin}` });
   else if (taken !== undefined)
-    report({ code: 'SIG0417', place, severity: 'warning', message: `local port ${local} is a port of ${service.name} itself`, hint: 'they clash on one address' });
+    report({
+      code: 'SIG0417',
+      place,
+      severity: 'warning',
+      message: `local port ${local} is a port of ${service.name} itself`,
+      hint: 'they clash on one address',
+    });
   else if (local === OUTBOUND_PORT)
-    report({ code: 'SIG0417', place, severity: 'warning', message: `local port ${local} is the shared outbound port unless --outbound says otherwise` });
+    report({
+      code: 'SIG0417',
+      place,
+      severity: 'warning',
+      message: `local port ${local} is the shared outbound port unless --outbound says otherwise`,
+    });
 };

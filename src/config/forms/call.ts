@@ -10,7 +10,11 @@ export const parseCall = (written: string): Result<CallForm, Problem> => {
   const words = written.trim().split(/[ \t]+/);
   const [first = '', second] = words;
   if (words.length > 2)
-    return err({ code: 'SIG0507', message: `${JSON.stringify(written)} is not a call`, hint: 'write METHOD PATH, PATH or METHOD; several stand in a list' });
+    return err({
+      code: 'SIG0507',
+      message: `${JSON.stringify(written)} is not a call`,
+      hint: 'write METHOD PATH, PATH or METHOD; several stand in a list',
+    });
   const alone = second === undefined;
   const method = alone && /^[/*]/.test(first) ? undefined : first;
   const path = alone ? (method === undefined ? first : undefined) : second;

@@ -27,7 +27,9 @@ const spiffe = (written: string): Result<CallerForm, Problem> => {
   const id = parseSpiffeId(written);
   // A trust domain alone is nobody's certificate (X509-SVID §2: a workload's ID has a path).
   if (id !== undefined && id.slice('spiffe://'.length).includes('/')) return ok({ kind: 'id', id });
-  const hint = written.includes('*') ? 'a SPIFFE ID takes no *; a whole namespace is NAMESPACE/*' : 'write spiffe://TRUST-DOMAIN/PATH';
+  const hint = written.includes('*')
+    ? 'a SPIFFE ID takes no *; a whole namespace is NAMESPACE/*'
+    : 'write spiffe://TRUST-DOMAIN/PATH';
   return err({ code: 'SIG0504', message: `${written} is not a SPIFFE ID`, hint });
 };
 

@@ -6,7 +6,9 @@ export const isName = (text: string): boolean => text.length <= 63 && /^[a-z0-9]
 /** An IP address or a DNS name. */
 export const isAddress = (text: string): boolean =>
   isIP(text) !== 0 ||
-  (text.length <= 253 && !/^[0-9.]+$/.test(text) && text.split('.').every((label) => /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/i.test(label) && label.length <= 63));
+  (text.length <= 253 &&
+    !/^[0-9.]+$/.test(text) &&
+    text.split('.').every((label) => /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/i.test(label) && label.length <= 63));
 
 /** A TCP port that can be listened on and called. */
 export const isPortNumber = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= 65_535;

@@ -19,7 +19,11 @@ const MAX_PATH = 1024;
 const MAX_TEMPLATE = 256;
 
 const shapeProblem = (written: string): Problem | undefined => {
-  const wrong = (hint: string): Problem => ({ code: 'SIG0507', message: `${written.slice(0, 80)} is not a path pattern`, hint });
+  const wrong = (hint: string): Problem => ({
+    code: 'SIG0507',
+    message: `${written.slice(0, 80)} is not a path pattern`,
+    hint,
+  });
   if (!written.startsWith('/') && !written.startsWith('*')) return wrong('a path begins with /');
   if (written.length > (written.includes('{') ? MAX_TEMPLATE : MAX_PATH)) return wrong('it is too long');
   if (/[{}]/.test(written)) return templateProblem(written, wrong);
@@ -32,16 +36,24 @@ const shapeProblem = (written: string): Problem | undefined => {
 const templateProblem = (written: string, wrong: (hint: string) => Problem): Problem | undefined => {
   const parts = written.slice(1).split('/');
   const odd = parts.find((part) => /[{}*]/.test(part) && part !== '{*}' && part !== '{**}');
-  if (!written.startsWith('/') || odd !== undefined) return wrong('{*} is one segment and {**} any rest; nothing stands beside them');
+  if (!written.startsWith('/') || odd !== undefined)
+    return wrong('{*} is one segment and {**} any rest; nothing stands beside them');
   const rest = parts.indexOf('{**}');
   return rest >= 0 && rest < parts.length - 1 ? wrong('{**} stands last') : undefined;
 };
 
 // What a request's path looks like once it was normalised; anything else would be a rule that never holds.
 const unreachable = (written: string): Problem | undefined => {
-  const never = (hint: string): Problem => ({ code: 'SIG0508', message: `no request has the path ${JSON.stringify(written)}`, hint });
+  const never = (hint: string): Problem => ({
+    code: 'SIG0508',
+    message: `no request has the path ${JSON.stringify(written)}`,
+    hint,
+  });
   if (/[?#]/.test(written)) return never('paths are matched without the query');
-  const literal = written.replace(/\{\*{1,2}\}/g, 'x').replace(/^\*/, '/x').replace(/\*$/, 'x');
+  const literal = written
+    .replace(/\{\*{1,2}\}/g, 'x')
+    .replace(/^\*/, '/x')
+    .replace(/\*$/, 'x');
   if (/%(?![0-9A-Fa-f]{2})/.test(literal)) return never('% begins an escape of two hexadecimal digits');
   const normal = normalizePath(literal);
   if (normal === literal) return undefined;
@@ -53,4 +65,7 @@ const segments = (written: string): readonly PathSegment[] =>
   written
     .slice(1)
     .split('/')
-    .map((text): PathSegment => (text === '{*}' ? { kind: 'one' } : text === '{**}' ? { kind: 'rest' } : { kind: 'literal', text }));
+    .map(
+      (text): PathSegment =>
+        text === '{*}' ? { kind: 'one' } : text === '{**}' ? { kind: 'rest' } : { kind: 'literal', text },
+    );

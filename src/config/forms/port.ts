@@ -20,7 +20,8 @@ export type PortProblem = Problem & { readonly key?: 'port' | 'target' };
 const PROTOCOLS: readonly Protocol[] = ['http', 'http2', 'grpc', 'tcp'];
 
 /** `8080/http`, `8080:3000/http`, `8080:unix:/run/a.sock/http`, or the long form. Without a target: the same port on loopback. */
-export const parsePort = (spec: PortSpec): Result<PortForm, PortProblem> => (typeof spec === 'string' ? short(spec) : long(spec));
+export const parsePort = (spec: PortSpec): Result<PortForm, PortProblem> =>
+  typeof spec === 'string' ? short(spec) : long(spec);
 
 const short = (written: string): Result<PortForm, PortProblem> => {
   const match = /^([^:/]+)(?::(.+))?\/([^/]*)$/.exec(written);
@@ -46,5 +47,7 @@ const long = (spec: LongPortSpec): Result<PortForm, PortProblem> => {
 const notAPort = (written: string): Problem => ({
   code: 'SIG0403',
   message: `${written} is not a port`,
-  hint: /^[0-9:]+$/.test(written) ? `the protocol is always written: ${written}/http` : 'write PORT[:TARGET]/PROTOCOL, for example 8080:3000/http',
+  hint: /^[0-9:]+$/.test(written)
+    ? `the protocol is always written: ${written}/http`
+    : 'write PORT[:TARGET]/PROTOCOL, for example 8080:3000/http',
 });

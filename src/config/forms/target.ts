@@ -6,7 +6,8 @@ import type { Problem } from './problem.ts';
 
 /** `3001`, `127.0.0.1:3001`, `[::1]:3001` or `unix:/run/orders.sock`. */
 export const parseTarget = (written: string | number): Result<Target, Problem> => {
-  if (typeof written === 'number') return isPortNumber(written) ? ok(onLoopback(written)) : err(notATarget(String(written)));
+  if (typeof written === 'number')
+    return isPortNumber(written) ? ok(onLoopback(written)) : err(notATarget(String(written)));
   const alone = toPortNumber(written);
   if (alone !== undefined) return ok(onLoopback(alone));
   if (written.startsWith('unix:')) {
@@ -24,7 +25,10 @@ export const parseTarget = (written: string | number): Result<Target, Problem> =
 
 /** Nobody else can reach it: loopback, or a unix socket. */
 export const isPrivate = (target: Target): boolean =>
-  target.kind === 'unix' || target.host === 'localhost' || target.host === '::1' || (isIP(target.host) === 4 && target.host.startsWith('127.'));
+  target.kind === 'unix' ||
+  target.host === 'localhost' ||
+  target.host === '::1' ||
+  (isIP(target.host) === 4 && target.host.startsWith('127.'));
 
 const onLoopback = (port: number): Target => ({ kind: 'tcp', host: '127.0.0.1', port });
 

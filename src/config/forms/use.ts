@@ -1,5 +1,9 @@
 /** `orders`, `payments:ledger`, `shop/payments:9090`: a service, and which of its ports. */
-export type UseForm = { readonly namespace: string | undefined; readonly name: string; readonly port: string | undefined };
+export type UseForm = {
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly port: string | undefined;
+};
 
 /** `undefined` if the text has another shape. The parts are names to look up. */
 export const parseUse = (written: string): UseForm | undefined => {

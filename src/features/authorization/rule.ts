@@ -57,7 +57,9 @@ export type RequestFacts = { readonly method?: string | undefined; readonly path
 export const operationMatches = (operation: Operation, request: RequestFacts, wide: boolean): Match => {
   const { methods, paths, not } = operation;
   return every([
-    ...(methods === undefined ? [] : [field('method', request.method, (m) => methods.some((w) => methodIs(m, w, wide)))]),
+    ...(methods === undefined
+      ? []
+      : [field('method', request.method, (m) => methods.some((w) => methodIs(m, w, wide)))]),
     ...(paths === undefined ? [] : [field('path', request.path, (p) => paths.some((w) => pathMatches(w, p, wide)))]),
     ...(not?.methods === undefined
       ? []

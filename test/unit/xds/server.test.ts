@@ -26,7 +26,9 @@ const serverTls = { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) };
 
 type Caller = { readonly may: string };
 
-describe('the xDS server', () => {
+describe('the xDS server', function () {
+  this.timeout(15_000);
+
   let server: XdsServer;
   let events: StreamEvent[];
   let admitted: { id: StreamId; node: NodeIdentity }[];

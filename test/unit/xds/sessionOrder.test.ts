@@ -1,4 +1,16 @@
-import { ack, ask, converse, nack, publish, type Row, settled, waited, whole } from './conversation.ts';
+import {
+  ack,
+  ask,
+  converse,
+  holdWrites,
+  nack,
+  publish,
+  type Row,
+  settled,
+  waited,
+  whole,
+  written,
+} from './conversation.ts';
 
 const order: readonly Row[] = [
   {
@@ -38,6 +50,30 @@ const order: readonly Row[] = [
       [ack('eds')],
       [publish({ ...whole('1'), cds: { a: '3' }, eds: { a: '3' } })],
       [ack('cds'), 'cds +a@3', 'eds +a@3'],
+    ],
+  },
+  {
+    rule: 'endpoints of a cluster that warms are sent even if the cluster is about to change again: its ACK hangs on them',
+    talk: [
+      ...settled,
+      [holdWrites],
+      [publish({ ...whole('1'), cds: { a: '2' } }), 'cds +a@2'],
+      [publish(whole('1'))],
+      [written, 'eds +a@1'],
+      [ack('cds'), 'cds +a@1'],
+      [ack('eds'), 'eds +a@1'],
+    ],
+  },
+  {
+    rule: 'endpoints of a cluster that warms are sent even if both have left the snapshot',
+    talk: [
+      [publish({ cds: { a: '1' }, eds: { a: '1' } })],
+      [ask('cds'), 'cds +a@1'],
+      [publish({ cds: {}, eds: {} })],
+      [ask('eds', { sub: ['a'] }), 'eds +a@1'],
+      [ack('eds')],
+      [ack('cds'), 'cds -a'],
+      [ack('cds'), 'eds -a'],
     ],
   },
   {

@@ -187,7 +187,9 @@ const expected = (c: Client, type: string): Record<string, string> => {
   return Object.fromEntries(all.map((r) => [r.name, r.version]));
 };
 
-describe('an xDS session, whatever happens', () => {
+describe('an xDS session, whatever happens', function () {
+  this.timeout(60_000);
+
   it('ends with a client that holds what it subscribed to of the newest snapshot, and never sends it anything else', () => {
     fc.assert(
       fc.property(fc.array(act(false), { maxLength: 40, size: 'max' }), (acts) => {
@@ -348,7 +350,9 @@ const live = (e: Envoy, choice: number): boolean => {
   return moves.length > 0;
 };
 
-describe('an xDS session with an Envoy', () => {
+describe('an xDS session with an Envoy', function () {
+  this.timeout(60_000);
+
   it('makes before it breaks: no live route ever refers to a cluster that is not served', () => {
     const step = fc.oneof({ weight: 1, arbitrary: mesh }, { weight: 6, arbitrary: fc.nat(2) });
     fc.assert(

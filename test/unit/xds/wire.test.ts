@@ -90,7 +90,7 @@ describe('the xDS wire', () => {
           assert.equal(node, undefined);
           assert.equal(request.type, type);
           assert.equal(request.nonce, a.nonce);
-          assert.equal(request.error, a.error);
+          assert.equal(request.error, a.error.trim());
           assert.deepEqual(request.subscribe, a.subscribe);
           assert.deepEqual(request.unsubscribe, a.unsubscribe);
           assert.deepEqual(

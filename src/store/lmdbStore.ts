@@ -1,0 +1,207 @@
+import { open, type RootDatabase } from 'lmdb';
+import { AppError, messageOf } from '../lib/errors.ts';
+import { prepareDataDir } from './dataDir.ts';
+import { checkDataFile } from './dataFile.ts';
+import { isAlive, type Owner, parseOwner, thisOwner } from './owner.ts';
+import type { Entry, Store, Write } from './store.ts';
+import { checkWrites, conflictOf } from './writes.ts';
+
+type Database = RootDatabase<Buffer, string>;
+
+// Entries lie under `e/`; the rest is the store's own. LMDB's per-entry version is the entry's revision.
+const FORMAT_KEY = 'format';
+const FORMAT = '1';
+const OWNER_KEY = 'owner';
+const REVISION_KEY = 'revision';
+const entryKey = (key: string): string => `e/${key}`;
+
+const unavailable = (message: string, cause?: unknown): AppError<'store_unavailable'> =>
+  new AppError('store_unavailable', message, { cause });
+
+const openDatabase = (file: string): Database => {
+  try {
+    return open<Buffer, string>({
+      path: file,
+      noSubdir: true,
+      encoding: 'binary',
+      useVersions: true,
+      // Off: a commit is then synced (fdatasync, then an O_DSYNC meta page) before its promise resolves.
+      overlappingSync: false,
+      // Off: commits are grouped below, and its hidden promise would reject unhandled when the disk is full.
+      eventTurnBatching: false,
+    });
+  } catch (cause) {
+    throw unavailable(`the store ${file} cannot be opened: ${messageOf(cause)}`, cause);
+  }
+};
+
+/** Runs inside one LMDB write transaction, which other processes wait for, and which the kernel frees when its holder dies. */
+const claim = (db: Database, dir: string, me: Owner): void => {
+  const format = db.get(FORMAT_KEY)?.toString('utf8');
+  if (format !== undefined && format !== FORMAT) {
+    throw new AppError(
+      'store_format',
+      `the store in ${dir} has format ${format} and this Signet reads ${FORMAT}: use the Signet that wrote it`,
+    );
+  }
+  const record = db.get(OWNER_KEY);
+  const owner = record === undefined ? undefined : parseOwner(record);
+  if (owner !== undefined && isAlive(owner)) {
+    throw new AppError(
+      'store_locked',
+      `the data directory ${dir} is in use by pid ${owner.pid}: stop it, or use another --data`,
+    );
+  }
+  if (format === undefined) db.put(FORMAT_KEY, Buffer.from(FORMAT), 1);
+  db.put(OWNER_KEY, Buffer.from(JSON.stringify(me)), me.nonce);
+};
+
+const takeOwnership = (db: Database, dir: string): Owner => {
+  const me = thisOwner();
+  try {
+    db.transactionSync(() => claim(db, dir, me));
+  } catch (thrown) {
+    void db.close();
+    throw thrown instanceof AppError
+      ? thrown
+      : unavailable(`the store in ${dir} cannot be written: ${messageOf(thrown)}`, thrown);
+  }
+  return me;
+};
+
+type Pending = {
+  readonly writes: readonly Write[];
+  readonly resolve: () => void;
+  readonly reject: (why: unknown) => void;
+};
+
+/** The commits of a group that hold, with the revision that each is given. A later one sees what an earlier one wrote. */
+const admit = (group: readonly Pending[], revisionNow: (key: string) => number, last: number) => {
+  const written = new Map<string, number>();
+  const admitted: { readonly pending: Pending; readonly revision: number }[] = [];
+  for (const pending of group) {
+    const conflict = conflictOf(pending.writes, (key) => written.get(key) ?? revisionNow(key));
+    if (conflict !== undefined) {
+      pending.reject(conflict);
+      continue;
+    }
+    const revision = last + admitted.length + 1;
+    for (const { key, value } of pending.writes) written.set(key, value === undefined ? 0 : revision);
+    admitted.push({ pending, revision });
+  }
+  return admitted;
+};
+
+/** The batch answers for its writes; a full disk must not end the process by their unhandled rejections. */
+const quiet = (write: Promise<boolean>): void => void write.catch(() => undefined);
+
+/** What the disk said: lmdb-js rejects with a general sentence that holds the reason as one more promise. */
+const reasonOf = async (thrown: unknown): Promise<string> => {
+  const inner: unknown = thrown instanceof Error && 'commitError' in thrown ? thrown.commitError : undefined;
+  if (!(inner instanceof Promise)) return messageOf(thrown);
+  const late = new Promise<string>((resolve) => setTimeout(() => resolve(messageOf(thrown)), 100));
+  return Promise.race([inner.then(() => messageOf(thrown), messageOf), late]);
+};
+
+/**
+ * One transaction for many commits, and only while this process is the owner: one that lost the store to another (a copy
+ * in another container, say, whose pids it cannot see) writes nothing more.
+ */
+const writeGroup = async (db: Database, me: Owner, admitted: ReturnType<typeof admit>): Promise<void> => {
+  const held = await db.ifVersion(OWNER_KEY, me.nonce, () => {
+    for (const { pending, revision } of admitted) {
+      for (const { key, value } of pending.writes) {
+        quiet(value === undefined ? db.remove(entryKey(key)) : db.put(entryKey(key), Buffer.from(value), revision));
+      }
+      quiet(db.put(REVISION_KEY, Buffer.from(String(revision)), 1));
+    }
+  });
+  if (!held) throw unavailable('another process has taken over the data directory: nothing more is written from here');
+};
+
+const commitQueue = (db: Database, me: Owner) => {
+  let queue: Pending[] = [];
+  let running: Promise<void> | undefined;
+  let last = Number(db.get(REVISION_KEY)?.toString('utf8') ?? 0);
+  const revisionNow = (key: string): number => db.getEntry(entryKey(key))?.version ?? 0;
+
+  const writeAll = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const group = queue;
+      queue = [];
+      const admitted = admit(group, revisionNow, last);
+      try {
+        if (admitted.length > 0) await writeGroup(db, me, admitted);
+        last += admitted.length;
+        for (const { pending } of admitted) pending.resolve();
+      } catch (cause) {
+        const why =
+          cause instanceof AppError
+            ? cause
+            : unavailable(`the store cannot write (is the disk full?): ${await reasonOf(cause)}`, cause);
+        for (const { pending } of admitted) pending.reject(why);
+      }
+    }
+    running = undefined;
+  };
+
+  return {
+    add: (writes: readonly Write[]): Promise<void> =>
+      new Promise((resolve, reject) => {
+        queue.push({ writes, resolve, reject });
+        running ??= Promise.resolve().then(writeAll);
+      }),
+    idle: async (): Promise<void> => running,
+  };
+};
+
+const readRange = (db: Database, prefix: string): readonly Entry[] => {
+  const entries: Entry[] = [];
+  for (const { key, value, version } of db.getRange({ start: entryKey(prefix), versions: true })) {
+    if (!key.startsWith(entryKey(prefix))) break;
+    entries.push({ key: key.slice(entryKey('').length), value, revision: version ?? 0 });
+  }
+  return entries;
+};
+
+/**
+ * Opens the embedded store in `dir`, which is made if it is missing: 0700, its files 0600. One process at a time: the
+ * record of one that was killed is taken over. A commit is on the disk when its promise resolves.
+ * @throws AppError `data_dir`, `store_locked`, `store_corrupt`, `store_format` or `store_unavailable`, each one sentence
+ * with the path and the remedy.
+ */
+export const openLmdbStore = (dir: string): Store => {
+  const file = prepareDataDir(dir);
+  checkDataFile(file);
+  const db = openDatabase(file);
+  const me = takeOwnership(db, dir);
+  const queue = commitQueue(db, me);
+  let closing: Promise<void> | undefined;
+  const shut = async (): Promise<void> => {
+    await queue.idle();
+    await db.ifVersion(OWNER_KEY, me.nonce, () => db.remove(OWNER_KEY)).catch(() => false);
+    await db.close();
+  };
+  const checkOpen = (): void => {
+    if (closing !== undefined) throw unavailable(`the store in ${dir} is closed`);
+  };
+  return Object.freeze({
+    get: (key: string): Entry | undefined => {
+      checkOpen();
+      const entry = db.getEntry(entryKey(key));
+      return entry === undefined ? undefined : { key, value: entry.value, revision: entry.version ?? 0 };
+    },
+    list: (prefix: string): readonly Entry[] => {
+      checkOpen();
+      return readRange(db, prefix);
+    },
+    commit: async (writes: readonly Write[]): Promise<void> => {
+      checkOpen();
+      checkWrites(writes);
+      // Copied now: the caller may reuse its buffers while the commit waits.
+      const own = writes.map((w) => (w.value === undefined ? w : { ...w, value: Uint8Array.from(w.value) }));
+      if (own.length > 0) await queue.add(own);
+    },
+    close: (): Promise<void> => (closing ??= shut()),
+  });
+};

@@ -1,0 +1,30 @@
+import { AppError, invariant } from '../lib/errors.ts';
+import type { Write } from './store.ts';
+
+/** Printable ASCII, so that the order of keys is the same in memory and on disk. */
+const KEY = /^[\x21-\x7e]{1,512}$/;
+
+/** What every store asks of a commit, whoever made it: keys that are printable ASCII, and each at most once. */
+export const checkWrites = (writes: readonly Write[]): void => {
+  const seen = new Set<string>();
+  for (const { key } of writes) {
+    invariant(KEY.test(key), `a store key is 1 to 512 printable ASCII characters, not ${JSON.stringify(key)}`);
+    invariant(!seen.has(key), `one commit writes ${key} twice`);
+    seen.add(key);
+  }
+};
+
+/** The refusal of the first write whose `ifRevision` does not hold; `revisionOf` answers 0 for an absent key. */
+export const conflictOf = (
+  writes: readonly Write[],
+  revisionOf: (key: string) => number,
+): AppError<'conflict'> | undefined => {
+  for (const { key, ifRevision } of writes) {
+    if (ifRevision === undefined) continue;
+    const stands = revisionOf(key);
+    if (stands !== ifRevision) {
+      return new AppError('conflict', `${key} stands at revision ${stands}, not at ${ifRevision}`);
+    }
+  }
+  return undefined;
+};

@@ -1,0 +1,150 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { meshLoader } from '../../src/app/meshFile.ts';
+import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts';
+import { MeshSource } from '../../src/control/meshSource.ts';
+import type { Refusal } from '../../src/control/refusals.ts';
+import { reveal, secret } from '../../src/lib/secret.ts';
+import { parseTrustDomain } from '../../src/spiffe/spiffeId.ts';
+import type { X509Svid } from '../../src/spiffe/svid.ts';
+import { type Snapshot, TYPE, type TypeName } from '../../src/xds/resource.ts';
+import type { NodeIdentity, StreamEvent, StreamId } from '../../src/xds/server.ts';
+import { FakeClock, settle } from './fakeClock.ts';
+import { MemoryStore } from './memoryStore.ts';
+import { until } from './until.ts';
+
+/** Certificates that only say when and for whom they were made; renewed at half of their life. */
+export class FakeSvids implements SvidKeeper {
+  readonly issued: string[] = [];
+  readonly #held = new Map<string, X509Svid>();
+  failing = false;
+
+  readonly current: SvidKeeper['current'] = async (node, id, ttl, now) => {
+    const held = this.#held.get(node);
+    if (held?.id === id && now < this.renewalTime(held, node)) return held;
+    return this.renew(node, id, ttl, now);
+  };
+
+  readonly renew: SvidKeeper['renew'] = async (node, id, ttl, now) => {
+    if (this.failing) throw new Error('no certificates today');
+    const serial = String(this.issued.push(`${node} ${id}`));
+    const chainPem = `chain ${serial}`;
+    const svid = { id, chainPem, keyPem: secret('key'), serial, notBefore: now, notAfter: now + ttl };
+    this.#held.set(node, svid);
+    return svid;
+  };
+
+  readonly renewalTime: SvidKeeper['renewalTime'] = ({ notBefore, notAfter }) => (notBefore + notAfter) / 2;
+
+  readonly forget: SvidKeeper['forget'] = async (node) => {
+    this.#held.delete(node);
+  };
+}
+
+export type Published = { readonly stream: StreamId; readonly snapshot: Snapshot };
+
+/** A control plane with everything real but disk, certificates, streams and time. */
+export class TestControl {
+  readonly clock = new FakeClock();
+  readonly svids = new FakeSvids();
+  readonly published: Published[] = [];
+  readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
+  readonly log: string[] = [];
+  readonly converged: number[] = [];
+  readonly store: MemoryStore;
+  readonly folder: string;
+  readonly file: string;
+  readonly control: ControlPlane;
+  #streams = 0;
+
+  private constructor(folder: string, store: MemoryStore, source: MeshSource, clock: FakeClock) {
+    this.folder = folder;
+    this.file = join(folder, 'mesh.yaml');
+    this.store = store;
+    this.clock = clock;
+    const say = (_fields: unknown, sentence: string): void => {
+      this.log.push(sentence);
+    };
+    this.control = new ControlPlane({
+      clock,
+      store,
+      source,
+      svids: this.svids,
+      bundle: () => ({ trustDomain: parseTrustDomain('shop.example') as never, authorities: ['root'] }),
+      anchorPem: () => 'anchor',
+      advertised: () => ({ host: '127.0.0.1', port: 18000 }),
+      publish: (stream, snapshot) => {
+        this.published.push({ stream, snapshot });
+        // As the session does, before it returns.
+        this.event({ kind: 'progress', stream, at: clock.now(), progress: 'pending' });
+      },
+      end: (stream, refusal) => {
+        this.ended.push({ stream, refusal });
+        this.event({ kind: 'closed', stream, at: clock.now() });
+      },
+      onMesh: () => {},
+      log: { info: say, warn: say, error: say },
+      observer: { pushed: () => {}, converged: (span) => this.converged.push(span) },
+    });
+  }
+
+  static async start(mesh: string, store = new MemoryStore(), clock = new FakeClock()): Promise<TestControl> {
+    const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
+    const file = join(folder, 'mesh.yaml');
+    await writeFile(file, mesh);
+    const source = await MeshSource.open({ file, store, clock, load: meshLoader({}) });
+    const test = new TestControl(folder, store, source, clock);
+    test.control.start();
+    return test;
+  }
+
+  async close(): Promise<void> {
+    await this.control.close();
+    await rm(this.folder, { recursive: true });
+  }
+
+  event(event: StreamEvent): void {
+    this.control.onEvent(event);
+  }
+
+  async save(mesh: string): Promise<void> {
+    const before = this.control.meshState();
+    await writeFile(this.file, mesh);
+    await until(async () => {
+      await this.clock.advance(100);
+      return this.control.meshState() !== before;
+    });
+    await this.clock.advance(10);
+  }
+
+  async token(service: `${string}/${string}`, uses = 10): Promise<string> {
+    const made = await this.control.createToken(service, 3_600_000, uses);
+    if (!made.ok) throw new Error(made.error.message);
+    return reveal(made.value.token);
+  }
+
+  /** Connects as Envoy would. `ok` once the stream is open and what was due is published. */
+  async connect(token: string, node: string, from = '127.0.0.1', metadata = {}): Promise<Refusal | StreamId> {
+    const stream = `s${++this.#streams}` as StreamId;
+    const peer = { address: from, port: 40_000 };
+    const caller = await this.control.authenticate(`Bearer ${token}`, peer);
+    if (!caller.ok) return caller.error;
+    const identity: NodeIdentity = { id: node, cluster: '', metadata, userAgent: 'test' };
+    const admitted = await this.control.admit(caller.value, identity, stream);
+    if (!admitted.ok) return admitted.error;
+    this.event({ kind: 'opened', stream, at: this.clock.now(), node: identity, peer });
+    await settle();
+    return stream;
+  }
+
+  /** What a stream was published last, as texts. */
+  resources(stream: Refusal | StreamId, type: TypeName): readonly string[] {
+    const last = this.published.filter((published) => published.stream === stream).at(-1);
+    return [...(last?.snapshot.get(TYPE[type])?.values() ?? [])].map(({ any }) => Buffer.from(any).toString('latin1'));
+  }
+
+  count(stream: Refusal | StreamId): number {
+    return this.published.filter((published) => published.stream === stream).length;
+  }
+}

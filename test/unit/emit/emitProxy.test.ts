@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { emitProxy } from '../../../src/emit/emitProxy.ts';
+import { emittedOf, meshFrom, planOf } from '../../support/plans.ts';
+
+const SERVICES = [
+  'web: { uses: { ledger: 9002 } }',
+  'twin: { identity: web }',
+  'orders: { ports: [8080:3000/http], allow: [{ from: web, to: [GET /orders/*, "*.png"] }], deny: [{ to: /admin/* }] }',
+  'ledger: { ports: [9090:3003/tcp], allow: [web, orders] }',
+  'audit: { ports: { http: 8080:3000/http, raw: 9090:3001/tcp }, mtls: disable, allow: [anyone] }',
+];
+const text = (services: readonly string[]): string =>
+  `mesh: { trustDomain: shop.example }\nservices:\n${services.map((line) => `  ${line}\n`).join('')}`;
+
+const versions = (meshText: string, service: `${string}/${string}`): ReadonlyMap<string, string> =>
+  new Map([...emittedOf(planOf(meshFrom(meshText), service))].map(([name, { version }]) => [name, version]));
+
+describe('what is emitted', () => {
+  it('is the same bytes in whatever order the file says it', () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray(SERVICES, { minLength: SERVICES.length }), (shuffled) => {
+        for (const service of ['default/web', 'default/orders', 'default/audit'] as const) {
+          assert.deepEqual(versions(text(shuffled), service), versions(text(SERVICES), service));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('does not change when a comment moves every rule to another line', () => {
+    const moved = text(SERVICES).replace('services:', '# a word\n\nservices:');
+    assert.deepEqual(versions(moved, 'default/ledger'), versions(text(SERVICES), 'default/ledger'));
+  });
+
+  it('a policy on HTTP changes one route and no listener, so no connection is touched', () => {
+    const before = versions(text(SERVICES), 'default/orders');
+    const after = versions(text(SERVICES).replace('/orders/*', '/other/*'), 'default/orders');
+    const changed = [...after].filter(([name, version]) => before.get(name) !== version).map(([name]) => name);
+    assert.deepEqual(changed, ['RouteConfiguration inbound/8080']);
+  });
+
+  it('a policy on TCP changes that listener alone', () => {
+    const before = versions(text(SERVICES), 'default/audit');
+    const after = versions(
+      text(SERVICES).replace('allow: [anyone]', 'allow: [{ from: anyone, to: { ports: [http] } }]'),
+      'default/audit',
+    );
+    const changed = [...after].filter(([name, version]) => before.get(name) !== version).map(([name]) => name);
+    assert.deepEqual(changed, ['Listener inbound/9090']);
+  });
+
+  it('is encoded once for all sidecars of one identity, and endpoints for all sidecars', () => {
+    const mesh = meshFrom(text(SERVICES));
+    const of = (service: `${string}/${string}`) => emittedOf(planOf(mesh, service));
+    const name = 'Cluster default/ledger/9090';
+    assert.ok(of('default/web').get(name));
+    assert.equal(of('default/web').get(name), of('default/twin').get(name));
+    const endpoints = 'ClusterLoadAssignment default/ledger/9090';
+    assert.deepEqual(of('default/orders').get(endpoints)?.any, of('default/web').get(endpoints)?.any);
+    assert.notDeepEqual(of('default/orders').get(name)?.any, of('default/web').get(name)?.any);
+  });
+
+  it('has names that no two resources of a type share', () => {
+    const plan = planOf(meshFrom(text(SERVICES)), 'default/web');
+    assert.equal(emittedOf(plan).size, emitProxy(plan).length);
+  });
+
+  it('opens no listener that shares its port', () => {
+    for (const service of ['default/web', 'default/orders', 'default/ledger', 'default/audit'] as const) {
+      for (const emitted of emitProxy(planOf(meshFrom(text(SERVICES)), service))) {
+        if (!emitted.type.endsWith('.Listener')) continue;
+        // enable_reuse_port (field 29) as a wrapper that says false: tag 0xea 0x01, length 0.
+        assert.ok(Buffer.from(emitted.any).includes(Buffer.from([0xea, 0x01, 0x00])), emitted.name);
+      }
+    }
+  });
+});
