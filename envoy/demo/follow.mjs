@@ -28,8 +28,9 @@ const followFile = async (file, tell) => {
 /** What of the control plane's log concerns somebody who edits mesh.yaml: each message, with its diagnostics below. */
 const wordsOf = (line) => {
   try {
-    const { msg, revision, diagnostics = [] } = JSON.parse(line);
-    return [`${msg}${revision === undefined ? '' : `, revision ${revision}`}`, ...diagnostics].join('\n    ');
+    const { msg, node, revision, diagnostics = [] } = JSON.parse(line);
+    const about = [msg, node, revision && `revision ${revision}`].filter((part) => part !== undefined);
+    return [about.join(', '), ...diagnostics].join('\n    ');
   } catch {
     return line.trim() || undefined;
   }

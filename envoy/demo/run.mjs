@@ -83,7 +83,7 @@ const main = async () => {
   if (!proven) throw new DemoError('a proof failed: see the lines marked ✘ above');
   say(HINTS);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal).on(signal, () => stop(0));
-  await follow(mesh, startControlPlane, say);
+  await follow(mesh, startControlPlane, (line) => stopped === undefined && say(line));
 };
 
 for (const [signal, code] of [

@@ -139,7 +139,7 @@ const nodeOf = (file: unknown): string =>
 
 const privateFolders = async (folder: string, below: string): Promise<void> => {
   const made = await mkdir(below, { recursive: true, mode: 0o700 });
-  if (made !== undefined && made.startsWith(folder)) await chmod(below, 0o700);
+  if (made?.startsWith(folder)) await chmod(below, 0o700);
 };
 
 const removeEmpty = async (...folders: readonly string[]): Promise<void> => {

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { normalize, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
@@ -16,7 +17,7 @@ import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { isLoopbackHost, listenAddress } from './listenAddress.ts';
-import { meshLoader } from './meshFile.ts';
+import { loadMeshFile, meshLoader } from './meshFile.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -96,13 +97,20 @@ const clock = systemClock;
 
 const openGround = async ({ config, env, ...options }: ServeOptions, closers: Closers): Promise<Ground> => {
   const data = resolve(options.data);
+  // A first start that cannot succeed leaves no directory behind.
+  if (!existsSync(data)) await firstMesh(config, env);
   const store = openLmdbStore(data);
   closers.add(() => store.close());
-  const source = await MeshSource.open({ file: config, store, clock, load: meshLoader(env) });
+  const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued: metrics.issued });
   return { data, store, source, metrics, certificates };
+};
+
+const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
+  const loaded = await loadMeshFile(config, env);
+  if (!loaded.ok) throw new AppError('mesh_invalid', `${normalize(config)} has errors`, { cause: loaded.error });
 };
 
 const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: string | undefined): ControlPlane => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { normalize } from 'node:path';
 import { loadMesh } from '../config/loadMesh.ts';
-import type { Loaded } from '../control/meshSource.ts';
+import { type Loaded, unreadable } from '../control/meshSource.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
@@ -9,7 +10,8 @@ import type { Result } from '../lib/result.ts';
 export const meshLoader =
   (env: NodeJS.ProcessEnv) =>
   (file: string, bytes: Uint8Array): Result<Loaded, readonly Diagnostic[]> =>
-    loadMesh(file, bytes, { env, now: Date.now() });
+    // Places are shown as `mesh.yaml:3`, not as `./mesh.yaml:3`.
+    loadMesh(normalize(file), bytes, { env, now: Date.now() });
 
 /**
  * Loads a mesh file once.
@@ -26,13 +28,4 @@ export const loadMeshFile = async (
     throw new AppError('mesh_unreadable', unreadable(file, error), { cause: error });
   }
   return meshLoader(env)(file, bytes);
-};
-
-/** Why a mesh file cannot be read, and what to do. */
-export const unreadable = (file: string, error: unknown): string => {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return `there is no ${file}: write one, or name yours with --config`;
-  if (code === 'EISDIR') return `${file} is a folder: name the file with --config`;
-  if (code === 'EACCES') return `${file} may not be read by this user: change its mode or owner`;
-  return `${file} cannot be read (${String(code ?? error)})`;
 };

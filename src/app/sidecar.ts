@@ -5,7 +5,7 @@ import { ENVOY_FLAGS } from '../control/bootstraps.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { type HostPort, showHostPort } from '../lib/hostPort.ts';
 import type { Duration } from '../lib/time.ts';
-import { type EnvoyAdmin, envoyIsReady } from './envoyAdmin.ts';
+import { askEnvoy, type EnvoyAdmin, envoyIsReady } from './envoyAdmin.ts';
 import { type Child, type Ended, exitCodeOf, startChild, stopChild } from './envoyProcess.ts';
 import { writeAtomically } from './files.ts';
 
@@ -39,13 +39,11 @@ export const runSidecar = async (options: SidecarOptions): Promise<number> => {
   try {
     const pipe = join(folder, 'admin.sock');
     const { node, bootstrap } = await options.bootstrap(pipe);
-    const file = join(folder, 'envoy.json');
-    await writeAtomically(file, JSON.stringify(bootstrap), 0o600);
+    const file = { path: join(folder, 'envoy.json'), text: JSON.stringify(bootstrap) };
     const run: Run = { options, node, file, admin: options.admin ?? { pipe }, stop };
     return options.command.length === 0 ? await supervise(run) : await accompany(run);
   } finally {
     stop.close();
-    // The token in it must not stay behind.
     await rm(folder, { recursive: true, force: true });
   }
 };
@@ -53,7 +51,7 @@ export const runSidecar = async (options: SidecarOptions): Promise<number> => {
 type Run = {
   readonly options: SidecarOptions;
   readonly node: string;
-  readonly file: string;
+  readonly file: { readonly path: string; readonly text: string };
   readonly admin: EnvoyAdmin;
   readonly stop: Stop;
 };
@@ -101,20 +99,23 @@ class Stop {
   }
 }
 
-const startEnvoy = ({ options, file }: Run): Child =>
-  startChild(options.envoy, ['-c', file, ...ENVOY_FLAGS, '--log-level', 'warning'], {
+const startEnvoy = async ({ options, file }: Run): Promise<Child> => {
+  await writeAtomically(file.path, file.text, 0o600);
+  const level = options.command.length === 0 ? 'warning' : 'error';
+  return startChild(options.envoy, ['-c', file.path, ...ENVOY_FLAGS, '--log-level', level], {
     // Its own words go to stderr: stdout is the command's. A group of its own: Ctrl-C ends the command first.
     stdio: ['ignore', 2, 2],
     env: options.env,
     detached: true,
   });
+};
 
 /** Envoy alone, started again when it falls. */
 const supervise = async (run: Run): Promise<number> => {
   const { say } = run.options;
   for (let failures = 0; ; failures++) {
     const startedAt = Date.now();
-    const envoy = startEnvoy(run);
+    const envoy = await startEnvoy(run);
     run.stop.pass(envoy, false);
     const watching = new AbortController();
     void announce(run, envoy, watching.signal);
@@ -148,7 +149,7 @@ const announce = async (run: Run, envoy: Child, signal: AbortSignal): Promise<vo
 /** Envoy and the command. */
 const accompany = async (run: Run): Promise<number> => {
   const { options, stop } = run;
-  const envoy = startEnvoy(run);
+  const envoy = await startEnvoy(run);
   stop.pass(envoy, false);
   try {
     await ready(run, envoy);
@@ -178,9 +179,11 @@ const withProxy = ({ outbound, env }: SidecarOptions): NodeJS.ProcessEnv => {
 };
 
 /** @throws AppError `not_ready`, with what the control plane or Envoy says */
-const ready = async ({ options, node, admin, stop }: Run, envoy: Child, signal?: AbortSignal): Promise<void> => {
+const ready = async ({ options, node, file, admin, stop }: Run, envoy: Child, signal?: AbortSignal): Promise<void> => {
   const deadline = Date.now() + READY_WITHIN;
   for (let turn = 0; Date.now() < deadline && signal?.aborted !== true; turn++) {
+    // Envoy answers, so it has read the file; the token in it must not lie about.
+    if ((await askEnvoy(admin, '/ready')) !== undefined) await rm(file.path, { force: true });
     if (!envoy.running() || stop.requested) throw new AppError('not_ready', 'Envoy ended before it was ready');
     const refused = turn % 5 === 4 ? await options.refusal(node) : undefined;
     if (refused !== undefined) throw new AppError('not_ready', `Envoy refused its configuration: ${refused}`);

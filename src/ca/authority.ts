@@ -11,6 +11,17 @@ export type Authority = {
   readonly describe: () => AuthorityStatus;
 };
 
+/** An authority that keeps itself able to issue: what the SVID keeper asks before it issues and when it reads. */
+export type IssuingAuthority = Authority & {
+  /**
+   * To be awaited before `issue`: signs the next intermediate when the present one is past half of its life or could not
+   * cover a leaf of `ttl`, and commits it before it is used.
+   */
+  readonly prepare: (ttl: Duration, now: Instant) => Promise<void>;
+  /** Whether a stored SVID chains to the present root by an intermediate that has not expired. */
+  readonly vouchesFor: (svid: X509Svid, now: Instant) => boolean;
+};
+
 export type AuthorityStatus = {
   readonly trustDomain: TrustDomain;
   readonly root: CertificateFacts;

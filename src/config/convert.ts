@@ -29,8 +29,8 @@ const value = (node: unknown, spot: Spot, missingAt: number, job: Job): Converte
     report({
       code: 'SIG0111',
       place,
-      message: `*${node.source} is a YAML alias, and aliases are not allowed`,
-      hint: `quote it if it is meant as text: "*${node.source}"`,
+      message: `*${node.source.slice(0, 60)} is a YAML alias, and aliases are not allowed`,
+      hint: `quote it if it is meant as text: "*${node.source.slice(0, 60)}"`,
     });
     return { data: null, place };
   }
@@ -48,11 +48,16 @@ const refuseProperties = (node: unknown, place: Place, report: Report): void => 
     report({
       code: 'SIG0110',
       place,
-      message: `&${anchor} is a YAML anchor, and anchors are not allowed`,
+      message: `&${anchor.slice(0, 60)} is a YAML anchor, and anchors are not allowed`,
       hint: 'write it out',
     });
   if (tag !== undefined)
-    report({ code: 'SIG0113', place, message: `${tag} is a YAML tag, and tags are not allowed`, hint: 'leave it out' });
+    report({
+      code: 'SIG0113',
+      place,
+      message: `${tag.slice(0, 60)} is a YAML tag, and tags are not allowed`,
+      hint: 'leave it out',
+    });
 };
 
 const scalar = (node: Scalar, place: Place, { env, report }: Job): Data => {
@@ -83,7 +88,13 @@ const map = (node: YAMLMap, place: Place, children: Map<string, Place>, job: Job
     if (first === undefined) {
       children.set(name, inner.place);
       out[name] = inner.data;
-    } else job.report({ code: 'SIG0109', place: inner.place, at: 'key', message: `${name} stands twice in this map` });
+    } else
+      job.report({
+        code: 'SIG0109',
+        place: inner.place,
+        at: 'key',
+        message: `${name.slice(0, 60)} stands twice in this map`,
+      });
   }
   return out;
 };
@@ -93,7 +104,11 @@ const keyName = (pair: Pair, place: Place, report: Report): string | undefined =
   const keyAt = startOf(key) ?? startOf(pair.value) ?? place.valueAt;
   const spot: Place = { parent: place, name: '?', keyAt, valueAt: keyAt, children: new Map() };
   if (isAlias(key)) {
-    report({ code: 'SIG0111', place: spot, message: `*${key.source} is a YAML alias, and aliases are not allowed` });
+    report({
+      code: 'SIG0111',
+      place: spot,
+      message: `*${key.source.slice(0, 60)} is a YAML alias, and aliases are not allowed`,
+    });
     return undefined;
   }
   refuseProperties(key, spot, report);

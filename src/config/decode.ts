@@ -18,7 +18,7 @@ export type Decoded = {
  * decoded again, so that the checks can report what else is wrong. `undefined` if nothing useful remains.
  */
 export const decode = (converted: Converted, report: Report): Decoded | undefined => {
-  const state: State = { data: converted.data, place: converted.place, incomplete: new Set(), reported: new Set() };
+  const state: State = { data: converted.data, place: converted.place, incomplete: new Set() };
   // Each round reports problems that the last one hid, and leaves out at least one part: a few suffice.
   for (let round = 0; round < 8; round += 1) {
     const outcome = fileSpec.safeParse(state.data);
@@ -27,7 +27,7 @@ export const decode = (converted: Converted, report: Report): Decoded | undefine
       return { file: outcome.data, place: state.place, incomplete: state.incomplete };
     }
     const issues = outcome.error.issues.flatMap((issue) => unfold(issue, state.data));
-    for (const issue of issues) reportOnce(issue, state, report);
+    for (const issue of issues) reportIssue(issue, state, report);
     for (const issue of byDepth(issues)) leaveOut(issue, state);
     if (state.data === null || typeof state.data !== 'object' || Array.isArray(state.data)) return undefined;
   }
@@ -35,7 +35,7 @@ export const decode = (converted: Converted, report: Report): Decoded | undefine
 };
 
 type Issue = z.core.$ZodIssue;
-type State = { data: Data; place: Place; readonly incomplete: Set<Place>; readonly reported: Set<string> };
+type State = { data: Data; place: Place; readonly incomplete: Set<Place> };
 
 // Of a union's complaints, those of the form that the user meant: the one whose outer type fits.
 const unfold = (issue: Issue, root: Data): readonly Issue[] => {
@@ -48,7 +48,7 @@ const unfold = (issue: Issue, root: Data): readonly Issue[] => {
   return chosen.flatMap((inner) => unfold({ ...inner, path: [...issue.path, ...inner.path] } as Issue, root));
 };
 
-const reportOnce = (issue: Issue, state: State, report: Report): void => {
+const reportIssue = (issue: Issue, state: State, report: Report): void => {
   const place = descend(state.place, ...(issue.path as (string | number)[]));
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) reportKey(key, issue.path, place, state, report);

@@ -41,7 +41,7 @@ export const explainIssue = (issue: Issue, found: Data | undefined, place: Place
       const keys = KEYS[scope];
       const known = keys.length === 0 ? undefined : `here may stand ${oneOf(keys)}`;
       const hint = didYouMean(key, keys) ?? BELONGS[key] ?? known;
-      return { code: 'SIG0201', place, at: 'key', message: `unknown key ${key}`, hint };
+      return { code: 'SIG0201', place, at: 'key', message: `unknown key ${show(key)}`, hint };
     }
     case 'invalid_value': {
       const choices = issue.values.map(String);

@@ -4,6 +4,9 @@ import type { TextProblem } from './text.ts';
 /** Collections within collections; no mesh needs a quarter of it. */
 export const MAX_DEPTH = 64;
 
+// One slip makes YAML complain about everything behind it.
+const MAX_PROBLEMS = 100;
+
 /** What the YAML text says, and everything that is wrong with it as YAML. */
 export type Parsed = { readonly document: Document.Parsed | undefined; readonly problems: readonly TextProblem[] };
 
@@ -39,10 +42,14 @@ export const parseYaml = (text: string): Parsed => {
       message: 'a second document begins here',
       hint: 'a mesh is one document',
     });
+  const seen = new Set<number>();
   for (const error of [...(document?.errors ?? []), ...(document?.warnings ?? [])]) {
     const problem = explain(error);
     // Of several complaints about one place the first says most.
-    if (problem !== undefined && !problems.some(({ offset }) => offset === problem.offset)) problems.push(problem);
+    if (problem === undefined || seen.has(problem.offset)) continue;
+    seen.add(problem.offset);
+    problems.push(problem);
+    if (problems.length >= MAX_PROBLEMS) break;
   }
   return { document, problems };
 };

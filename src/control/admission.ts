@@ -75,10 +75,12 @@ const place = (service: Service, metadata: unknown, peer: string): Result<Place,
   }
   const registered = registeredAddress(asked, peer);
   if (registered.ok) return ok({ asked, registered: registered.value, outbound });
-  // A caller only, or one whose endpoints the file names, needs no address of its own.
-  const needed = service.ports.length > 0 && service.endpoints.kind === 'auto';
-  return needed ? registered : ok({ asked, registered: undefined, outbound });
+  return registersItself(service) ? registered : ok({ asked, registered: undefined, outbound });
 };
+
+/** A caller only, or one whose endpoints the file names, needs no address that callers are told. */
+export const registersItself = ({ ports, endpoints }: Service): boolean =>
+  ports.length > 0 && endpoints.kind === 'auto';
 
 const textOf = (metadata: unknown, key: string): string | undefined => {
   if (typeof metadata !== 'object' || metadata === null) return undefined;

@@ -28,8 +28,10 @@ export type SvidKeeper = {
   /** A new one, whatever is left of the old. */
   readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   readonly renewalTime: (svid: X509Svid, node: string) => Instant;
-  /** Drops what is kept for instances that are gone for good. */
+  /** Drops what is kept for an instance that is gone for good. */
   readonly forget: (node: string) => Promise<void>;
+  /** Drops what has expired. */
+  readonly forgetExpired: (now: Instant) => Promise<unknown>;
 };
 
 export type ControlPlaneOptions = {
@@ -92,6 +94,7 @@ export class ControlPlane {
       clock,
       tokens: this.tokens,
       admission: this.#admission,
+      mesh,
       tracker: this.#tracker,
       reconciler: this.#reconciler,
       convergence: this.#convergence,
@@ -222,9 +225,8 @@ export class ControlPlane {
     const { mesh, warnings } = state;
     log.info({ revision: mesh.revision, services: mesh.services.size, warnings: warnings.length }, 'mesh in force');
     this.#convergence.saved(mesh.revision, noticedAt);
-    const removed = this.#tracker.list().filter(({ service }) => !mesh.services.has(service));
     this.#reconciler.markAll();
-    this.#tracker.expel(removed.map(({ node }) => node));
+    this.#fleet.meshChanged();
     this.#options.onMesh(mesh);
   }
 
@@ -235,6 +237,7 @@ export class ControlPlane {
       await this.tokens.prune(this.meshState().mesh.rejoin, clock.now());
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
+      await this.#options.svids.forgetExpired(clock.now());
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));
     this.#cancelHousekeeping = clock.after(HOUSEKEEPING, () => this.#keepHouse());

@@ -1,9 +1,10 @@
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import type { Mesh } from '../model/mesh.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import { afterEvent, type SidecarRecord } from '../xds/ledger.ts';
 import { TYPE, typeNameOf } from '../xds/resource.ts';
-import type { Admission, NodeClaim } from './admission.ts';
+import { type Admission, type NodeClaim, registersItself } from './admission.ts';
 import type { Clock } from './clock.ts';
 import type { Convergence } from './convergence.ts';
 import type { EndpointTracker } from './endpointTracker.ts';
@@ -18,6 +19,7 @@ export type FleetOptions = {
   readonly clock: Clock;
   readonly tokens: JoinTokens;
   readonly admission: Admission;
+  readonly mesh: () => Mesh;
   readonly tracker: EndpointTracker;
   readonly reconciler: Reconciler;
   readonly convergence: Convergence;
@@ -95,6 +97,17 @@ export class Fleet {
     );
   }
 
+  /** Another mesh: other services may be called at the addresses of their sidecars. */
+  meshChanged(): void {
+    const { tracker, mesh } = this.#options;
+    for (const { sidecar } of this.#members.values()) this.#register(sidecar);
+    const gone = tracker.list().filter(({ service: key }) => {
+      const service = mesh().services.get(key);
+      return service === undefined || !registersItself(service);
+    });
+    tracker.expel(gone.map(({ node }) => node));
+  }
+
   async close(): Promise<void> {
     this.#cancelNote();
     await this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
@@ -106,7 +119,7 @@ export class Fleet {
 
   #opened(event: StreamEvent & { readonly kind: 'opened' }): void {
     const { stream } = event;
-    const { log, tokens, tracker, reconciler, convergence, end } = this.#options;
+    const { log, tokens, reconciler, convergence, end } = this.#options;
     const sidecar = this.#admitted.get(stream);
     const record = afterEvent(undefined, event);
     this.#admitted.delete(stream);
@@ -116,15 +129,22 @@ export class Fleet {
     }
     this.#members.set(stream, { sidecar, record });
     convergence.progress(stream, record.progress, event.at);
-    const { node, service, address, peer } = sidecar;
+    const { node, address, peer } = sidecar;
     // Revoked in the moment between its admission and now.
     if (tokens.get(sidecar.token)?.revokedAt !== undefined) {
       end(stream, unauthenticated());
       return;
     }
-    if (address !== undefined) tracker.arrived(stream, node, service, address);
+    this.#register(sidecar);
     reconciler.add(sidecar);
     log.info({ node, peer, address, agent: event.node.userAgent }, 'sidecar connected');
+  }
+
+  #register({ stream, node, service: key, address }: Sidecar): void {
+    const { tracker, mesh } = this.#options;
+    const service = mesh().services.get(key);
+    if (address === undefined || service === undefined || !registersItself(service)) return;
+    tracker.arrived(stream, node, key, address);
   }
 
   #tell(sidecar: Sidecar, event: StreamEvent): void {

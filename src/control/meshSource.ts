@@ -3,7 +3,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import { AppError, messageOf } from '../lib/errors.ts';
+import { AppError } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
@@ -203,7 +203,7 @@ const readMesh = async (
     bytes = await readFile(file);
   } catch (error) {
     // A save by rename may leave a moment without the file, like one that is half written.
-    const message = `${file} cannot be read: ${messageOf(error)}`;
+    const message = unreadable(file, error);
     return { ok: false, error: { message, diagnostics: [], hash: message, finished: false } };
   }
   const hash = createHash('sha256').update(bytes).digest('hex');
@@ -226,3 +226,12 @@ const recall = ({ store, file, load }: MeshSourceOptions): Loaded | undefined =>
 /** Keeps the bytes, so that a restart beside a broken file serves this mesh and not none. */
 const keep = (store: Store, bytes: Uint8Array): Promise<void> =>
   store.commit([{ key: LAST_GOOD_MESH_KEY, value: encodeJson({ base64: Buffer.from(bytes).toString('base64') }) }]);
+
+/** Why a mesh file cannot be read, and what to do. */
+export const unreadable = (file: string, error: unknown): string => {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return `there is no ${file}: write one, or name yours with --config`;
+  if (code === 'EISDIR') return `${file} is a folder: name the file with --config`;
+  if (code === 'EACCES') return `${file} may not be read by this user: change its mode or owner`;
+  return `${file} cannot be read (${String(code ?? error)})`;
+};

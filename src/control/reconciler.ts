@@ -51,8 +51,8 @@ type Planned = {
 /** Wall clocks jump: nothing is trusted to a timer for longer than this. */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** Sidecars between two breaths of the event loop. */
-const BREATH = 16;
+/** Sidecars between two breaths of the event loop; their new certificates share a write to the disk. */
+const AT_ONCE = 32;
 
 /**
  * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns. A failure
@@ -153,12 +153,14 @@ export class Reconciler {
     this.#dirty = new Map();
     const moment: Moment = { mesh: meshNow(), now: clock.now(), endpoints: endpoints(), plans: new Map() };
     const changed = new Set<StreamId>();
-    let done = 0;
-    for (const [stream, plan] of batch) {
-      const held = this.#held.get(stream);
-      if (held === undefined || this.#closed) continue;
-      if (await this.#reconcile(held, plan, moment)) changed.add(stream);
-      if (++done % BREATH === 0) await new Promise((resolve) => setImmediate(resolve));
+    const todo = [...batch];
+    for (let at = 0; at < todo.length && !this.#closed; at += AT_ONCE) {
+      const some = todo.slice(at, at + AT_ONCE).map(async ([stream, plan]) => {
+        const held = this.#held.get(stream);
+        if (held !== undefined && (await this.#reconcile(held, plan, moment))) changed.add(stream);
+      });
+      await Promise.all(some);
+      await new Promise((resolve) => setImmediate(resolve));
     }
     if (!this.#closed) onReconciled(moment.mesh, changed);
   }

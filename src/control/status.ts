@@ -1,5 +1,5 @@
 import type { Emitted } from '../emit/emitted.ts';
-import { showLocation } from '../lib/diagnostic.ts';
+import { showDiagnostic, showLocation } from '../lib/diagnostic.ts';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { holdingsOf, typeVersion } from '../xds/holdings.ts';
@@ -16,7 +16,12 @@ export type FleetStatus = {
     readonly revision: string;
     readonly loadedAt: string;
     /** Why the file on disk is not what is served. */
-    readonly problem: { readonly since: string; readonly message: string } | null;
+    readonly problem: {
+      readonly since: string;
+      readonly message: string;
+      /** `file:line:column CODE message (hint)` */
+      readonly diagnostics: readonly string[];
+    } | null;
   };
   readonly sidecars: readonly SidecarStatus[];
   /** Instances that callers are still told of although their sidecar is not connected. */
@@ -68,7 +73,14 @@ export const fleetStatus = (
     file: mesh.file,
     revision: mesh.mesh.revision,
     loadedAt: iso(mesh.loadedAt),
-    problem: mesh.problem === undefined ? null : { since: iso(mesh.problem.since), message: mesh.problem.message },
+    problem:
+      mesh.problem === undefined
+        ? null
+        : {
+            since: iso(mesh.problem.since),
+            message: mesh.problem.message,
+            diagnostics: mesh.problem.diagnostics.map(showDiagnostic),
+          },
   },
   sidecars: connected.map(sidecarStatus).sort((a, b) => (a.node < b.node ? -1 : 1)),
   away: instances.flatMap(({ node, address, leftAt }) =>

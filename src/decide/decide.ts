@@ -1,4 +1,4 @@
-import { normalizePath, refusedSpelling } from '../features/authorization/path.ts';
+import { isRefusedByEnvoy, normalizePath, refusedSpelling } from '../features/authorization/path.ts';
 import { isOver, refusedPaths, rulesFor } from '../features/authorization/plan.ts';
 import {
   callerMatches,
@@ -51,6 +51,8 @@ const readRequest = ({ port, request }: Call, service: Service): RequestFacts | 
   if (request?.path === undefined) return { method: request?.method };
   if (!request.path.startsWith('/'))
     return { allow: false, reason: `${request.path} is not a path: no route takes it` };
+  if (isRefusedByEnvoy(request.path))
+    return { allow: false, reason: 'a path with such characters is answered 400 on every port' };
   const path = normalizePath(request.path);
   const risk = refusedSpelling(path, refusedPaths(service, port));
   if (risk === undefined) return { method: request.method, path };

@@ -40,6 +40,10 @@ export class FakeSvids implements SvidKeeper {
   readonly forget: SvidKeeper['forget'] = async (node) => {
     this.#held.delete(node);
   };
+
+  readonly forgetExpired: SvidKeeper['forgetExpired'] = async (now) => {
+    for (const [node, { notAfter }] of this.#held) if (notAfter <= now) this.#held.delete(node);
+  };
 }
 
 export type Published = { readonly stream: StreamId; readonly snapshot: Snapshot };

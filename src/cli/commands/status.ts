@@ -40,12 +40,15 @@ const showStatus = ({ mesh, sidecars, away, warnings }: FleetStatus, now: number
     ),
     ...away.map(({ node, address, since }) => `${node} is away since ${since}, and callers are still told ${address}`),
     ...warnings,
-    ...(mesh.problem === null ? [] : [`since ${mesh.problem.since} the file is not in force: ${mesh.problem.message}`]),
+    ...(mesh.problem === null ? [] : [showProblem(mesh.problem)]),
   ];
   const title = `${mesh.file} revision ${mesh.revision}, in force since ${mesh.loadedAt}`;
   const body = rows.length === 0 ? 'no sidecar is connected' : table(head, rows);
   return [title, body, ...notes.map((note) => `! ${note}`)].join('\n');
 };
+
+const showProblem = ({ since, message, diagnostics }: NonNullable<FleetStatus['mesh']['problem']>): string =>
+  [`since ${since} the file is not in force: ${message}`, ...diagnostics.map((text) => `  ${text}`)].join('\n');
 
 const cell = ({ types }: SidecarStatus, type: (typeof TYPES)[number]): string => {
   const known = types[type];

@@ -13,7 +13,8 @@ export const pathMatches = (pattern: PathPattern, path: string, wide: boolean): 
       return true;
     case 'exact': {
       const wanted = fold(pattern.path);
-      return actual === wanted || (wide && !wanted.endsWith('/') && actual === `${wanted}/`);
+      // Envoy merges `//` alone to `//`, so that the root too has a trailing slash.
+      return actual === wanted || (wide && (wanted === '/' || !wanted.endsWith('/')) && actual === `${wanted}/`);
     }
     case 'prefix':
       return actual === fold(pattern.path) || actual.startsWith(`${fold(pattern.path)}/`);
@@ -66,8 +67,14 @@ const ESCAPED_BY_ENVOY = /^["<>^`{|}\u007f]$/;
  */
 export const normalizePath = (requestTarget: string): string => {
   const raw = requestTarget.replace(/[?#].*$/s, '');
-  return resolveDots(canonicalCharacters(raw)).replace(/\/{2,}/g, '/');
+  const resolved = resolveDots(canonicalCharacters(raw));
+  // Slashes alone stay two in Envoy, for it joins the segments between a leading and a trailing one.
+  return /^\/{2,}$/.test(resolved) ? '//' : resolved.replace(/\/{2,}/g, '/');
 };
+
+/** Envoy answers 400 before any rule: a fragment, `%00`, control characters and bytes beyond ASCII. */
+export const isRefusedByEnvoy = (requestTarget: string): boolean =>
+  /[^\x21-\x7e]|#|%00/.test(requestTarget.replace(/\?.*$/s, ''));
 
 const canonicalCharacters = (raw: string): string => {
   let out = '';

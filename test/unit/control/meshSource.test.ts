@@ -126,7 +126,7 @@ describe('mesh source', () => {
     assert.equal(opened.state().problem?.diagnostics[0]?.code, 'SIG0001');
     await unlink(file);
     await until(() => problems.length === 2);
-    assert.match(problems[1] ?? '', /cannot be read/);
+    assert.match(problems[1] ?? '', /^there is no /);
     assert.equal(opened.state().mesh.revision, 'one');
     await writeFile(file, 'one\nend\n');
     await until(() => opened.state().problem === undefined);

@@ -1,0 +1,65 @@
+import type { ChannelAuthority, IssuingAuthority } from '../ca/authority.ts';
+import { openAuthority } from '../ca/openAuthority.ts';
+import { renewalTime } from '../ca/renewal.ts';
+import { createSvidKeeper } from '../ca/svidStore.ts';
+import type { Clock } from '../control/clock.ts';
+import type { SvidKeeper } from '../control/controlPlane.ts';
+import type { Log } from '../control/log.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { Store } from '../store/store.ts';
+import type { ServerTls } from '../xds/tls.ts';
+
+/** Both authorities and what is kept of their work. */
+export type Certificates = {
+  readonly authority: IssuingAuthority;
+  readonly channel: ChannelAuthority;
+  readonly svids: SvidKeeper;
+  /** Renews the certificate of the xDS listener in time; the result stops it. */
+  readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => () => void;
+};
+
+const LOOK_EVERY: Duration = 3_600_000;
+
+/** @throws AppError `ca_corrupt`, `ca_foreign`, or the store's */
+export const openCertificates = async (options: {
+  readonly store: Store;
+  readonly trustDomain: TrustDomain;
+  readonly now: Instant;
+  /** Told of each certificate that is issued. */
+  readonly issued: () => void;
+}): Promise<Certificates> => {
+  const { mesh, channel } = await openAuthority(options);
+  const authority: IssuingAuthority = {
+    ...mesh,
+    issue: (id, ttl, now) => {
+      const svid = mesh.issue(id, ttl, now);
+      options.issued();
+      return svid;
+    },
+  };
+  const keeper = createSvidKeeper({ store: options.store, authority, now: options.now });
+  return {
+    authority,
+    channel,
+    svids: { ...keeper, renewalTime },
+    keepChannelFresh: (clock, use, log) => keepFresh(channel, clock, use, log),
+  };
+};
+
+const keepFresh = (channel: ChannelAuthority, clock: Clock, use: (tls: ServerTls) => void, log: Log): (() => void) => {
+  let held = channel.serverCredentials(clock.now()).notAfter;
+  let cancel = (): void => {};
+  const look = (): void => {
+    try {
+      const tls = channel.serverCredentials(clock.now());
+      if (tls.notAfter !== held) use(tls);
+      held = tls.notAfter;
+    } catch (error) {
+      log.error({ err: error }, 'the certificate of the xDS listener could not be renewed');
+    }
+    cancel = clock.after(LOOK_EVERY, look);
+  };
+  cancel = clock.after(LOOK_EVERY, look);
+  return () => cancel();
+};

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
+import { extensionDer, OCTET_STRING, oidSequenceDer, SEQUENCE, tlv } from './der.ts';
+
+/**
+ * The extensions of every certificate that Signet makes. Rules: RFC 5280 §4.2.1 and
+ * https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md#appendix-a-x509-field-reference
+ */
+export const OID = {
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  authorityKeyIdentifier: '2.5.29.35',
+  extKeyUsage: '2.5.29.37',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+} as const;
+
+/** Uses of a leaf: a workload serves and calls, the control plane only serves. */
+export type LeafUse = 'workload' | 'server';
+export const PURPOSES: Readonly<Record<LeafUse, readonly string[]>> = {
+  workload: [OID.serverAuth, OID.clientAuth],
+  server: [OID.serverAuth],
+};
+
+/** BIT STRINGs with the number of unused bits first: digitalSignature; keyCertSign and cRLSign. */
+export const KEY_USAGE_LEAF = Buffer.from([0x03, 0x02, 0x07, 0x80]);
+export const KEY_USAGE_CA = Buffer.from([0x03, 0x02, 0x01, 0x06]);
+
+/** Leftmost 160 bits of the SHA-256 of the public key's bits (RFC 7093 §2, method 1). */
+export const keyIdentifier = (publicPoint: Uint8Array): Buffer =>
+  createHash('sha256').update(publicPoint).digest().subarray(0, 20);
+
+export const subjectKeyExtension = (identifier: Uint8Array): Buffer =>
+  extensionDer(OID.subjectKeyIdentifier, false, tlv(OCTET_STRING, identifier));
+
+export const authorityKeyExtension = (identifier: Uint8Array): Buffer =>
+  extensionDer(OID.authorityKeyIdentifier, false, tlv(SEQUENCE, tlv(0x80, identifier)));
+
+/** One URI. Critical in a leaf, whose subject is empty (RFC 5280 §4.2.1.6). */
+export const uriExtension = (id: SpiffeId, critical: boolean): Buffer =>
+  extensionDer(OID.subjectAltName, critical, tlv(SEQUENCE, tlv(0x86, Buffer.from(id, 'latin1'))));
+
+/** Everything of a leaf that does not change from one to the next. */
+export const leafExtensions = (use: LeafUse): Buffer =>
+  Buffer.concat([
+    extensionDer(OID.keyUsage, true, KEY_USAGE_LEAF),
+    extensionDer(OID.extKeyUsage, false, oidSequenceDer(PURPOSES[use])),
+    extensionDer(OID.basicConstraints, true, tlv(SEQUENCE)),
+  ]);
+
+/** `pathLength`: how many CAs may stand below this one. */
+export const caExtensions = (pathLength: number): Buffer =>
+  Buffer.concat([
+    extensionDer(OID.keyUsage, true, KEY_USAGE_CA),
+    extensionDer(OID.basicConstraints, true, tlv(SEQUENCE, Buffer.from([0x01, 0x01, 0xff, 0x02, 0x01, pathLength]))),
+  ]);

@@ -1,0 +1,33 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import { reveal, secret } from '../lib/secret.ts';
+import { parseSpiffeId } from '../spiffe/spiffeId.ts';
+import type { X509Svid } from '../spiffe/svid.ts';
+import { OID } from './profile.ts';
+import { readCertificate, readUris } from './readCertificate.ts';
+
+const SCHEMA = 1;
+const recordSchema = z.strictObject({ schema: z.literal(SCHEMA), id: z.string(), chain: z.string(), key: z.string() });
+
+/** The stored form. The private key leaves here, for the store whose files nobody else may read. */
+export const writeSvid = (svid: X509Svid): Uint8Array =>
+  Buffer.from(JSON.stringify({ schema: SCHEMA, id: svid.id, chain: svid.chainPem, key: reveal(svid.keyPem) }));
+
+/** The SVID of a record, its times and serial read from the certificate; `undefined` if anything in it does not agree. */
+export const readSvid = (value: Uint8Array): X509Svid | undefined => {
+  try {
+    const record = recordSchema.parse(JSON.parse(Buffer.from(value).toString('utf8')));
+    const id = parseSpiffeId(record.id);
+    const x509 = new X509Certificate(record.chain);
+    const read = readCertificate(x509.raw);
+    const uris = readUris(read.extensions.get(OID.subjectAltName)?.value ?? Buffer.alloc(0));
+    if (id === undefined || uris.length !== 1 || uris[0] !== id) return undefined;
+    if (!x509.checkPrivateKey(createPrivateKey(record.key))) return undefined;
+    const { notBefore, notAfter } = read;
+    const serial = read.serial.toString('hex');
+    return Object.freeze({ id, chainPem: record.chain, keyPem: secret(record.key), serial, notBefore, notAfter });
+  } catch {
+    // A leaf can be had anew at any time, so a record that cannot be read is as good as none.
+    return undefined;
+  }
+};

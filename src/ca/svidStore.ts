@@ -1,0 +1,141 @@
+import { AppError } from '../lib/errors.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
+import type { X509Svid } from '../spiffe/svid.ts';
+import type { Store } from '../store/store.ts';
+import type { IssuingAuthority } from './authority.ts';
+import { stillServes } from './renewal.ts';
+import { readSvid, writeSvid } from './svidRecord.ts';
+
+export type HeldSvid = {
+  /** `NAMESPACE/NAME/INSTANCE`, the node id. */
+  readonly instance: string;
+  readonly svid: X509Svid;
+};
+
+/** The certificates of all instances: kept over restarts, and issued only when one is due. */
+export type SvidKeeper = {
+  /**
+   * The held certificate if it is the identity's, of this mesh's root, and not due; otherwise a new one, which is stored
+   * before it is returned. Calls for one instance at the same time give the same certificate.
+   * @throws AppError the authority's or the store's; `invalid_instance` if the name is no node id
+   */
+  readonly current: (instance: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
+  /** A new one, whatever is held. */
+  readonly renew: (instance: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
+  readonly forget: (instance: string) => Promise<void>;
+  /** Drops what has expired or cannot be used: instances that did not come back. Returns how many. */
+  readonly forgetExpired: (now: Instant) => Promise<number>;
+  readonly list: () => readonly HeldSvid[];
+};
+
+const PREFIX = 'svid/';
+
+const keyOf = (instance: string): string => {
+  if (!/^[\x21-\x7e]{1,500}$/.test(instance) || instance.split('/').length !== 3) {
+    throw new AppError(
+      'invalid_instance',
+      `${JSON.stringify(instance)} is no instance: NAMESPACE/NAME/INSTANCE in printable ASCII`,
+    );
+  }
+  return PREFIX + instance;
+};
+
+const load = (store: Store, authority: IssuingAuthority, now: Instant): Map<string, X509Svid> => {
+  const held = new Map<string, X509Svid>();
+  for (const { key, value } of store.list(PREFIX)) {
+    const svid = readSvid(value);
+    // Checked once, here: what is issued from now on chains to the root by construction.
+    if (svid !== undefined && authority.vouchesFor(svid, now)) held.set(key.slice(PREFIX.length), svid);
+  }
+  return held;
+};
+
+/** Runs one task per instance at a time; what is asked for while one runs waits for it. */
+const perInstance = () => {
+  const tails = new Map<string, Promise<unknown>>();
+  return async <T>(instance: string, task: () => Promise<T>): Promise<T> => {
+    const before = tails.get(instance);
+    const result = before === undefined ? task() : before.then(task, task);
+    tails.set(instance, result);
+    try {
+      return await result;
+    } finally {
+      if (tails.get(instance) === result) tails.delete(instance);
+    }
+  };
+};
+
+/** Reads what the store holds, `now` deciding what of it is still vouched for, and keeps it up to date. */
+export const createSvidKeeper = (options: {
+  readonly store: Store;
+  readonly authority: IssuingAuthority;
+  readonly now: Instant;
+}): SvidKeeper => {
+  const { store, authority } = options;
+  const held = load(store, authority, options.now);
+  const inTurn = perInstance();
+  const renewing = new Map<
+    string,
+    { readonly id: SpiffeId; readonly ttl: Duration; readonly svid: Promise<X509Svid> }
+  >();
+
+  const issue = async (instance: string, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
+    await authority.prepare(ttl, now);
+    const svid = authority.issue(id, ttl, now);
+    await store.commit([{ key: keyOf(instance), value: writeSvid(svid) }]);
+    held.set(instance, svid);
+    return svid;
+  };
+
+  const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
+    keyOf(instance);
+    return inTurn(instance, async () => {
+      const svid = held.get(instance);
+      return svid?.id === id && stillServes(svid, instance, ttl, now) ? svid : issue(instance, id, ttl, now);
+    });
+  };
+
+  const renew: SvidKeeper['renew'] = async (instance, id, ttl, now) => {
+    keyOf(instance);
+    const running = renewing.get(instance);
+    if (running?.id === id && running.ttl === ttl) return running.svid;
+    const svid = inTurn(instance, () => issue(instance, id, ttl, now));
+    const mine = { id, ttl, svid };
+    renewing.set(instance, mine);
+    try {
+      return await svid;
+    } finally {
+      if (renewing.get(instance) === mine) renewing.delete(instance);
+    }
+  };
+
+  const drop = async (instance: string): Promise<void> => {
+    await store.commit([{ key: PREFIX + instance, value: undefined }]);
+    held.delete(instance);
+  };
+
+  /** Looks again in its turn: the instance may have come back meanwhile. */
+  const dropExpired = (instance: string, now: Instant): Promise<boolean> =>
+    inTurn(instance, async () => {
+      const svid = held.get(instance);
+      if (svid !== undefined && svid.notAfter > now) return false;
+      await drop(instance);
+      return true;
+    });
+
+  return Object.freeze({
+    current,
+    renew,
+    forget: async (instance: string): Promise<void> => {
+      keyOf(instance);
+      await inTurn(instance, () => drop(instance));
+    },
+    forgetExpired: async (now: Instant): Promise<number> => {
+      const instances = store.list(PREFIX).map(({ key }) => key.slice(PREFIX.length));
+      const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
+      return dropped.filter(Boolean).length;
+    },
+    list: () => [...held].map(([instance, svid]) => ({ instance, svid })),
+  });
+};
