@@ -36,10 +36,8 @@ export const startBenchServer = async (text: string): Promise<BenchServer> => {
   const [file, data] = [join(folder, 'mesh.yaml'), join(folder, 'data')];
   const [xds, admin] = [await freePort(), await freePort()];
   await writeFile(file, text);
-  const server = startServer([
-    ...['--config', file, '--data', data],
-    ...['--xds', `${host}:${xds}`, '--admin', `${host}:${admin}`],
-  ]);
+  const places = ['--xds', `${host}:${xds}`, '--admin', `${host}:${admin}`];
+  const server = startServer(['--config', file, '--data', data, ...places], join(folder, 'serve.log'));
   const url = `http://${host}:${admin}`;
   const stop = async (): Promise<void> => {
     await server.stop();

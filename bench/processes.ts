@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Order, Report } from './messages.ts';
 
@@ -36,10 +36,13 @@ const own = (child: ChildProcess, name: string): Child => {
   };
 };
 
-/** `signet serve` as users run it: `./bin/signet` after `npm run build`. Its log goes to nowhere, as cheap as it can be. */
-export const startServer = (args: readonly string[]): Child => {
+/** `signet serve` as users run it: `./bin/signet` after `npm run build`, its output in `log`. */
+export const startServer = (args: readonly string[], log: string): Child => {
   const command = fileURLToPath(new URL('../bin/signet', import.meta.url));
-  return own(spawn(command, ['serve', ...args], { stdio: ['ignore', 'ignore', 'inherit'] }), 'signet serve');
+  const output = openSync(log, 'w');
+  const child = spawn(command, ['serve', ...args], { stdio: ['ignore', output, output] });
+  closeSync(output);
+  return own(child, 'signet serve');
 };
 
 export type FleetProcess = Child & {

@@ -28,6 +28,7 @@ export const openCertificates = async (options: {
   readonly now: Instant;
   /** Told of each certificate that is issued. */
   readonly issued: () => void;
+  readonly log: Log;
 }): Promise<Certificates> => {
   const { mesh, channel } = await openAuthority(options);
   const authority: IssuingAuthority = {
@@ -38,7 +39,10 @@ export const openCertificates = async (options: {
       return svid;
     },
   };
-  const keeper = createSvidKeeper({ store: options.store, authority, now: options.now });
+  const { store, now, log } = options;
+  const onFailure = (node: string, why: unknown): void =>
+    log.error({ node, err: why }, 'the certificate could not be renewed; the one in force goes on');
+  const keeper = createSvidKeeper({ store, authority, now, onFailure });
   return {
     authority,
     channel,

@@ -104,7 +104,8 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
-  const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued: metrics.issued });
+  const { issued } = metrics;
+  const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued, log: options.log });
   return { data, store, source, metrics, certificates };
 };
 

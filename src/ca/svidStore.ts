@@ -71,8 +71,13 @@ export const createSvidKeeper = (options: {
   readonly store: Store;
   readonly authority: IssuingAuthority;
   readonly now: Instant;
+  /**
+   * Told when a renewal failed; `current` then goes on with the held certificate while that is valid, so that a full disk
+   * does not hold back policy too. Without it every failure is thrown, because a renewal must not fail silently.
+   */
+  readonly onFailure?: (instance: string, why: unknown) => void;
 }): SvidKeeper => {
-  const { store, authority } = options;
+  const { store, authority, onFailure } = options;
   const held = load(store, authority, options.now);
   const inTurn = perInstance();
   const renewing = new Map<
@@ -92,7 +97,15 @@ export const createSvidKeeper = (options: {
     keyOf(instance);
     return inTurn(instance, async () => {
       const svid = held.get(instance);
-      return svid?.id === id && stillServes(svid, instance, ttl, now) ? svid : issue(instance, id, ttl, now);
+      const mine = svid?.id === id ? svid : undefined;
+      if (mine !== undefined && stillServes(mine, instance, ttl, now)) return mine;
+      try {
+        return await issue(instance, id, ttl, now);
+      } catch (why) {
+        if (onFailure === undefined || mine === undefined || now < mine.notBefore || now >= mine.notAfter) throw why;
+        onFailure(instance, why);
+        return mine;
+      }
     });
   };
 

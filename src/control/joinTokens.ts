@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { AppError } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { reveal, type Secret, secret } from '../lib/secret.ts';
+import { type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { ServiceKey } from '../model/mesh.ts';
 import type { Store, Write } from '../store/store.ts';
@@ -40,6 +40,7 @@ const ATTEMPTS = 5;
 /** Join tokens and the node ids that they joined, in the store. Every change is one guarded commit. */
 export class JoinTokens {
   readonly #store: Store;
+  readonly #joining = new Map<string, Promise<void>>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -81,7 +82,22 @@ export class JoinTokens {
    * Lets `node` in with a token that was proven: as an instance that comes back, or as a new one while the token's
    * time and uses last. Two at once cannot share the last use: the commit holds only at the revision that was read.
    */
-  async join(tokenId: string, node: string, rejoin: Duration, now: Instant): Promise<Result<Claim, Refusal>> {
+  join(tokenId: string, node: string, rejoin: Duration, now: Instant): Promise<Result<Claim, Refusal>> {
+    // One after the other for each token: a crowd with one token would overtake each other's commits.
+    const joined = (this.#joining.get(tokenId) ?? Promise.resolve()).then(() => this.#join(tokenId, node, rejoin, now));
+    const turn = joined.then(
+      () => {},
+      () => {},
+    );
+    this.#joining.set(tokenId, turn);
+    void turn.then(() => {
+      if (this.#joining.get(tokenId) === turn) this.#joining.delete(tokenId);
+    });
+    return joined;
+  }
+
+  /** Another process can still come between; then it is tried again. */
+  async #join(tokenId: string, node: string, rejoin: Duration, now: Instant): Promise<Result<Claim, Refusal>> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const outcome = this.#decide(tokenId, node, rejoin, now);
       if (!outcome.ok) return outcome;
@@ -171,6 +187,3 @@ type Admission = { readonly claim: Claim; readonly writes: readonly Write[] };
 const TAKEN = 'this node id is held by another join token: use another instance id, or revoke that token';
 
 const hashOf = (random: string): Buffer => createHash('sha256').update(random).digest();
-
-/** The id part of a token, which is no secret. */
-export const tokenIdOf = (token: Secret): string | undefined => TOKEN.exec(reveal(token))?.[1];

@@ -59,6 +59,8 @@ export class MeshSource {
   #follower: MeshFollower | undefined;
   #state: MeshState;
   #seen: string | undefined;
+  /** What was loaded at the start, until it is really served. */
+  #unkept: Uint8Array | undefined;
   #noticedAt: Instant | undefined;
   #watcher: FSWatcher | undefined;
   #cancelRead: () => void = () => {};
@@ -74,7 +76,7 @@ export class MeshSource {
 
   /**
    * Loads the file, or what was served last if it does not load now.
-   * @throws AppError `mesh_invalid`, with the diagnostics as its cause, if there is neither; `store_unavailable`.
+   * @throws AppError `mesh_invalid`, with the diagnostics as its cause, if there is neither.
    */
   static async open(options: MeshSourceOptions): Promise<MeshSource> {
     const now = options.clock.now();
@@ -86,7 +88,7 @@ export class MeshSource {
         { ...loaded, file: options.file, loadedAt: now, problem: undefined },
         hash,
       );
-      await keep(options.store, bytes);
+      source.#unkept = bytes;
       return source;
     }
     const kept = recall(options);
@@ -104,6 +106,7 @@ export class MeshSource {
   /** Starts to follow the file. */
   start(follower: MeshFollower): void {
     this.#follower = follower;
+    if (this.#unkept !== undefined) this.#reading = this.#keep(this.#unkept);
     this.#watch();
     this.#poll();
   }
@@ -171,8 +174,14 @@ export class MeshSource {
     if (refusal !== undefined) return this.#complain(refusal, []);
     this.#state = { mesh, warnings, file: this.#options.file, loadedAt: clock.now(), problem: undefined };
     this.#follower?.onMesh(this.#state, noticedAt);
+    await this.#keep(bytes);
+  }
+
+  /** Keeps the bytes, so that a restart beside a broken file serves this mesh and not none. */
+  async #keep(bytes: Uint8Array): Promise<void> {
+    const value = encodeJson({ base64: Buffer.from(bytes).toString('base64') });
     try {
-      await keep(this.#options.store, bytes);
+      await this.#options.store.commit([{ key: LAST_GOOD_MESH_KEY, value }]);
     } catch (error) {
       this.#follower?.onFailure('the mesh in force could not be kept for a restart', error);
     }
@@ -222,10 +231,6 @@ const recall = ({ store, file, load }: MeshSourceOptions): Loaded | undefined =>
   const loaded = load(file, Buffer.from(kept.base64, 'base64'));
   return loaded.ok ? loaded.value : undefined;
 };
-
-/** Keeps the bytes, so that a restart beside a broken file serves this mesh and not none. */
-const keep = (store: Store, bytes: Uint8Array): Promise<void> =>
-  store.commit([{ key: LAST_GOOD_MESH_KEY, value: encodeJson({ base64: Buffer.from(bytes).toString('base64') }) }]);
 
 /** Why a mesh file cannot be read, and what to do. */
 export const unreadable = (file: string, error: unknown): string => {

@@ -179,8 +179,7 @@ export class Reconciler {
       const secrets = emitSecrets(svid, this.#options.bundle());
       const snapshot = assemble([...planned.emitted, ...secrets], held.snapshot);
       if (!this.#held.has(sidecar.stream)) return false;
-      // A moment ahead, whatever the keeper says: never a loop without a pause.
-      const renewAt = Math.max(this.#options.renewalTime(svid, sidecar.node), moment.now + 1_000);
+      const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
       this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, failures: 0, retryAt: undefined });
       if (held.snapshot !== undefined && same(held.snapshot, snapshot)) return false;
       this.#options.publish(sidecar.stream, snapshot);
@@ -239,6 +238,10 @@ const planOf = ({ ref }: Sidecar, { mesh, now, endpoints, plans }: Moment): Plan
   plans.set(key, planned);
   return planned;
 };
+
+/** When to ask again. One that is overdue because it could not be renewed is asked for more often towards its end. */
+const nextRenewal = ({ notAfter }: X509Svid, due: Instant, now: Instant): Instant =>
+  due > now ? due : now + Math.min(60_000, Math.max(1_000, (notAfter - now) / 20));
 
 const dueAt = (held: Held): Instant => held.retryAt ?? held.renewAt;
 

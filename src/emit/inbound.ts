@@ -40,23 +40,28 @@ const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener 
     address: socketAddress(port.bind.host, port.bind.port),
     // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
     enableReusePort: false,
-    ...(port.mtls === 'permissive' ? { listenerFilters: [tlsInspector()] } : {}),
+    // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
+    ...(port.mtls === 'disable' ? {} : { listenerFilters: [tlsInspector()] }),
     filterChains: filterChains(plan, port, rbac),
   });
 
+// The mTLS chain is the same bytes in strict and permissive, so that going from one to the other leaves its connections
+// alone: Envoy drains only chains that changed. What fits no chain is closed at once (`no_filter_chain_match`).
 const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): FilterChain[] => {
   const alpn = rbac.http ? ['h2', 'http/1.1'] : [];
   const chain = (mtls: boolean, transportProtocol?: string): FilterChain =>
     FilterChain.fromPartial({
       name: mtls ? 'mtls' : 'plaintext',
-      filters: rbac.http ? [inboundHttp(port.port, mtls, plan.certificateTtl)] : tcpFilters(plan, port, rbac),
+      filters: rbac.http
+        ? [inboundHttp(port.port, mtls, plan.certificateTtl)]
+        : tcpFilters(plan, port, { ...rbac, takesPlaintext: !mtls }),
       ...(transportProtocol === undefined ? {} : { filterChainMatch: { transportProtocol } }),
       ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
       transportSocketConnectTimeout: duration(10_000),
     });
   switch (port.mtls) {
     case 'strict':
-      return [chain(true)];
+      return [chain(true, 'tls')];
     case 'disable':
       return [chain(false)];
     case 'permissive':

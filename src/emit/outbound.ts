@@ -6,11 +6,13 @@ import { Filter } from '../gen/envoy/config/listener/v3/listener_components.ts';
 import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
 import {
   DirectResponseAction,
+  RetryPolicy_RetryHostPredicate,
   Route,
   RouteAction,
   VirtualHost,
 } from '../gen/envoy/config/route/v3/route_components.ts';
 import { TcpProxy } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
+import { PreviousHostsPredicate } from '../gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts';
 import type { HostPort, ProxyPlan, UpstreamKey } from '../plan/proxyPlan.ts';
 import { outboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
@@ -90,11 +92,22 @@ const virtualHost = (name: string, domains: readonly string[], cluster: string):
           clusterSpecifier: { $case: 'cluster', value: cluster },
           // Envoy's 15 s would cut slow answers; the stream's life is bounded by the certificate's at the server.
           timeout: duration(0),
-          // Only what surely never reached an application.
-          retryPolicy: { retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 2 },
+          // Only what surely never reached an application, and then at another endpoint if there is one.
+          retryPolicy: {
+            retryOn: 'connect-failure,refused-stream,reset-before-request',
+            numRetries: 2,
+            retryHostPredicate: [previousHosts()],
+            hostSelectionRetryMaxAttempts: 5n,
+          },
         }),
       }),
     ],
+  });
+
+const previousHosts = (): RetryPolicy_RetryHostPredicate =>
+  RetryPolicy_RetryHostPredicate.fromPartial({
+    name: 'envoy.retry_host_predicates.previous_hosts',
+    configType: { $case: 'typedConfig', value: packAny(PreviousHostsPredicate, {}) },
   });
 
 const everyPath = (action: NonNullable<Route['action']>): Route =>

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { showHostPort } from '../lib/hostPort.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
 import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { CONTROL_PLANE_CLUSTER } from './names.ts';
@@ -36,7 +37,7 @@ export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, un
     id: options.nodeId,
     cluster: options.nodeId.split('/').slice(0, 2).join('/'),
     metadata: {
-      [METADATA.outbound]: `${options.outbound.host}:${options.outbound.port}`,
+      [METADATA.outbound]: showHostPort(options.outbound),
       ...(options.address === undefined ? {} : { [METADATA.address]: options.address }),
     },
   },

@@ -3,7 +3,6 @@ import { rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
@@ -56,7 +55,7 @@ describe('a save of mesh.yaml', function () {
   ];
 
   it('that is bad changes nothing, and validate and status name the line', async () => {
-    const load = startLoad({ host: web.address, port: 15_001 }, { host: 'orders' }, { workers: 2 });
+    const load = world.load(web, { host: 'orders' }, { workers: 2 });
     const sent = JSON.stringify((await mesh.status()).sidecars.map(({ types }) => types));
     for (const { name, text, line } of BAD) {
       await mesh.save(text());
@@ -97,7 +96,7 @@ describe('a save of mesh.yaml', function () {
   it('that adds a service and a port lets them be called without touching the others', async () => {
     const inventory = world.own(await httpApp('inventory'));
     const more = `      inventory: { ports: [8080:${inventory.port}/http], allow: [web] }\n`;
-    const load = startLoad({ host: web.address, port: 15_001 }, { host: 'orders' }, { workers: 2 });
+    const load = world.load(web, { host: 'orders' }, { workers: 2 });
     assert.equal((await web.call({ host: 'inventory' })).status, 404);
     await mesh.save(meshYaml(app.port, { more }));
     await eventually(async () => assert.equal((await mesh.signet('bootstrap', 'prod/inventory')).code, 0));

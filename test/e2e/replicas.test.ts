@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
@@ -55,7 +54,7 @@ describe('two instances of one service', function () {
     await eventually(async () => {
       for (let i = 0; i < 20; i++) assert.equal((await web?.call({ host: 'orders' }))?.status, 200);
     }, 5_000);
-    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' }, { workers: 2, pause: 20 });
+    const load = world.load(web, { host: 'orders' }, { workers: 2, pause: 20 });
     const within = Math.max(0, startedAt + START_GRACE - Date.now()) + 8_000;
     await eventually(async () => assert.deepEqual(await endpoints(), at(second)), within, 250);
     const { failures } = await load.stop();
@@ -68,7 +67,7 @@ describe('two instances of one service', function () {
   });
 
   it('that stops in order is gone from its callers within seconds, and no call fails', async () => {
-    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' }, { workers: 2, pause: 20 });
+    const load = world.load(web, { host: 'orders' }, { workers: 2, pause: 20 });
     const last = (await endpoints()).length;
     assert.equal(last, 2);
     await second?.stop('SIGTERM');

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
@@ -55,7 +54,7 @@ describe('kill -9 of the control plane under load', function () {
   it('fails no request; after the restart roots, certificates and endpoints are the same', async () => {
     const before = { serials: await serials(), bundle: await bundle() };
     assert.match(before.bundle, /BEGIN CERTIFICATE/);
-    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' });
+    const load = world.load(web, { host: 'orders' });
     const made = async (more: number): Promise<void> => {
       const from = load.totals().ok;
       await eventually(() => assert.ok(load.totals().ok >= from + more), 20_000);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
@@ -47,7 +46,7 @@ describe('certificates rotate under load', function () {
   };
 
   it('20 times without one failed request, and Envoy holds another serial each time', async () => {
-    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' });
+    const load = world.load(web, { host: 'orders' });
     const seen = new Set([`web ${await serial('web')}`, `orders ${await serial('orders')}`]);
     for (let i = 0; i < 20; i++) {
       const who = i % 2 === 0 ? 'orders' : 'web';
@@ -71,14 +70,14 @@ describe('certificates rotate under load', function () {
   });
 
   it('by themselves from half of a short life on, while connections end with the certificates', async () => {
-    await mesh.save(meshYaml(target, '8s'));
+    await mesh.save(meshYaml(target, '10s'));
     await eventually(async () => {
       const { sidecars } = await mesh.status();
       for (const { certificate, node } of sidecars) {
-        assert.ok(Date.parse(certificate?.notAfter ?? '') - Date.now() <= 8_000, node);
+        assert.ok(Date.parse(certificate?.notAfter ?? '') - Date.now() <= 10_000, node);
       }
     }, 15_000);
-    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders' });
+    const load = world.load(web, { host: 'orders' });
     const seen = new Set<string>();
     await eventually(async () => {
       seen.add(await serial('orders'));

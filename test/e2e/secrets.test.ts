@@ -80,7 +80,7 @@ describe('a sidecar is given its own secrets and nobody else’s', function () {
   });
 
   it('its token does not make it another node', async () => {
-    for (const nodeId of ['prod/payments/one', 'prod/payments/two', 'prod/debug', 'prod/debug/../payments/x', '']) {
+    for (const nodeId of ['prod/payments/one', 'prod/payments/two', 'prod/debug', 'prod/debug/../payments/x', 'x']) {
       const client = connect(nodeId, token);
       client.ask(TYPE_URL.sds, { subscribe: [PAYMENTS] });
       assert.equal((await client.ended).code, status.PERMISSION_DENIED, nodeId);
@@ -93,9 +93,7 @@ describe('a sidecar is given its own secrets and nobody else’s', function () {
     client.ask(TYPE_URL.sds, { subscribe: [DEBUG] });
     client.ack(await client.next());
     client.ask(TYPE_URL.sds, { subscribe: [PAYMENTS], nodeId: 'prod/payments/one' });
-    const outcome = await Promise.race([client.ended.then(({ code }) => code), client.next().then((r) => r.resources)]);
-    if (typeof outcome === 'number') assert.equal(outcome, status.PERMISSION_DENIED);
-    else assert.deepEqual(outcome, []);
+    assert.equal((await client.ended).code, status.PERMISSION_DENIED);
     assert.equal(client.held.get(TYPE_URL.sds)?.has(PAYMENTS), false);
   });
 

@@ -3,7 +3,6 @@ import { Agent } from 'node:http';
 import { type HttpApp, httpApp, type TcpApp, tcpApp } from '../support/apps.ts';
 import { eventually, untilMoment } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
-import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { converse } from '../support/tcp.ts';
@@ -83,7 +82,7 @@ describe('what ends at a moment', function () {
   it('permissive: from its `until` on plaintext is refused without a save, and no mTLS call fails', async () => {
     const end = Date.now() + 5_000;
     await mesh.save(meshYaml(app.port, raw.port, { permissive: end }));
-    const load = startLoad({ host: web?.address ?? '', port: 15_001 }, { host: 'orders', path: '/always/x' });
+    const load = world.load(web, { host: 'orders', path: '/always/x' });
     while (Date.now() < end - 1_000) {
       assert.equal((await plaintext()).status, 200);
       await untilMoment(Math.min(Date.now() + 300, end));

@@ -1,4 +1,6 @@
 import { messageOf } from '../../src/lib/errors.ts';
+import type { Call } from './http.ts';
+import { type Load, type LoadOptions, startLoad } from './load.ts';
 import { claimLoopback, type Loopback } from './loopback.ts';
 import { startMesh, type TestMesh } from './mesh.ts';
 import { type Sidecar, type SidecarOptions, startSidecar } from './sidecar.ts';
@@ -15,6 +17,8 @@ export type World = {
     mesh: TestMesh,
     ...services: S
   ) => Promise<{ readonly [K in keyof S]: Sidecar }>;
+  /** Calls by the app of this sidecar, until they are stopped. */
+  readonly load: (sidecar: Sidecar | undefined, what: Call, options?: LoadOptions) => Load;
   /** Stops it at the end. */
   readonly own: <T extends { readonly stop: () => Promise<unknown> }>(thing: T) => T;
 };
@@ -63,6 +67,10 @@ export const useWorld = (): World => {
     sidecars: async <const S extends readonly string[]>(mesh: TestMesh, ...services: S) => {
       const started = await Promise.all(services.map((service) => sidecar(mesh, service)));
       return started as { readonly [K in keyof S]: Sidecar };
+    },
+    load: (from, what, options) => {
+      if (from === undefined) throw new Error('this sidecar was not started');
+      return own(startLoad(from.outbound, what, options));
     },
     own,
   };

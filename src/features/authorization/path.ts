@@ -78,20 +78,35 @@ export const isRefusedByEnvoy = (requestTarget: string): boolean =>
 
 const canonicalCharacters = (raw: string): string => {
   let out = '';
+  // Where in `out` the last % stands that begins no escape.
+  let bare = -1;
   for (let at = 0; at < raw.length; at += 1) {
     const character = raw[at] ?? '';
     const hex = raw.slice(at + 1, at + 3);
     if (character === '%' && HEX.test(hex)) {
       const decoded = String.fromCharCode(Number.parseInt(hex, 16));
-      out += UNRESERVED.test(decoded) ? decoded : `%${hex}`;
       at += 2;
-    } else if (character === '\\') out += '/';
-    else if (character <= ' ' || ESCAPED_BY_ENVOY.test(character)) out += escapeByte(character.charCodeAt(0));
-    else if (character > '\u007f') out += encodeURIComponent(String.fromCodePoint(raw.codePointAt(at) ?? 0xfffd));
-    else out += character;
-    if (character >= '\ud800' && character <= '\udbff') at += 1;
+      if (UNRESERVED.test(decoded)) out = withoutNewEscape(out + decoded, bare, raw[at + 1] ?? '');
+      else out += `%${hex}`;
+      continue;
+    }
+    if (character === '%') bare = out.length;
+    out += canonicalCharacter(character);
   }
   return out;
+};
+
+const canonicalCharacter = (character: string): string => {
+  if (character === '\\') return '/';
+  return character <= ' ' || ESCAPED_BY_ENVOY.test(character) ? escapeByte(character.charCodeAt(0)) : character;
+};
+
+// Decoding must not make an escape that was not there: `%2%41` becomes `%252A`, not `%2A`.
+const withoutNewEscape = (out: string, bare: number, next: string): string => {
+  const length = out.length - bare;
+  if (bare < 0 || length > 3) return out;
+  const escape = out.slice(bare + 1) + (length === 2 ? next : '');
+  return HEX.test(escape) ? `${out.slice(0, bare)}%25${out.slice(bare + 1)}` : out;
 };
 
 const escapeByte = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;

@@ -67,6 +67,14 @@ describe('join tokens', () => {
     assert.deepEqual(codes.sort(), ['ok', 'unauthenticated', 'unauthenticated', 'unauthenticated']);
   });
 
+  it('let a whole crowd in at once, as many as they have uses', async () => {
+    const { tokens } = setUp();
+    const { record } = await tokens.create('prod/web', HOUR, 40, NOW);
+    const crowd = Array.from({ length: 41 }, (_, index) => tokens.join(record.id, `prod/web/${index}`, REJOIN, NOW));
+    const codes = (await Promise.all(crowd)).map(codeOf);
+    assert.deepEqual(codes, [...Array(40).fill('ok'), 'unauthenticated']);
+  });
+
   it('end for new instances at their time, and go on for those who joined', async () => {
     const { tokens } = setUp();
     const { record } = await tokens.create('prod/web', HOUR, 5, NOW);

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { compose, type Running, type ServeOptions } from '../../../src/app/compose.ts';
+import { runCli } from '../../support/cli.ts';
+
+const MESH = 'mesh: { trustDomain: shop.example }\nservices: { web: {} }\n';
+
+describe('signet serve, put together', () => {
+  let folder: string;
+  let running: Running | undefined;
+  let said: string[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'signet-compose-'));
+    await writeFile(join(folder, 'mesh.yaml'), MESH);
+    said = [];
+  });
+  afterEach(async () => {
+    await running?.close();
+    running = undefined;
+    await rm(folder, { recursive: true });
+  });
+
+  const options = (more: Partial<ServeOptions> = {}): ServeOptions => ({
+    config: join(folder, 'mesh.yaml'),
+    data: join(folder, 'data'),
+    xds: { host: '127.0.0.1', port: 0 },
+    admin: { host: '127.0.0.1', port: 0 },
+    env: {},
+    log: pino({}, { write: (line) => void said.push(line) }),
+    ...more,
+  });
+  const start = async (more: Partial<ServeOptions> = {}): Promise<Running> => {
+    running = await compose(options(more));
+    return running;
+  };
+  const ask = ({ admin }: Running, ...words: readonly string[]) =>
+    runCli([
+      ...words,
+      '--server',
+      `http://127.0.0.1:${admin.port}`,
+      '--admin-token-file',
+      join(folder, 'data/admin.token'),
+    ]);
+  const root = async (serve: Running): Promise<string> =>
+    JSON.parse((await ask(serve, 'ca', 'status', '-o', 'json')).stdout).root.serial;
+
+  it('answers operators, and ends without a trace', async () => {
+    const serve = await start();
+    assert.equal((await fetch(`http://127.0.0.1:${serve.admin.port}/readyz`)).status, 200);
+    const { code, stdout } = await ask(serve, 'status', '-o', 'json');
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout).sidecars, []);
+    await serve.close();
+    running = undefined;
+    await assert.rejects(fetch(`http://127.0.0.1:${serve.admin.port}/readyz`));
+  });
+
+  it('keeps everything for its owner alone', async () => {
+    await start();
+    for (const name of ['', ...(await readdir(join(folder, 'data')))]) {
+      const { mode } = await stat(join(folder, 'data', name));
+      assert.equal(mode & 0o077, 0, name);
+    }
+  });
+
+  it('has the same root and admin token after a restart', async () => {
+    const first = await start();
+    const [serial, token] = [await root(first), await readFile(join(folder, 'data/admin.token'), 'utf8')];
+    await first.close();
+    const second = await start();
+    assert.deepEqual([await root(second), await readFile(join(folder, 'data/admin.token'), 'utf8')], [serial, token]);
+  });
+
+  it('prints a bootstrap that knows where it listens', async () => {
+    const serve = await start();
+    const { code, stdout, stderr } = await ask(serve, 'bootstrap', 'default/web');
+    assert.equal(code, 0);
+    assert.equal(stderr, 'envoy -c F --disable-hot-restart --drain-time-s 5 --drain-strategy immediate\n');
+    assert.match(stdout, new RegExp(`"port_value": ${serve.xds.port}`));
+    assert.equal((await ask(serve, 'bootstrap', 'default/wbe')).code, 1);
+  });
+
+  it('asks for --xds when it listens on all addresses', async () => {
+    const serve = await start({ xds: { host: '0.0.0.0', port: 0 } });
+    const without = await ask(serve, 'bootstrap', 'default/web');
+    assert.deepEqual([without.code, /--xds HOST:PORT/.test(without.stderr)], [2, true]);
+    const given = await ask(serve, 'bootstrap', 'default/web', '--xds', 'signet.example:18000');
+    assert.match(given.stdout, /"address": "signet.example"/);
+  });
+
+  it('tells a name as it was written', async () => {
+    const serve = await start({ xds: { host: 'localhost', port: 0 }, bootstraps: join(folder, 'bootstraps') });
+    assert.equal(serve.xds.host, 'localhost');
+    assert.match(await readFile(join(folder, 'bootstraps/default/web/envoy.json'), 'utf8'), /"address": "localhost"/);
+  });
+
+  const refused = async (more: Partial<ServeOptions>, code: string, sentence: RegExp): Promise<void> => {
+    await assert.rejects(compose(options(more)), (error: { code: string; message: string }) => {
+      assert.equal(error.code, code);
+      assert.match(error.message, sentence);
+      return true;
+    });
+  };
+
+  it('refuses what it cannot do safely', async () => {
+    await refused({ admin: { host: '0.0.0.0', port: 0 } }, 'usage', /--admin 0\.0\.0\.0 .*HTTPS.*not built yet/);
+    await refused({ xds: { host: '0.0.0.0', port: 0 }, bootstraps: 'x' }, 'usage', /--bootstraps .*--xds NAME:PORT/);
+    await refused(
+      { xds: { host: 'no-such-host.invalid', port: 0 } },
+      'listen_failed',
+      /no-such-host\.invalid has no address/,
+    );
+    assert.equal(existsSync(join(folder, 'data')), false);
+  });
+
+  it('leaves nothing half-started on a taken port, for operators or sidecars', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as { port: number };
+    try {
+      for (const flag of ['xds', 'admin'] as const) {
+        await refused(
+          { [flag]: { host: '127.0.0.1', port } },
+          'listen_failed',
+          new RegExp(`127\\.0\\.0\\.1:${port}.*--${flag}`),
+        );
+      }
+    } finally {
+      await new Promise((resolve) => holder.close(resolve));
+    }
+    await start(); // the store was let go
+  });
+
+  it('does not start over the authorities of another trust domain', async () => {
+    await (await start()).close();
+    running = undefined;
+    await writeFile(join(folder, 'mesh.yaml'), MESH.replace('shop', 'other'));
+    await refused({}, 'ca_foreign', /shop\.example/);
+  });
+
+  it('starts with the last good mesh beside a broken file, and says so', async () => {
+    await (await start()).close();
+    await writeFile(join(folder, 'mesh.yaml'), 'mesh: {');
+    const serve = await start();
+    assert.ok(said.some((line) => /the mesh that was served last is served again/.test(line)));
+    const { stdout } = await ask(serve, 'status');
+    assert.match(stdout, /the file is not in force/);
+    assert.match(stdout, /mesh\.yaml:\d+:\d+ SIG0/);
+  });
+});
