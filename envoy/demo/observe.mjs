@@ -40,7 +40,7 @@ export const inboundCounters = async (service) => {
   const port = service.port;
   return {
     handshakes: sum(new RegExp(`^listener\\.inbound/${port}\\.ssl\\.handshake$`)),
-    tlsErrors: sum(new RegExp(`^listener\\.inbound/${port}\\.ssl\\.connection_error$`)),
+    unmatched: sum(new RegExp(`^listener\\.inbound/${port}\\.no_filter_chain_match$`)),
     denied: sum(new RegExp(`^http\\.inbound/${port}\\.rbac\\.(allow|deny)\\.?denied$`)),
     toApp: sum(new RegExp(`^cluster\\.app/${port}\\.upstream_rq_total$`)),
   };

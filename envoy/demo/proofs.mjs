@@ -81,8 +81,8 @@ const plaintextRefused = async () => {
   return [
     check(refused, `plain POST ${url}: ${refused ? `${outcome.message} (${outcome.code})` : outcome}`),
     check(
-      after.tlsErrors > before.tlsErrors,
-      `payments' Envoy: ssl.connection_error ${before.tlsErrors} → ${after.tlsErrors}`,
+      after.unmatched > before.unmatched,
+      `payments' Envoy: no_filter_chain_match (no chain takes plaintext) ${before.unmatched} → ${after.unmatched}`,
     ),
     check(after.toApp === before.toApp, `payments' app saw nothing: app requests ${before.toApp} → ${after.toApp}`),
   ];

@@ -6,9 +6,9 @@ import type { Clock } from '../control/clock.ts';
 import type { JoinTokens } from '../control/joinTokens.ts';
 import type { Log } from '../control/log.ts';
 import { type Secret, secret } from '../lib/secret.ts';
+import type { Store } from '../lib/store.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
-import type { Store } from '../store/store.ts';
 import { writeAtomically } from './files.ts';
 
 export type BootstrapFolderOptions = {

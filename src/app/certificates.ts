@@ -5,9 +5,9 @@ import { createSvidKeeper } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
 import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
+import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
-import type { Store } from '../store/store.ts';
 import type { ServerTls } from '../xds/tls.ts';
 
 /** Both authorities and what is kept of their work. */

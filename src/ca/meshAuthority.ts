@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { AppError } from '../lib/errors.ts';
+import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
-import type { Store } from '../store/store.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type CaCertificate, type CaKeyPair, makeCa, readCa } from './caCertificate.ts';
 import { issueLeaf } from './leaf.ts';

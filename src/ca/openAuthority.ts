@@ -1,6 +1,6 @@
+import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
-import type { Store } from '../store/store.ts';
 import type { ChannelAuthority, IssuingAuthority } from './authority.ts';
 import { type CaKeyPair, makeCa } from './caCertificate.ts';
 import { channelAuthority } from './channelAuthority.ts';

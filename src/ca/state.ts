@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { reveal, secret } from '../lib/secret.ts';
+import type { Entry, Store, Write } from '../lib/store.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
-import type { Entry, Store, Write } from '../store/store.ts';
 import { type CaKeyPair, type CaKind, readCaKeyPair } from './caCertificate.ts';
 
 /** Where the authorities lie in the store: two documents, written together once and only ever by name. */

@@ -1,8 +1,8 @@
 import { AppError } from '../lib/errors.ts';
+import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
-import type { Store } from '../store/store.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { stillServes } from './renewal.ts';
 import { readSvid, writeSvid } from './svidRecord.ts';

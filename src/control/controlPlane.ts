@@ -1,11 +1,11 @@
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
-import type { Store } from '../store/store.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';

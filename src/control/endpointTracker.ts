@@ -1,7 +1,7 @@
+import type { Store, Write } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { ServiceKey } from '../model/mesh.ts';
 import type { Endpoint } from '../plan/proxyPlan.ts';
-import type { Store, Write } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { BACK_WITHIN, CROWD_HOLD, CROWD_WINDOW, type Gone, judgeDepartures, START_GRACE } from './departures.ts';
 import { decodeJson, encodeJson, endpointKey } from './keys.ts';

@@ -2,9 +2,9 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { AppError } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { type Secret, secret } from '../lib/secret.ts';
+import type { Store, Write } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { ServiceKey } from '../model/mesh.ts';
-import type { Store, Write } from '../store/store.ts';
 import { claimKey, decodeJson, encodeJson, tokenKey } from './keys.ts';
 import { permissionDenied, type Refusal, unauthenticated } from './refusals.ts';
 

@@ -1,4 +1,4 @@
-import type { Entry } from '../store/store.ts';
+import type { Entry } from '../lib/store.ts';
 
 /** Every name under which control keeps something in the store. */
 export const tokenKey = (id: string): string => `token/${id}`;

@@ -5,9 +5,9 @@ import { dirname } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
+import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
-import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { decodeJson, encodeJson, LAST_GOOD_MESH_KEY } from './keys.ts';
 

@@ -1,10 +1,7 @@
 import { mtlsAt } from '../features/mtls/plan.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Port, Service } from '../model/mesh.ts';
-import type { Endpoint, EndpointTable, Upstream, UpstreamKey } from './proxyPlan.ts';
-
-/** `NS/NAME:PORT` */
-export const upstreamKey = (service: Service, port: Port): UpstreamKey => `${service.key}:${port.port}`;
+import type { Endpoint, EndpointTable, Upstream } from './proxyPlan.ts';
 
 const NONE: readonly Endpoint[] = Object.freeze([]);
 const planned = new WeakMap<

@@ -1,9 +1,9 @@
 import { open, type RootDatabase } from 'lmdb';
 import { AppError, messageOf } from '../lib/errors.ts';
+import type { Entry, Store, Write } from '../lib/store.ts';
 import { prepareDataDir } from './dataDir.ts';
 import { checkDataFile } from './dataFile.ts';
 import { isAlive, type Owner, parseOwner, thisOwner } from './owner.ts';
-import type { Entry, Store, Write } from './store.ts';
 import { checkWrites, conflictOf } from './writes.ts';
 
 type Database = RootDatabase<Buffer, string>;

@@ -1,5 +1,5 @@
 import { AppError, invariant } from '../lib/errors.ts';
-import type { Write } from './store.ts';
+import type { Write } from '../lib/store.ts';
 
 /** Printable ASCII, so that the order of keys is the same in memory and on disk. */
 const KEY = /^[\x21-\x7e]{1,512}$/;

@@ -1,9 +1,12 @@
 import { AppError } from '../../src/lib/errors.ts';
-import type { Entry, Store, Write } from '../../src/store/store.ts';
+import type { Entry, Store, Write } from '../../src/lib/store.ts';
 import { checkWrites, conflictOf } from '../../src/store/writes.ts';
 
+/** While `broken`, the disk refuses every commit. */
+export type MemoryStore = Store & { broken: boolean };
+
 /** A store that behaves as the embedded one does, in memory: same order, conflicts, revisions and copies. */
-export const memoryStore = (): Store => {
+export const memoryStore = (): MemoryStore => {
   const entries = new Map<string, Entry>();
   let revision = 0;
   let closed = false;
@@ -20,7 +23,8 @@ export const memoryStore = (): Store => {
       else entries.set(key, copy({ key, value, revision }));
     }
   };
-  return {
+  const store: MemoryStore = {
+    broken: false,
     get: (key) => {
       checkOpen();
       const entry = entries.get(key);
@@ -34,6 +38,7 @@ export const memoryStore = (): Store => {
     commit: async (writes) => {
       checkOpen();
       checkWrites(writes);
+      if (store.broken) throw new AppError('store_unavailable', 'the disk refuses');
       const own = writes.map((w) => (w.value === undefined ? w : { ...w, value: Uint8Array.from(w.value) }));
       // Not at once: what is committed is seen when the promise resolves, as on a disk.
       await new Promise((resolve) => setImmediate(resolve));
@@ -43,4 +48,5 @@ export const memoryStore = (): Store => {
       closed = true;
     },
   };
+  return store;
 };

@@ -6,12 +6,13 @@ import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
+import type { Store } from '../../src/lib/store.ts';
 import { parseTrustDomain } from '../../src/spiffe/spiffeId.ts';
 import type { X509Svid } from '../../src/spiffe/svid.ts';
 import { type Snapshot, TYPE, type TypeName } from '../../src/xds/resource.ts';
 import type { NodeIdentity, StreamEvent, StreamId } from '../../src/xds/server.ts';
+import { memoryStore } from '../fakes/memoryStore.ts';
 import { FakeClock, settle } from './fakeClock.ts';
-import { MemoryStore } from './memoryStore.ts';
 import { until } from './until.ts';
 
 /** Certificates that only say when and for whom they were made; renewed at half of their life. */
@@ -56,13 +57,13 @@ export class TestControl {
   readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
   readonly log: string[] = [];
   readonly converged: number[] = [];
-  readonly store: MemoryStore;
+  readonly store: Store;
   readonly folder: string;
   readonly file: string;
   readonly control: ControlPlane;
   #streams = 0;
 
-  private constructor(folder: string, store: MemoryStore, source: MeshSource, clock: FakeClock) {
+  private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock) {
     this.folder = folder;
     this.file = join(folder, 'mesh.yaml');
     this.store = store;
@@ -93,7 +94,7 @@ export class TestControl {
     });
   }
 
-  static async start(mesh: string, store = new MemoryStore(), clock = new FakeClock()): Promise<TestControl> {
+  static async start(mesh: string, store = memoryStore(), clock = new FakeClock()): Promise<TestControl> {
     const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
     const file = join(folder, 'mesh.yaml');
     await writeFile(file, mesh);

@@ -74,7 +74,7 @@ export const normalizePath = (requestTarget: string): string => {
 
 /** Envoy answers 400 before any rule: a fragment, `%00`, control characters and bytes beyond ASCII. */
 export const isRefusedByEnvoy = (requestTarget: string): boolean =>
-  /[^\x21-\x7e]|#|%00/.test(requestTarget.replace(/\?.*$/s, ''));
+  /[^\x21-\x7e]|#/.test(requestTarget) || /^[^?]*%00/.test(requestTarget);
 
 const canonicalCharacters = (raw: string): string => {
   let out = '';

@@ -15,10 +15,6 @@ export type PortRules = {
 /** A rule's `until` has passed. Envoy's condition is `request.time < until`, so at that very moment it is over. */
 export const isOver = (rule: Rule, now: Instant): boolean => rule.until !== undefined && now >= rule.until;
 
-/** Does some operation of this rule concern the port? HTTP fields without `ports` hold on HTTP ports only. */
-export const appliesToPort = (rule: Rule, port: Port): boolean =>
-  rule.to.some((operation) => operationConcerns(operation, port));
-
 /**
  * The allow rules that close a port to everybody else, narrowed to it. Ended ones still close, so that a grant that
  * runs out never opens a port.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { describe, it } from 'mocha';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
-import type { Store } from '../../../src/store/store.ts';
+import type { Store } from '../../../src/lib/store.ts';
 import { DAY, freshMesh, NOW, TD, WEB } from './support.ts';
 
 const textOf = (store: Store, key: string): string => Buffer.from(store.get(key)?.value ?? []).toString();

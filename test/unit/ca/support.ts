@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
 import { parseTrustDomain, type TrustDomain, workloadId } from '../../../src/spiffe/spiffeId.ts';
-import type { Store } from '../../../src/store/store.ts';
+import type { Store } from '../../../src/lib/store.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 
 export const NOW = Date.UTC(2027, 4, 17, 9, 30, 12, 345);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { registeredAddress } from '../../../src/control/address.ts';
 import { EndpointTracker } from '../../../src/control/endpointTracker.ts';
+import { memoryStore } from '../../fakes/memoryStore.ts';
 import { FakeClock } from '../../support/fakeClock.ts';
-import { MemoryStore } from '../../support/memoryStore.ts';
 
-const setUp = (store = new MemoryStore(), clock = new FakeClock()) => {
+const setUp = (store = memoryStore(), clock = new FakeClock()) => {
   const changes: string[] = [];
   const tracker = new EndpointTracker({
     store,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { JoinTokens } from '../../../src/control/joinTokens.ts';
 import { reveal } from '../../../src/lib/secret.ts';
-import { MemoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../fakes/memoryStore.ts';
 
 const NOW = Date.UTC(2027, 0, 1);
 const HOUR = 3_600_000;
@@ -9,7 +9,7 @@ const DAY = 24 * HOUR;
 const REJOIN = 7 * DAY;
 
 const setUp = () => {
-  const store = new MemoryStore();
+  const store = memoryStore();
   return { store, tokens: new JoinTokens(store) };
 };
 

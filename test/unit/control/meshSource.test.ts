@@ -8,7 +8,7 @@ import type { Diagnostic } from '../../../src/lib/diagnostic.ts';
 import { err, ok } from '../../../src/lib/result.ts';
 import type { Mesh } from '../../../src/model/mesh.ts';
 import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
-import { MemoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../fakes/memoryStore.ts';
 import { until } from '../../support/until.ts';
 
 const mistake = (file: string): Diagnostic => ({
@@ -37,14 +37,14 @@ describe('mesh source', () => {
   let folder: string;
   let file: string;
   let source: MeshSource | undefined;
-  const store = { current: new MemoryStore() };
+  const store = { current: memoryStore() };
   let served: string[];
   let problems: string[];
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'signet-mesh-'));
     file = join(folder, 'mesh.yaml');
-    store.current = new MemoryStore();
+    store.current = memoryStore();
     served = [];
     problems = [];
   });

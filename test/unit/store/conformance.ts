@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import type { Store, Write } from '../../../src/store/store.ts';
+import type { Store, Write } from '../../../src/lib/store.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (store: Store, key: string): string | undefined => {

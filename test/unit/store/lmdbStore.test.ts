@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
 import { openLmdbStore } from '../../../src/store/lmdbStore.ts';
-import type { Store } from '../../../src/store/store.ts';
+import type { Store } from '../../../src/lib/store.ts';
 import { storeConformance } from './conformance.ts';
 
 const made: string[] = [];
