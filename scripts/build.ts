@@ -7,7 +7,9 @@ import { generate } from './protos.ts';
 import { root, runTool } from './tools.ts';
 
 const dist = join(root, 'dist');
-const work = join(root, '.cache/dist');
+// Folders of this process alone: two builds at once must not write into each other's.
+const work = join(root, `.cache/dist-${process.pid}`);
+const old = join(root, `.cache/dist-${process.pid}-old`);
 
 const files = (folder: string): readonly string[] =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
@@ -30,12 +32,12 @@ const build = (): void => {
   const stamp = join(dist, '.stamp');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === recipe) return;
   console.error('Building dist/');
-  rmSync(work, { recursive: true, force: true });
   runTool('tsc', ['-p', 'tsconfig.build.json', '--outDir', work, '--noEmitOnError']);
   // What is no TypeScript goes along, such as the descriptor image.
   cpSync(join(root, 'src'), work, { recursive: true, filter: (file) => !file.endsWith('.ts') });
   writeFileSync(join(work, '.stamp'), recipe);
-  rmSync(dist, { recursive: true, force: true });
+  // Whole folders change places: what runs from dist/ sees the old one or the new one, never half of one.
+  if (existsSync(dist)) renameSync(dist, old);
   renameSync(work, dist);
 };
 
@@ -44,4 +46,6 @@ try {
 } catch (thrown) {
   console.error(messageOf(thrown));
   process.exitCode = 1;
+} finally {
+  for (const folder of [work, old]) rmSync(folder, { recursive: true, force: true });
 }

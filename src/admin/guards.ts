@@ -12,6 +12,10 @@ export const refuse = (reply: FastifyReply, status: number, code: string, messag
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
+// By the route that was found and never by the text of the path, for the router decodes `/%61pi/…` to `/api/…`.
+// Everything else needs the token, what is not found included.
+const OPEN: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics']);
+
 /**
  * Nothing but health and metrics without the admin token, and nothing at all under a foreign name: a page in a browser
  * that had its name resolved to this address (DNS rebinding) shows in the Host header.
@@ -22,7 +26,7 @@ export const guard = (app: FastifyInstance, host: string, token: Secret): void =
     if (!isOwnName(request.headers.host, host)) {
       return refuse(reply, 421, 'misdirected', 'this is the admin API of Signet, under another name');
     }
-    if (!request.url.startsWith('/api/')) return undefined;
+    if (OPEN.has(request.routeOptions.url ?? '')) return undefined;
     const given = digest(request.headers.authorization ?? '');
     if (timingSafeEqual(given, expected)) return undefined;
     reply.header('www-authenticate', 'Bearer');

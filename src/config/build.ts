@@ -5,8 +5,9 @@ import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, Use } from '../m
 import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import { buildRules } from './buildRules.ts';
 import { REJOIN, TTL } from './checks/meshSettings.ts';
+import type { DeclaredPort, DeclaredService } from './declared.ts';
 import { parseMoment } from './forms/moment.ts';
-import { type DeclaredPort, type DeclaredService, modeOf, mtlsFor, type Outline } from './outline.ts';
+import { modeOf, mtlsFor, type Outline } from './outline.ts';
 import { descend, keyOffset, type Place } from './places.ts';
 import { revisionOf } from './revision.ts';
 import { resolveUse, writtenUses } from './uses.ts';

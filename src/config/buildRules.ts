@@ -5,10 +5,11 @@ import type { ServiceKey } from '../model/mesh.ts';
 import type { Operation, OperationMatch, PathPattern, Principal, Rule, Source } from '../model/rule.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import { resolveCaller } from './callers.ts';
+import type { DeclaredService } from './declared.ts';
 import { parseCall } from './forms/call.ts';
 import { parseMoment } from './forms/moment.ts';
 import { parsePath } from './forms/path.ts';
-import { type DeclaredService, type Outline, portsCalled } from './outline.ts';
+import { type Outline, portsCalled } from './outline.ts';
 import type { Callers, Calls, DeclaredOperation, DeclaredRule, DeclaredSource, Written } from './rules.ts';
 
 type Job = {

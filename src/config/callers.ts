@@ -1,11 +1,12 @@
 import { err, ok, type Result } from '../lib/result.ts';
+import { didYouMean } from '../lib/suggest.ts';
 import type { Principal } from '../model/rule.ts';
 import { type TrustDomain, workloadId } from '../spiffe/spiffeId.ts';
+import type { DeclaredNamespace } from './declared.ts';
 import { parseCaller } from './forms/caller.ts';
 import type { Problem } from './forms/problem.ts';
-import type { DeclaredNamespace, Outline } from './outline.ts';
+import type { Outline } from './outline.ts';
 import type { RuleScope } from './rules.ts';
-import { didYouMean } from './suggest.ts';
 
 /**
  * Whom a written caller means. Names are identities of the rule's own namespace unless they say another.
@@ -45,6 +46,7 @@ export const resolveCaller = (
 /** Why a namespace cannot be meant, if it cannot. */
 export const namespaceProblem = (outline: Outline, name: string): Problem | 'unknown' | undefined => {
   if (outline.namespaces.has(name)) return undefined;
+  if (outline.incomplete) return 'unknown';
   const hint = didYouMean(name, outline.namespaces.keys());
   return {
     code: 'SIG0503',
@@ -62,8 +64,8 @@ const identityProblem = (outline: Outline, namespace: string, identity: string):
   const home = outline.namespaces.get(namespace);
   if (home === undefined) return namespaceProblem(outline, namespace);
   if (home.identities.has(identity)) return undefined;
-  // A service left out of the reading may have this identity.
-  if (home.incomplete || [...home.services.values()].some(({ incomplete }) => incomplete)) return 'unknown';
+  // A service that could not be read, or not its identity, may be the one.
+  if (home.incomplete || [...home.services.values()].some(({ identityUnread }) => identityUnread)) return 'unknown';
   const hint = identityHint(outline, home, identity);
   return {
     code: 'SIG0502',

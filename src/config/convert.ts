@@ -1,9 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml';
-import { type Env, resolveEnv } from './env.ts';
+import type { Data } from './data.ts';
+import { type Env, mentionsEnv, resolveEnv } from './env.ts';
 import type { Place, Report } from './places.ts';
-
-/** Plain data of the document; maps have no prototype. */
-export type Data = string | number | boolean | null | Data[] | { [key: string]: Data };
 
 /** A value and where it and everything in it stands. */
 export type Converted = { readonly data: Data; readonly place: Place };
@@ -23,7 +21,8 @@ type Job = { readonly env: Env; readonly report: Report };
 const value = (node: unknown, spot: Spot, missingAt: number, job: Job): Converted => {
   const children = new Map<string, Place>();
   const valueAt = startOf(node) ?? missingAt;
-  const place: Place = { ...spot, valueAt, children };
+  const fromEnv = isScalar(node) && typeof node.value === 'string' && mentionsEnv(node.value);
+  const place: Place = { ...spot, valueAt, fromEnv, children };
   const { report } = job;
   if (isAlias(node)) {
     report({
@@ -55,7 +54,7 @@ const refuseProperties = (node: unknown, place: Place, report: Report): void => 
     report({
       code: 'SIG0113',
       place,
-      message: `${tag.slice(0, 60)} is a YAML tag, and tags are not allowed`,
+      message: `${tag.replace('tag:yaml.org,2002:', '!!').slice(0, 60)} is a YAML tag, and tags are not allowed`,
       hint: 'leave it out',
     });
 };
@@ -67,7 +66,7 @@ const scalar = (node: Scalar, place: Place, { env, report }: Job): Data => {
     if (typeof found === 'number' && Number.isFinite(found)) return found;
     return typeof found === 'boolean' || found === null ? found : (node.source ?? null);
   }
-  return resolveEnv(found, node.type === 'PLAIN', place, env, report);
+  return resolveEnv(found, place, env, report);
 };
 
 const sequence = (node: YAMLSeq, place: Place, children: Map<string, Place>, job: Job): Data =>
@@ -102,7 +101,7 @@ const map = (node: YAMLMap, place: Place, children: Map<string, Place>, job: Job
 const keyName = (pair: Pair, place: Place, report: Report): string | undefined => {
   const { key } = pair;
   const keyAt = startOf(key) ?? startOf(pair.value) ?? place.valueAt;
-  const spot: Place = { parent: place, name: '?', keyAt, valueAt: keyAt, children: new Map() };
+  const spot: Place = { parent: place, name: '?', keyAt, valueAt: keyAt, fromEnv: false, children: new Map() };
   if (isAlias(key)) {
     report({
       code: 'SIG0111',
@@ -131,7 +130,7 @@ const keyName = (pair: Pair, place: Place, report: Report): string | undefined =
     report({ code: 'SIG0201', place: spot, message: 'unknown key __proto__' });
     return undefined;
   }
-  if (name.includes('${')) {
+  if (mentionsEnv(name)) {
     report({ code: 'SIG0116', place: spot, message: 'an environment variable cannot stand in a key' });
     return undefined;
   }

@@ -1,16 +1,22 @@
 import type * as z from 'zod';
-import type { Converted, Data } from './convert.ts';
+import { didYouMean } from '../lib/suggest.ts';
+import type { Converted } from './convert.ts';
+import type { Data } from './data.ts';
+import { asWritten } from './env.ts';
 import { explainIssue } from './explainIssue.ts';
 import { NOT_BUILT_KEYS, NOT_BUILT_VALUES, scopeOf } from './notBuilt.ts';
 import { descend, type Place, type Report } from './places.ts';
 import { type FileSpec, fileSpec } from './schema.ts';
+import { NAMING_KEYS, type NamingKey, type Unread } from './unread.ts';
 
 /** The file by its schema, and what had to be left out of it to get so far. */
 export type Decoded = {
   readonly file: FileSpec;
   readonly place: Place;
-  /** Maps of which a part was left out: what is missing there is no finding of its own. */
+  /** Maps of which a part was left out, so that they are not as empty as they look. */
   readonly incomplete: ReadonlySet<Place>;
+  /** By map, those of its keys that declare names and could not be read. */
+  readonly unread: Unread;
 };
 
 /**
@@ -18,16 +24,19 @@ export type Decoded = {
  * decoded again, so that the checks can report what else is wrong. `undefined` if nothing useful remains.
  */
 export const decode = (converted: Converted, report: Report): Decoded | undefined => {
-  const state: State = { data: converted.data, place: converted.place, incomplete: new Set() };
+  const { data, place } = converted;
+  const state: State = { data, place, incomplete: new Set(), unread: new Map() };
   // Each round reports problems that the last one hid, and leaves out at least one part: a few suffice.
   for (let round = 0; round < 8; round += 1) {
     const outcome = fileSpec.safeParse(state.data);
     if (outcome.success) {
       reportNotBuiltValues(outcome.data, state.place, report);
-      return { file: outcome.data, place: state.place, incomplete: state.incomplete };
+      return { file: outcome.data, place, incomplete: state.incomplete, unread: state.unread };
     }
-    const issues = outcome.error.issues.flatMap((issue) => unfold(issue, state.data));
-    for (const issue of issues) reportIssue(issue, state, report);
+    const found = outcome.error.issues.flatMap((issue) => unfold(issue, state.data));
+    const issues = found.filter((issue) => !takesEnv(issue, state));
+    const unknown = unknownKeys(issues);
+    for (const issue of issues) if (!isMisspelt(issue, unknown)) reportIssue(issue, state, report);
     for (const issue of byDepth(issues)) leaveOut(issue, state);
     if (state.data === null || typeof state.data !== 'object' || Array.isArray(state.data)) return undefined;
   }
@@ -35,18 +44,49 @@ export const decode = (converted: Converted, report: Report): Decoded | undefine
 };
 
 type Issue = z.core.$ZodIssue;
-type State = { data: Data; place: Place; readonly incomplete: Set<Place> };
+type State = {
+  data: Data;
+  readonly place: Place;
+  readonly incomplete: Set<Place>;
+  readonly unread: Map<Place, Set<NamingKey>>;
+};
 
 // Of a union's complaints, those of the form that the user meant: the one whose outer type fits.
 const unfold = (issue: Issue, root: Data): readonly Issue[] => {
   if (issue.code !== 'invalid_union') return [issue];
-  const fitting = issue.errors.filter(
-    (errors) => !errors.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
-  );
-  const chosen = fitting[0];
+  const isText = typeof lookUp(root, issue.path) === 'string';
+  const misses = ({ code, path }: Issue): boolean =>
+    path.length === 0 && (code === 'invalid_type' || (code === 'invalid_value' && !isText));
+  const chosen = issue.errors.find((errors) => !errors.some(misses));
   if (chosen === undefined) return [issue];
   return chosen.flatMap((inner) => unfold({ ...inner, path: [...issue.path, ...inner.path] } as Issue, root));
 };
+
+// A number or boolean that the environment gives is text until the schema asks for more: it is put right, not reported.
+const takesEnv = (issue: Issue, state: State): boolean => {
+  const issues = issue.code === 'invalid_union' ? issue.errors.flat() : [issue];
+  const wanted = issues.flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : []));
+  const text = lookUp(state.data, issue.path);
+  if (typeof text !== 'string' || !descend(state.place, ...(issue.path as (string | number)[])).fromEnv) return false;
+  const value = asWritten(text);
+  const holder = lookUp(state.data, issue.path.slice(0, -1));
+  if (!wanted.some((type) => type === typeof value) || holder === null || typeof holder !== 'object') return false;
+  (holder as { [key: PropertyKey]: Data })[issue.path.at(-1) ?? ''] = value;
+  return true;
+};
+
+// Unknown keys by the map that they stand in.
+const unknownKeys = (issues: readonly Issue[]): ReadonlyMap<string, readonly string[]> =>
+  new Map(
+    issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? [[JSON.stringify(issue.path), issue.keys]] : [])),
+  );
+
+// A missing key whose misspelling is reported already is not a problem of its own.
+const isMisspelt = ({ code, path }: Issue, unknown: ReadonlyMap<string, readonly string[]>): boolean =>
+  (code === 'invalid_type' || code === 'invalid_value') &&
+  (unknown.get(JSON.stringify(path.slice(0, -1))) ?? []).some(
+    (key) => didYouMean(key, [String(path.at(-1))]) !== undefined,
+  );
 
 const reportIssue = (issue: Issue, state: State, report: Report): void => {
   const place = descend(state.place, ...(issue.path as (string | number)[]));
@@ -103,6 +143,9 @@ const leaveOut = (issue: Issue, state: State): void => {
     const holder = lookUp(state.data, issue.path);
     if (holder !== null && typeof holder === 'object' && !Array.isArray(holder))
       for (const key of issue.keys) delete holder[key];
+    const place = descend(state.place, ...(issue.path as (string | number)[]));
+    state.incomplete.add(place);
+    for (const key of issue.keys) markUnread(place, namingKeysNear(key), state);
     return;
   }
   cut(partOf(issue.path), state);
@@ -110,8 +153,15 @@ const leaveOut = (issue: Issue, state: State): void => {
 
 const LISTS: ReadonlySet<PropertyKey> = new Set(['allow', 'deny', 'ports', 'uses', 'endpoints', 'labels']);
 
-// Settings that others refer to by name.
-const NAMING: ReadonlySet<PropertyKey> = new Set(['ports', 'identity', 'services', 'namespaces']);
+const markUnread = (place: Place, keys: readonly NamingKey[], state: State): void => {
+  const marked = state.unread.get(place) ?? new Set();
+  for (const key of keys) marked.add(key);
+  state.unread.set(place, marked);
+};
+
+// What an unknown key may have meant to be; an `include` would bring any of them.
+const namingKeysNear = (key: string): readonly NamingKey[] =>
+  key === 'include' ? NAMING_KEYS : NAMING_KEYS.filter((naming) => didYouMean(key, [naming]) !== undefined);
 
 /** The path of the smallest part that can be missing: a rule, a port, a setting, a service. */
 const partOf = (path: readonly PropertyKey[]): readonly PropertyKey[] => {
@@ -138,8 +188,8 @@ const cut = (path: readonly PropertyKey[], state: State): void => {
   const holder = lookUp(state.data, path.slice(0, -1));
   const owner = path.slice(0, ownerLength(path));
   const field = path[owner.length];
-  if (field === undefined || NAMING.has(field))
-    state.incomplete.add(descend(state.place, ...(owner as (string | number)[])));
+  const named = field === undefined ? NAMING_KEYS : NAMING_KEYS.filter((naming) => naming === field);
+  markUnread(descend(state.place, ...(owner as (string | number)[])), named, state);
   if (holder === undefined || holder === null || typeof holder !== 'object') return;
   if (Array.isArray(holder)) {
     removeItem(holder, path, state);
@@ -167,6 +217,7 @@ const removeItem = (holder: Data[], path: readonly PropertyKey[], state: State):
   const index = Number(path.at(-1));
   holder.splice(index, 1);
   const list = descend(state.place, ...(path.slice(0, -1) as (string | number)[]));
+  state.incomplete.add(list);
   const children = list.children as Map<string, Place>;
   const rest = [...children.values()].filter((_place, at) => at !== index);
   children.clear();

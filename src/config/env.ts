@@ -1,4 +1,4 @@
-import type { Data } from './convert.ts';
+import type { Data } from './data.ts';
 import type { Place, Report } from './places.ts';
 
 /** The environment that `${NAME}` in values refers to. */
@@ -8,12 +8,12 @@ export type Env = Readonly<Record<string, string | undefined>>;
 const NAMES: ReadonlySet<string> = new Set(['identity', 'name', 'uses', 'from', 'to', 'allow', 'deny']);
 const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
-/**
- * The value with `${NAME}` and `${NAME:-default}` replaced. What stood without quotes may become a number or a
- * boolean, as if it had been written there; it never becomes a list or a map.
- */
-export const resolveEnv = (text: string, plain: boolean, place: Place, env: Env, report: Report): Data => {
-  if (!text.includes('${')) return text;
+/** Has the text a reference to replace? */
+export const mentionsEnv = (text: string): boolean => text.includes('${');
+
+/** The text with `${NAME}` and `${NAME:-default}` replaced. It stays one text, whatever the environment holds. */
+export const resolveEnv = (text: string, place: Place, env: Env, report: Report): string => {
+  if (!mentionsEnv(text)) return text;
   if (namesSomething(place)) {
     report({
       code: 'SIG0116',
@@ -27,7 +27,7 @@ export const resolveEnv = (text: string, plain: boolean, place: Place, env: Env,
       code: 'SIG0117',
       place,
       message: `${JSON.stringify(text)} holds a "\${" that is no reference`,
-      hint: 'write ${NAME} or ${NAME:-default}',
+      hint: `write \${NAME} or \${NAME:-default}`,
     });
     return text;
   }
@@ -45,10 +45,11 @@ export const resolveEnv = (text: string, plain: boolean, place: Place, env: Env,
       message: `the environment variable ${name} is not set`,
       hint: `set it, or write \${${name}:-default}`,
     });
-  return plain ? asWritten(replaced) : replaced;
+  return replaced;
 };
 
-const asWritten = (text: string): Data => {
+/** A text of the environment where a number or a boolean is expected, as if it had been written there. */
+export const asWritten = (text: string): Data => {
   if (/^(0|[1-9][0-9]{0,15})$/.test(text)) return Number(text);
   return text === 'true' || text === 'false' ? text === 'true' : text;
 };

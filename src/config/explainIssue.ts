@@ -1,11 +1,11 @@
 import type * as z from 'zod';
-import type { Data } from './convert.ts';
+import { didYouMean, oneOf } from '../lib/suggest.ts';
+import type { Data } from './data.ts';
 import type { Scope } from './notBuilt.ts';
 import type { Finding, Place } from './places.ts';
-import { didYouMean, oneOf } from './suggest.ts';
 
 /** Keys by kind of map, for "did you mean"; a test holds them against the schema. */
-const KEYS: Readonly<Record<Scope, readonly string[]>> = {
+export const KEYS: Readonly<Record<Scope, readonly string[]>> = {
   file: ['mesh', 'services', 'namespaces'],
   mesh: ['trustDomain', 'mtls', 'authorization', 'certificates', 'rejoin', 'allow', 'deny'],
   certificates: ['ttl'],
@@ -46,7 +46,7 @@ export const explainIssue = (issue: Issue, found: Data | undefined, place: Place
     case 'invalid_value': {
       const choices = issue.values.map(String);
       if (found === undefined) return missing(issue, place, `one of ${oneOf(choices)}`);
-      const hint = didYouMean(String(found), choices) ?? `write ${oneOf(choices)}`;
+      const hint = didYouMean(show(found), choices) ?? `write ${oneOf(choices)}`;
       return { code: 'SIG0204', place, message: `${show(found)} is not one of ${oneOf(choices)}`, hint };
     }
     case 'invalid_type':

@@ -3,13 +3,14 @@ import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
 import { buildMesh } from './build.ts';
+import type { Code } from './catalogue.ts';
 import { CHECKS } from './checks/all.ts';
-import { convert } from './convert.ts';
+import { type Converted, convert } from './convert.ts';
 import { type Decoded, decode } from './decode.ts';
 import type { Env } from './env.ts';
 import { type Outline, outline } from './outline.ts';
 import { parseYaml } from './parse.ts';
-import { diagnose, type Finding, locator, type Place } from './places.ts';
+import { diagnose, type Finding, locator, type Place, type Report } from './places.ts';
 import { decodeText, type TextProblem } from './text.ts';
 
 export type LoadOptions = {
@@ -47,18 +48,33 @@ export const loadMesh = (
   return ok(Object.freeze({ mesh: buildMesh(reading, locate), warnings: Object.freeze(diagnostics) }));
 };
 
-const ROOT: Place = { parent: undefined, name: undefined, keyAt: undefined, valueAt: 0, children: new Map() };
+const SAYS_NOTHING: ReadonlySet<Code> = new Set(['SIG0210', 'SIG0501']);
+const ROOT: Place = {
+  parent: undefined,
+  name: undefined,
+  keyAt: undefined,
+  valueAt: 0,
+  fromEnv: false,
+  children: new Map(),
+};
 const EMPTY: TextProblem = { code: 'SIG0107', offset: 0, message: 'the file is empty', hint: 'it begins with mesh:' };
 
 const hasDirective = (text: string): boolean => /^%/m.test(text.slice(0, text.search(/^---/m)));
 
-const read = (
-  contents: unknown,
-  env: Env,
-  now: Instant | undefined,
-  report: (finding: Finding) => void,
-): Outline | undefined => {
-  const converted = convert(contents, env, report);
+const read = (contents: unknown, env: Env, now: Instant | undefined, report: Report): Outline | undefined => {
+  // What YAML or the environment made of a value is reported once; that it then fits nowhere follows from it.
+  const blamed = new Set<Place>();
+  const converted = convert(contents, env, (finding) => {
+    blamed.add(finding.place);
+    report(finding);
+  });
+  const fresh: Report = (finding) => {
+    if (finding.at === 'key' || !blamed.has(finding.place)) report(finding);
+  };
+  return interpret(converted, now, fresh);
+};
+
+const interpret = (converted: Converted, now: Instant | undefined, report: Report): Outline | undefined => {
   const { data, place } = converted;
   if (data === null || typeof data !== 'object' || Array.isArray(data)) {
     report({ code: 'SIG0107', place, message: 'the file is no map', hint: 'it begins with mesh:' });
@@ -67,7 +83,11 @@ const read = (
   const decoded: Decoded | undefined = decode(converted, report);
   if (decoded === undefined) return undefined;
   const reading = outline(decoded, now);
-  for (const check of CHECKS) check(reading, report);
+  // A map that lost its unknown keys is not empty: its writer said something.
+  const others: Report = (finding) => {
+    if (!SAYS_NOTHING.has(finding.code) || !decoded.incomplete.has(finding.place)) report(finding);
+  };
+  for (const check of CHECKS) check(reading, others);
   return reading;
 };
 

@@ -2,12 +2,14 @@ import type { MtlsSpec } from '../features/mtls/spec.ts';
 import type { ServiceSpec } from '../features/services/spec.ts';
 import type { Instant } from '../lib/time.ts';
 import type { ServiceKey } from '../model/mesh.ts';
+import type { DeclaredNamespace, DeclaredPort, DeclaredService } from './declared.ts';
 import type { Decoded } from './decode.ts';
-import { type PortForm, type PortProblem, parsePort } from './forms/port.ts';
+import { parsePort } from './forms/port.ts';
 import type { Place } from './places.ts';
 import { descend } from './places.ts';
 import { type DeclaredRule, declaredRules } from './rules.ts';
 import type { FileSpec } from './schema.ts';
+import type { Unread } from './unread.ts';
 
 /** The decoded file, indexed by what it declares. Checks and build read it; it holds no judgement. */
 export type Outline = {
@@ -22,43 +24,12 @@ export type Outline = {
   readonly rules: readonly DeclaredRule[];
   /** `undefined`: nothing is said about what has passed. */
   readonly now: Instant | undefined;
-};
-
-export type DeclaredNamespace = {
-  readonly name: string;
-  /** The key `namespaces.NAME`, or the top-level `services`. */
-  readonly place: Place;
-  readonly mtls: MtlsSpec | undefined;
-  readonly services: Map<string, DeclaredService>;
-  /** Services by identity. */
-  readonly identities: Map<string, DeclaredService[]>;
-  /** A part of it could not be decoded, so names may be missing. */
+  /** Some namespace could not be read: a missing one is no finding. */
   readonly incomplete: boolean;
-};
-
-export type DeclaredService = {
-  readonly key: ServiceKey;
-  readonly namespace: string;
-  readonly name: string;
-  readonly identity: string;
-  readonly spec: ServiceSpec;
-  readonly place: Place;
-  readonly ports: readonly DeclaredPort[];
-  readonly incomplete: boolean;
-};
-
-export type DeclaredPort = {
-  readonly place: Place;
-  /** Its own name, or its protocol's; `undefined` where the form is wrong. */
-  readonly name: string | undefined;
-  /** The name is a key of a map. */
-  readonly named: 'key' | 'name' | 'protocol';
-  readonly form: PortForm | undefined;
-  readonly problem: PortProblem | undefined;
 };
 
 /** Indexes a decoded file in one pass. */
-export const outline = ({ file, place, incomplete }: Decoded, now: Instant | undefined): Outline => {
+export const outline = ({ file, place, unread }: Decoded, now: Instant | undefined): Outline => {
   const namespaces = new Map<string, DeclaredNamespace>();
   const repeated: DeclaredService[] = [];
   const services = new Map<ServiceKey, DeclaredService>();
@@ -75,11 +46,11 @@ export const outline = ({ file, place, incomplete }: Decoded, now: Instant | und
       mtls,
       services: new Map(),
       identities: new Map(),
-      incomplete: incomplete.has(at) || incomplete.has(place),
+      incomplete: unread.get(at)?.has('services') === true || unread.get(place)?.has('services') === true,
     };
     namespaces.set(name, namespace);
     for (const [own, spec] of Object.entries(specs ?? {})) {
-      const service = declareService(namespace, own, spec, descend(listAt, own), incomplete);
+      const service = declareService(namespace, own, spec, descend(listAt, own), unread);
       if (services.has(service.key)) repeated.push(service);
       else add(namespace, service, services);
     }
@@ -91,7 +62,9 @@ export const outline = ({ file, place, incomplete }: Decoded, now: Instant | und
   if (file.services !== undefined)
     declare('default', descend(place, 'services'), undefined, file.services, descend(place, 'services'));
   const rules = declaredRules(file, place, namespaces.values());
-  return { file, place, namespaces, services, repeated, rules, now };
+  const lost = unread.get(place);
+  const incomplete = lost?.has('namespaces') === true || lost?.has('services') === true;
+  return { file, place, namespaces, services, repeated, rules, now, incomplete };
 };
 
 const add = (namespace: DeclaredNamespace, service: DeclaredService, all: Map<ServiceKey, DeclaredService>): void => {
@@ -107,7 +80,7 @@ const declareService = (
   name: string,
   spec: ServiceSpec,
   place: Place,
-  incomplete: ReadonlySet<Place>,
+  unread: Unread,
 ): DeclaredService => ({
   key: `${namespace}/${name}`,
   namespace,
@@ -116,7 +89,8 @@ const declareService = (
   spec,
   place,
   ports: declarePorts(spec.ports, descend(place, 'ports')),
-  incomplete: incomplete.has(place),
+  portsUnread: unread.get(place)?.has('ports') === true,
+  identityUnread: unread.get(place)?.has('identity') === true,
 });
 
 const declarePorts = (spec: ServiceSpec['ports'], place: Place): readonly DeclaredPort[] =>

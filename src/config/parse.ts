@@ -44,9 +44,9 @@ export const parseYaml = (text: string): Parsed => {
     });
   const seen = new Set<number>();
   for (const error of [...(document?.errors ?? []), ...(document?.warnings ?? [])]) {
-    const problem = explain(error);
+    const problem = explain(error, text);
     // Of several complaints about one place the first says most.
-    if (problem === undefined || seen.has(problem.offset)) continue;
+    if (problem === undefined || seen.has(problem.offset) || (problems.length > 0 && isAftermath(error))) continue;
     seen.add(problem.offset);
     problems.push(problem);
     if (problems.length >= MAX_PROBLEMS) break;
@@ -70,7 +70,10 @@ const compose = (text: string, documents: Document.Parsed[]): TextProblem | unde
   return undefined;
 };
 
-const explain = (error: YAMLError): TextProblem | undefined => {
+// After one slip the parser complains about all that it can no longer place.
+const isAftermath = ({ message }: YAMLError): boolean => /in YAML stream|at node end/.test(message);
+
+const explain = (error: YAMLError, text: string): TextProblem | undefined => {
   const offset = error.pos[0];
   const reason = error.message.replace(/\s+/g, ' ').replace(/ at line \d+, column \d+:?.*$/, '');
   switch (error.code) {
@@ -89,6 +92,11 @@ const explain = (error: YAMLError): TextProblem | undefined => {
         hint: 'quote it if it is meant as text: "*"',
       };
     default:
-      return { code: 'SIG0103', offset, message: `not YAML: ${reason}` };
+      return {
+        code: 'SIG0103',
+        offset,
+        message: `not YAML: ${reason}`,
+        ...(text.startsWith('${', offset - 1) ? { hint: `inside { } and [ ] quote it: "\${NAME}"` } : {}),
+      };
   }
 };

@@ -8,6 +8,8 @@ export type Place = {
   /** Where its key begins; a list item has none. */
   readonly keyAt: number | undefined;
   readonly valueAt: number;
+  /** The value came from the environment: text that may be meant as a number or a boolean. */
+  readonly fromEnv: boolean;
   /** By key, or by index as text. */
   readonly children: ReadonlyMap<string, Place>;
 };

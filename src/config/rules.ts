@@ -1,5 +1,5 @@
 import type { OperationSpec, PortNamesSpec, RuleSpec, SourceSpec, TextsSpec } from '../features/authorization/spec.ts';
-import type { DeclaredNamespace, DeclaredService } from './outline.ts';
+import type { DeclaredNamespace, DeclaredService } from './declared.ts';
 import { descend, type Place } from './places.ts';
 import type { FileSpec } from './schema.ts';
 

@@ -1,10 +1,11 @@
 import { err, ok, type Result } from '../lib/result.ts';
+import { didYouMean, oneOf } from '../lib/suggest.ts';
+import type { DeclaredPort, DeclaredService } from './declared.ts';
 import type { PortForm } from './forms/port.ts';
 import type { Problem } from './forms/problem.ts';
 import { parseUse, type UseForm } from './forms/use.ts';
-import { type DeclaredPort, type DeclaredService, type Outline, portsCalled } from './outline.ts';
+import { type Outline, portsCalled } from './outline.ts';
 import { descend, type Place } from './places.ts';
-import { didYouMean, oneOf } from './suggest.ts';
 
 /** One line of `uses`, whichever form. */
 export type WrittenUse = {
@@ -45,7 +46,7 @@ export const resolveUse = (
   const namespace = outline.namespaces.get(form.namespace ?? from.namespace);
   const service = namespace?.services.get(form.name);
   if (service === undefined)
-    return err(namespace?.incomplete === true ? 'unknown' : missingService(outline, from, form));
+    return err((namespace?.incomplete ?? outline.incomplete) ? 'unknown' : missingService(outline, from, form));
   const port = pickPort(service, form, text);
   return port.ok ? ok({ service, port: port.value }) : port;
 };
@@ -53,15 +54,13 @@ export const resolveUse = (
 const missingService = (outline: Outline, from: DeclaredService, { namespace, name }: UseForm): Problem => {
   const home = outline.namespaces.get(namespace ?? from.namespace);
   const where = `namespace ${namespace ?? from.namespace}`;
-  if (home === undefined)
-    return {
-      code: 'SIG0411',
-      message: `there is no ${where}`,
-      ...hinted(didYouMean(namespace ?? '', outline.namespaces.keys())),
-    };
   const elsewhere = [...outline.namespaces.values()].find((other) => other.services.has(name));
-  const hint =
-    elsewhere === undefined ? didYouMean(name, home.services.keys()) : `did you mean ${elsewhere.name}/${name}?`;
+  const near = didYouMean(
+    home === undefined ? (namespace ?? '') : name,
+    home?.services.keys() ?? outline.namespaces.keys(),
+  );
+  const hint = elsewhere === undefined ? near : `did you mean ${elsewhere.name}/${name}?`;
+  if (home === undefined) return { code: 'SIG0411', message: `there is no ${where}`, ...hinted(hint) };
   return { code: 'SIG0411', message: `${where} has no service ${name}`, ...hinted(hint) };
 };
 
@@ -76,7 +75,7 @@ const pickPort = (
   text: string,
 ): Result<FoundPort, Problem | 'unknown'> => {
   const found = service.ports.filter(isFound);
-  const whole = !service.incomplete && found.length === service.ports.length;
+  const whole = !service.portsUnread && found.length === service.ports.length;
   if (wanted !== undefined) {
     const port = portsCalled(service, wanted).find(isFound);
     if (port !== undefined) return ok(port);

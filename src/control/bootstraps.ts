@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { bootstrap } from '../envoy/bootstrap.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Secret } from '../lib/secret.ts';
-import { suggest } from '../lib/suggest.ts';
+import { didYouMean } from '../lib/suggest.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
@@ -51,9 +51,9 @@ const BOOTSTRAP_TTL: Duration = 3_600_000;
 /** A sentence if the mesh has no such service. */
 export const missingService = (mesh: Mesh, service: string): AskRefusal | undefined => {
   if (mesh.services.has(service as ServiceKey)) return undefined;
-  const meant = suggest(service, mesh.services.keys());
-  const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-  return { code: 'unknown_service', message: `the mesh has no service ${service}${hint}` };
+  const hint = didYouMean(service, mesh.services.keys());
+  const message = `the mesh has no service ${service}${hint === undefined ? '' : `; ${hint}`}`;
+  return { code: 'unknown_service', message };
 };
 
 /** Makes bootstraps: a new join token, a new instance id and where to find Signet. */

@@ -37,7 +37,8 @@ const LOOK_EVERY = 250;
 /** The instances that registered themselves: stored, and withdrawn only as `judgeDepartures` says. */
 export class EndpointTracker {
   readonly #options: EndpointTrackerOptions;
-  readonly #startedAt: Instant;
+  /** Of the start that restored somebody; after one that found nothing there is nobody to wait for. */
+  readonly #restoredAt: Instant;
   readonly #tracked = new Map<string, Tracked>();
   #gone: Gone[] = [];
   #wake: { readonly at: Instant; readonly cancel: () => void } | undefined;
@@ -46,13 +47,14 @@ export class EndpointTracker {
   /** Starts with what the store holds; nobody of it is live yet. */
   constructor(options: EndpointTrackerOptions) {
     this.#options = options;
-    this.#startedAt = options.clock.now();
+    const now = options.clock.now();
     for (const entry of options.store.list(endpointKey(''))) {
       const registration = decodeJson<Registration>(entry);
       if (registration === undefined) continue;
-      this.#tracked.set(registration.node, { registration, streams: new Map(), leftAt: this.#startedAt });
+      this.#tracked.set(registration.node, { registration, streams: new Map(), leftAt: now });
     }
-    if (this.#tracked.size > 0) this.#wakeAt(this.#startedAt + START_GRACE);
+    this.#restoredAt = this.#tracked.size > 0 ? now : Number.NEGATIVE_INFINITY;
+    if (this.#tracked.size > 0) this.#wakeAt(now + START_GRACE);
   }
 
   /** A stream of this instance lives. The newest address counts. */
@@ -144,7 +146,7 @@ export class EndpointTracker {
     this.#wake = undefined;
     const now = this.#options.clock.now();
     this.#gone = this.#gone.filter(({ at }) => now - at <= CROWD_HOLD + CROWD_WINDOW);
-    const { withdraw, again } = judgeDepartures(this.list(), this.#gone, this.#startedAt, now);
+    const { withdraw, again } = judgeDepartures(this.list(), this.#gone, this.#restoredAt, now);
     for (const node of withdraw) {
       const tracked = this.#tracked.get(node);
       if (tracked?.leftAt !== undefined) this.#gone.push({ service: tracked.registration.service, at: tracked.leftAt });

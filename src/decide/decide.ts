@@ -8,10 +8,11 @@ import {
   some,
 } from '../features/authorization/rule.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh, Port, Service } from '../model/mesh.ts';
+import type { Mesh, Service } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
-import { type Connection, connect, unprovenNote } from './connection.ts';
+import { connect, unprovenNote } from './connection.ts';
 import { nearestMiss } from './nearestMiss.ts';
+import type { Question } from './question.ts';
 import { showRule } from './show.ts';
 import type { Call, Verdict } from './verdict.ts';
 
@@ -33,16 +34,6 @@ export const decide = (mesh: Mesh, now: Instant, call: Call): Verdict => {
   const verdict = byRules(question);
   const note = unprovenNote(call.from, now, service, call.port) ?? unknownName(mesh, call, verdict);
   return note === undefined ? verdict : { ...verdict, note };
-};
-
-/** Everything that rules look at. */
-export type Question = {
-  readonly mesh: Mesh;
-  readonly now: Instant;
-  readonly service: Service;
-  readonly port: Port;
-  readonly connection: Connection;
-  readonly request: RequestFacts;
 };
 
 const readRequest = ({ port, request }: Call, service: Service): RequestFacts | Verdict => {

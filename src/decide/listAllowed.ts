@@ -43,10 +43,7 @@ export const listAllowed = (mesh: Mesh, now: Instant, call: Call): Listing => {
       ? [{ call: 'any call', location: call.port.authorization.location, until: undefined }]
       : concerning(allow);
   const denied = concerning(deny);
-  const { dependsOn: _dependsOn, ...certain } = verdict;
-  return {
-    verdict: verdict.allow ? verdict : { ...certain, allow: true, reason: 'some calls are allowed' },
-    allowed,
-    denied,
-  };
+  const [first] = allowed;
+  if (verdict.allow || first === undefined) return { verdict, allowed, denied };
+  return { verdict: { allow: true, reason: 'some calls are allowed', location: first.location }, allowed, denied };
 };

@@ -1,7 +1,7 @@
 import { isOver } from '../features/authorization/plan.ts';
 import { operationMatches, some, sourceMatches } from '../features/authorization/rule.ts';
 import type { Rule } from '../model/rule.ts';
-import type { Question } from './decide.ts';
+import type { Question } from './question.ts';
 import { showOperations, showSources } from './show.ts';
 import type { Verdict } from './verdict.ts';
 

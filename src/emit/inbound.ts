@@ -8,7 +8,7 @@ import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import { Filter, FilterChain, ListenerFilter } from '../gen/envoy/config/listener/v3/listener_components.ts';
 import type { RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac.ts';
 import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
-import { Route } from '../gen/envoy/config/route/v3/route_components.ts';
+import { type Route, RouteMatch } from '../gen/envoy/config/route/v3/route_components.ts';
 import { RBAC as HttpRbac, RBACPerRoute } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac.ts';
 import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts';
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
@@ -17,6 +17,7 @@ import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import { appCluster } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
+import { badHostRoute, refusal } from './refusals.ts';
 
 /** The listener before one declared port, the application's cluster behind it and, for HTTP, the routes with the policy. */
 export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
@@ -125,6 +126,7 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
         name: inboundRouteName(port.port),
         domains: ['*'],
         routes: [
+          badHostRoute(admitted()),
           ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths))]),
           {
             match: { pathSpecifier: { $case: 'prefix', value: '/' } },
@@ -145,14 +147,14 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
 
 /** Spellings that an application may read as another path than the rules did. */
 const badPathRoute = (expression: string): Route =>
-  Route.fromPartial({
-    match: { pathSpecifier: { $case: 'safeRegex', value: { regex: expression } } },
-    action: {
-      $case: 'directResponse',
-      value: { status: 400, body: { specifier: { $case: 'inlineString', value: TWO_READINGS } } },
-    },
-    typedPerFilterConfig: { [RBAC_ALLOW]: perRoute(allowAnyone()) },
-  });
+  refusal(
+    RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: expression } } }),
+    TWO_READINGS,
+    admitted(),
+  );
+
+// A route that only refuses needs no rule; the base would answer 403 before it.
+const admitted = () => ({ [RBAC_ALLOW]: perRoute(allowAnyone()) });
 
 const TWO_READINGS = 'signet: this path can be read in more than one way\n';
 

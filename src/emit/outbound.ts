@@ -16,6 +16,7 @@ import { PreviousHostsPredicate } from '../gen/envoy/extensions/retry/host/previ
 import type { HostPort, ProxyPlan, UpstreamKey } from '../plan/proxyPlan.ts';
 import { outboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
+import { badHostRoute } from './refusals.ts';
 
 /** The application's side: the shared port for HTTP names, and the local ports that it asked for. */
 export const emitOutbound = (plan: ProxyPlan): readonly Emitted[] => {
@@ -86,6 +87,8 @@ const virtualHost = (name: string, domains: readonly string[], cluster: string):
     name,
     domains: [...domains],
     routes: [
+      // Names on the shared port are whole matches; a local port takes any.
+      ...(domains.includes('*') ? [badHostRoute()] : []),
       everyPath({
         $case: 'route',
         value: RouteAction.fromPartial({
@@ -97,7 +100,8 @@ const virtualHost = (name: string, domains: readonly string[], cluster: string):
             retryOn: 'connect-failure,refused-stream,reset-before-request',
             numRetries: 2,
             retryHostPredicate: [previousHosts()],
-            hostSelectionRetryMaxAttempts: 5n,
+            // Among two endpoints the idle one, which is the dead one, is drawn again and again.
+            hostSelectionRetryMaxAttempts: 50n,
           },
         }),
       }),

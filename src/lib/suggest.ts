@@ -1,24 +1,35 @@
-/** The candidate that was probably meant, or `undefined` if none is near enough. */
-export const suggest = (word: string, candidates: Iterable<string>): string | undefined => {
+/** `did you mean orders?`, or `undefined` if nothing is near. */
+export const didYouMean = (wrong: string, right: Iterable<string>): string | undefined => {
+  const limit = wrong.length <= 4 ? 1 : wrong.length <= 9 ? 2 : 3;
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), least);
-    if (distance < least) [best, least] = [candidate, distance];
+  let bestDistance = limit + 1;
+  for (const candidate of right) {
+    if (candidate === wrong || Math.abs(candidate.length - wrong.length) >= bestDistance) continue;
+    const distance = editDistance(wrong.toLowerCase(), candidate.toLowerCase(), bestDistance);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best;
+  return best === undefined ? undefined : `did you mean ${best}?`;
 };
 
-/** Edit distance, given up at `limit`. */
+/** `a, b or c` */
+export const oneOf = (choices: readonly string[]): string =>
+  choices.length < 2 ? choices.join('') : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+
+// Optimal string alignment (insert, delete, replace, swap neighbours), given up once every way costs `limit`.
 const editDistance = (a: string, b: string, limit: number): number => {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    for (let j = 1; j <= b.length; j += 1) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let distance = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        distance = Math.min(distance, (before[j - 2] ?? 0) + 1);
+      next.push(distance);
     }
+    if (Math.min(...next) >= limit) return limit;
+    before = row;
     row = next;
   }
   return row[b.length] ?? limit;

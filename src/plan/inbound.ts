@@ -2,6 +2,7 @@ import { isOver, refusedPaths, rulesFor } from '../features/authorization/plan.t
 import { mtlsAt } from '../features/mtls/plan.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Port, Service } from '../model/mesh.ts';
+import type { Rule } from '../model/rule.ts';
 import type { Access, InboundPort, ProxyRef } from './proxyPlan.ts';
 
 /** What stands before one declared port: where it listens, whom it admits, where calls go then. */
@@ -22,6 +23,6 @@ const planAccess = (service: Service, port: Port, now: Instant): Access => {
   const { deny, allow } = rulesFor(service, port);
   const refused = refusedPaths(service, port);
   if (port.protocol !== 'tcp') return { deny, allow, refusedPaths: refused };
-  const live = allow === 'any' ? allow : allow.filter((rule) => !isOver(rule, now));
-  return { deny, allow: live, refusedPaths: refused };
+  const live = (rules: readonly Rule[]): readonly Rule[] => rules.filter((rule) => !isOver(rule, now));
+  return { deny: live(deny), allow: allow === 'any' ? allow : live(allow), refusedPaths: refused };
 };

@@ -1,12 +1,12 @@
 import { mtlsAt } from '../features/mtls/plan.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Port, Service } from '../model/mesh.ts';
-import type { Endpoint, EndpointTable, Upstream } from './proxyPlan.ts';
+import type { Endpoint, EndpointTable, MtlsMode, Upstream } from './proxyPlan.ts';
 
 const NONE: readonly Endpoint[] = Object.freeze([]);
 const planned = new WeakMap<
   Port,
-  { readonly tls: boolean; readonly at: readonly Endpoint[]; readonly upstream: Upstream }
+  { readonly mode: MtlsMode; readonly at: readonly Endpoint[]; readonly upstream: Upstream }
 >();
 
 /**
@@ -14,10 +14,11 @@ const planned = new WeakMap<
  * endpoints change it is the same object, so that what is emitted for it is encoded once.
  */
 export const planUpstream = (service: Service, port: Port, now: Instant, endpoints: EndpointTable): Upstream => {
-  const tls = mtlsAt(port.mtls, now) !== 'disable';
+  const mode = mtlsAt(port.mtls, now);
+  const tls = mode !== 'disable';
   const at = service.endpoints.kind === 'static' ? service.endpoints.endpoints : (endpoints.get(service.key) ?? NONE);
   const known = planned.get(port);
-  if (known !== undefined && known.tls === tls && known.at === at) return known.upstream;
+  if (known !== undefined && known.mode === mode && known.at === at) return known.upstream;
   const upstream: Upstream = Object.freeze({
     service: service.key,
     namespace: service.namespace,
@@ -27,13 +28,16 @@ export const planUpstream = (service: Service, port: Port, now: Instant, endpoin
     protocol: port.protocol,
     identity: service.identity,
     tls,
-    endpoints: at.map((endpoint) => ({
-      address: endpoint.address,
-      port: endpoint.ports[port.name] ?? port.port,
-      tls: tls && endpoint.mtls !== 'disable',
-    })),
+    endpoints: at
+      // An endpoint without a sidecar can be called only while plaintext may be: from the deadline on it is none.
+      .filter((endpoint) => mode !== 'strict' || endpoint.mtls !== 'disable')
+      .map((endpoint) => ({
+        address: endpoint.address,
+        port: endpoint.ports[port.name] ?? port.port,
+        tls: tls && endpoint.mtls !== 'disable',
+      })),
     location: port.location,
   });
-  planned.set(port, { tls, at, upstream });
+  planned.set(port, { mode, at, upstream });
   return upstream;
 };

@@ -5,6 +5,7 @@ import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
+import { type WebSocketTalk, webSocket } from '../support/webSocket.ts';
 import { useWorld } from '../support/world.ts';
 
 const meshYaml = (target: number, { allow = 'web', more = '' } = {}): string => `
@@ -25,6 +26,7 @@ describe('a save of mesh.yaml', function () {
   let mesh: TestMesh;
   let good: string;
   let web: Sidecar;
+  let socket: WebSocketTalk;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   after(() => agent.destroy());
 
@@ -34,6 +36,7 @@ describe('a save of mesh.yaml', function () {
     mesh = await world.mesh(good);
     [web] = await world.sidecars(mesh, 'prod/web', 'prod/orders');
     await web.callUntil(200, { host: 'orders' });
+    socket = world.own(await webSocket(web.outbound, 'orders'));
   });
 
   const statusText = async (): Promise<string> => {
@@ -102,13 +105,8 @@ describe('a save of mesh.yaml', function () {
     await eventually(async () => assert.equal((await mesh.signet('bootstrap', 'prod/inventory')).code, 0));
     const sidecar = await world.sidecar(mesh, 'prod/inventory');
     await web.callUntil(200, { host: 'inventory' });
-    await mesh.save(
-      meshYaml(app.port, {
-        more: more
-          .replace('8080:', `8081:${inventory.port}/http, 8080:`)
-          .replace('allow: [web]', 'allow: [{ from: web, to: { ports: [8081] } }]'),
-      }),
-    );
+    const ports = `{ http: 8080:${inventory.port}/http, extra: 8081:${inventory.port}/http }`;
+    await mesh.save(meshYaml(app.port, { more: `      inventory: { ports: ${ports}, allow: [web] }\n` }));
     await web.callUntil(200, { host: 'inventory:8081' });
     assert.ok((await sidecar.envoy.listeners()).includes('inbound/8081'));
     const { failures } = await load.stop();
@@ -126,5 +124,9 @@ describe('a save of mesh.yaml', function () {
       );
     });
     assert.equal((await web.call({ host: 'orders' })).status, 200);
+  });
+
+  it('of endpoints, routes and HTTP policy, as all of these were, touches no live connection', async () => {
+    assert.equal(await socket.say('still here'), 'still here');
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
+import type { Answer } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
@@ -24,12 +25,21 @@ describe('kill -9 of the control plane under load', function () {
   const world = useWorld();
   let mesh: TestMesh;
   let [web, orders]: Sidecar[] = [];
+  let slow: Promise<Answer>;
 
   before(async () => {
-    const app = world.own(await httpApp('orders'));
+    const app = world.own(
+      await httpApp('orders', async ({ url }, response) => {
+        response.write('begin ');
+        if (url === '/slow') await new Promise((resolve) => setTimeout(resolve, 16_000));
+        response.end('end');
+      }),
+    );
     mesh = await world.mesh(meshYaml(app.port));
     [web, orders] = await world.sidecars(mesh, 'prod/web', 'prod/orders');
     await web.callUntil(200, { host: 'orders' });
+    slow = web.call({ host: 'orders', path: '/slow', timeout: 60_000 });
+    slow.catch(() => {});
   });
 
   const serials = async (): Promise<readonly unknown[]> => [
@@ -97,5 +107,9 @@ describe('kill -9 of the control plane under load', function () {
     assert.equal((await web?.call({ host: 'orders' }))?.status, 200);
     await mesh.start();
     assert.equal(await bundle(), before);
+  });
+
+  it('cuts no answer that takes longer than all that, and longer than the 15 s that Envoy gives by default', async () => {
+    assert.equal((await slow).body, 'begin end');
   });
 });

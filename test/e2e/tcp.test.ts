@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TcpApp, tcpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
+import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
-import { converse } from '../support/tcp.ts';
+import { converse, openLine } from '../support/tcp.ts';
 import { useWorld } from '../support/world.ts';
 
 const BANNER = '220 ledger ready\r\n';
 
-const meshYaml = (ledger: number, greeter: number): string => `
+const meshYaml = (ledger: number, greeter: number, allowed = 'ledger, greeter'): string => `
 mesh: { trustDomain: shop.example }
 namespaces:
   prod:
@@ -19,19 +20,20 @@ namespaces:
           ledger: 9090:${ledger}/tcp
           greeter: 9091:${greeter}/tcp
         allow:
-          - { from: web, to: { ports: [ledger, greeter] } }
+          - { from: web, to: { ports: [${allowed}] } }
 `;
 
 describe('TCP is allowed and denied by identity', function () {
   this.timeout(60_000);
   const world = useWorld();
   let [ledger, greeter]: TcpApp[] = [];
+  let mesh: TestMesh;
   let [web, debug, payments]: Sidecar[] = [];
   const port = (sidecar: Sidecar | undefined, local: number) => ({ host: sidecar?.address ?? '', port: local });
 
   before(async () => {
     [ledger, greeter] = [world.own(await tcpApp()), world.own(await tcpApp(BANNER))];
-    const mesh = await world.mesh(meshYaml(ledger.port, greeter.port));
+    mesh = await world.mesh(meshYaml(ledger.port, greeter.port));
     [web, debug, payments] = await world.sidecars(mesh, 'prod/web', 'prod/debug', 'prod/payments');
     await eventually(async () => {
       for (const local of [9001, 9002]) {
@@ -83,5 +85,16 @@ describe('TCP is allowed and denied by identity', function () {
     // At most an alert of TLS (type 21), never an echo.
     assert.ok(received.length === 0 || received[0] === 21, received.toString('hex'));
     assert.equal(ledger?.connections(), connections);
+  });
+
+  it('a save that takes the allow away cuts live connections of that port within the drain time, and of no other', async () => {
+    const [cut, kept] = [world.own(openLine(port(web, 9001))), world.own(openLine(port(web, 9002)))];
+    assert.equal(await cut.say('one'), 'one');
+    assert.match(await kept.say('one'), /^220/);
+    await mesh.save(meshYaml(ledger?.port ?? 0, greeter?.port ?? 0, 'greeter'));
+    await eventually(async () => assert.equal((await converse(port(web, 9001), 'new')).received.length, 0));
+    await eventually(() => assert.rejects(cut.say('two')), 8_000);
+    assert.match(await kept.say('two'), /two|one/);
+    assert.equal(await kept.say('three'), 'three');
   });
 });

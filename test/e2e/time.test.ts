@@ -46,7 +46,7 @@ describe('what ends at a moment', function () {
       await httpApp('orders', async ({ url }, response) => {
         if (url.startsWith('/always/slow')) {
           response.write('first ');
-          await new Promise((resolve) => setTimeout(resolve, 9_000));
+          await new Promise((resolve) => setTimeout(resolve, 7_000));
         }
         response.end('done');
       }),
@@ -66,7 +66,7 @@ describe('what ends at a moment', function () {
     (await web?.call({ host: 'orders', path: '/debug/x', agent }))?.status;
 
   it('a grant of TCP: the next connection is refused, without a save', async () => {
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 4_000;
     await mesh.save(meshYaml(app.port, raw.port, { tcp: end }));
     while (Date.now() < end - 1_000) {
       assert.equal((await echo()).toString(), 'hello', 'the grant is not over yet');
@@ -80,7 +80,7 @@ describe('what ends at a moment', function () {
   });
 
   it('permissive: from its `until` on plaintext is refused without a save, and no mTLS call fails', async () => {
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 4_000;
     await mesh.save(meshYaml(app.port, raw.port, { permissive: end }));
     const load = world.load(web, { host: 'orders', path: '/always/x' });
     while (Date.now() < end - 1_000) {
@@ -98,7 +98,7 @@ describe('what ends at a moment', function () {
   });
 
   it('a grant of HTTP: inside Envoy, on a live connection, while the control plane is dead', async () => {
-    const end = Date.now() + 6_000;
+    const end = Date.now() + 5_000;
     await web?.callUntil(200, { host: 'orders', path: '/debug/x', agent });
     await mesh.save(meshYaml(app.port, raw.port, { http: end }));
     await eventually(async () => assert.ok((await orders?.envoy.routes())?.includes(iso(end))), 3_000);

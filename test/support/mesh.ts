@@ -5,7 +5,7 @@ import { type HostPort, showHostPort } from '../../src/lib/hostPort.ts';
 import { eventually } from './eventually.ts';
 import { type Answer, call } from './http.ts';
 import type { Done, Running } from './processes.ts';
-import { runSignet, startSignet } from './signet.ts';
+import { runSignet, runSignetHere, startSignet } from './signet.ts';
 
 /** A running `signet serve` with a folder, a mesh.yaml and addresses of its own. */
 export type TestMesh = {
@@ -66,7 +66,7 @@ export const startMesh = async (host: string, yaml: string): Promise<TestMesh> =
   const env = { SIGNET_SERVER: `http://${showHostPort(admin)}`, SIGNET_ADMIN_TOKEN_FILE: join(data, 'admin.token') };
   const signet = (...args: readonly string[]): Promise<Done> => runSignet(args, { cwd: folder, env });
   const json = async (...args: readonly string[]): Promise<unknown> => {
-    const { code, stdout, stderr } = await signet(...args, '-o', 'json');
+    const { code, stdout, stderr } = await runSignetHere([...args, '-o', 'json'], env);
     if (code !== 0) throw new Error(`signet ${args.join(' ')} ended with ${code}: ${stderr}`);
     return JSON.parse(stdout);
   };

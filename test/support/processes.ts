@@ -84,13 +84,3 @@ export const run = async (
   clearTimeout(timer);
   return { code, stdout: running.stdout(), stderr: running.stderr() };
 };
-
-/** Is there a process of this id? */
-export const isRunning = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};

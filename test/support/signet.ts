@@ -21,9 +21,9 @@ export const startSignet = (name: string, args: readonly string[], options: Star
   start(name, command(), args, options);
 
 /** The same command line without a process of its own: for hundreds of questions. */
-export const runSignetHere = async (args: readonly string[]): Promise<Done> => {
+export const runSignetHere = async (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Done> => {
   const [stdout, stderr] = [new Said(), new Said()];
-  const code = await runCommandLine(args, { stdin: Readable.from([]), stdout, stderr, env: {} });
+  const code = await runCommandLine(args, { stdin: Readable.from([]), stdout, stderr, env });
   return { code, stdout: stdout.text, stderr: stderr.text };
 };
 

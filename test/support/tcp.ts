@@ -30,3 +30,30 @@ export const converse = (
     socket.on('end', () => finish('closed'));
     socket.on('error', () => finish('reset'));
   });
+
+/** A connection that stays. */
+export type Line = {
+  /** Sends the text and gives what comes back next; rejects when the peer ends first. */
+  readonly say: (text: string) => Promise<string>;
+  readonly stop: () => Promise<void>;
+};
+
+export const openLine = ({ host, port }: HostPort): Line => {
+  const socket = connect({ host, port });
+  socket.on('error', () => socket.destroy());
+  socket.on('end', () => socket.destroy());
+  return {
+    say: (text) =>
+      new Promise((resolve, reject) => {
+        const gone = (): void => reject(new Error('the line is dead'));
+        if (socket.destroyed) return gone();
+        socket.once('close', gone);
+        socket.once('data', (chunk: Buffer) => {
+          socket.off('close', gone);
+          resolve(chunk.toString());
+        });
+        socket.write(text);
+      }),
+    stop: async () => void socket.destroy(),
+  };
+};

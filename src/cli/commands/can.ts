@@ -85,12 +85,16 @@ const offline = async (question: CanQuestion, config: string, io: Io): Promise<C
   return answer.value;
 };
 
+/** The line stands in front already. */
+const withoutRule = (reason: string, rule: string): string =>
+  reason.replace(`, by ${rule}`, '').replace(` by ${rule}`, '');
+
 const showAnswer = ({ verdict, reason, rule, nearestMiss, note, calls }: CanAnswer): string => {
   const call = (kind: string) => (listed: CanCall) =>
     `${kind} ${listed.call} (${listed.rule}${listed.until === null ? '' : `, until ${listed.until}`})`;
   return [
     verdict,
-    ...(rule === null ? [] : [`${rule} ${reason.replace(` by ${rule}`, '')}`]),
+    ...(rule === null ? [] : [`${rule} ${withoutRule(reason, rule)}`]),
     ...(nearestMiss === null ? [] : [`${nearestMiss.rule} comes nearest: ${nearestMiss.reason}`]),
     ...(rule === null ? [reason] : []),
     ...(calls?.allowed.map(call('  may')) ?? []),

@@ -1,7 +1,8 @@
+import { didYouMean } from '../../lib/suggest.ts';
+import type { DeclaredService } from '../declared.ts';
 import { isAddress, isPortNumber } from '../forms/name.ts';
-import { type DeclaredService, modeOf, mtlsFor, type Outline } from '../outline.ts';
+import { modeOf, mtlsFor, type Outline } from '../outline.ts';
 import { descend, type Place, type Report } from '../places.ts';
-import { didYouMean } from '../suggest.ts';
 import type { Check } from './check.ts';
 
 /** Static endpoints have an address, map ports that exist, and none speaks plaintext behind a strict port. */
@@ -37,7 +38,7 @@ const checkPortMap = (
   for (const [name, number] of Object.entries(map)) {
     const at = descend(place, name);
     if (!known.includes(name)) {
-      if (service.incomplete || service.ports.some(({ problem }) => problem !== undefined)) continue;
+      if (service.portsUnread || service.ports.some(({ problem }) => problem !== undefined)) continue;
       report({
         code: 'SIG0409',
         place: at,

@@ -1,5 +1,5 @@
+import type { DeclaredService } from '../declared.ts';
 import { isName } from '../forms/name.ts';
-import type { DeclaredService } from '../outline.ts';
 import type { Place, Report } from '../places.ts';
 import { descend } from '../places.ts';
 import type { Check } from './check.ts';
@@ -33,6 +33,8 @@ const checkService = ({ name, identity, spec, place, ports }: DeclaredService, r
       });
 };
 
+const article = (kind: string): string => `${kind === 'identity' ? 'an' : 'a'} ${kind}`;
+
 const checkName = (name: string, kind: string, place: Place, at: 'key' | 'value', report: Report): void => {
   const shown = name === '' ? 'nothing' : name.length > 80 ? `${name.slice(0, 80)}...` : name;
   if (!isName(name))
@@ -40,11 +42,11 @@ const checkName = (name: string, kind: string, place: Place, at: 'key' | 'value'
       code: 'SIG0206',
       place,
       at,
-      message: `${shown} is not a name for a ${kind}`,
+      message: `${shown} cannot name ${article(kind)}`,
       hint: 'a-z, 0-9 and - inside, at most 63',
     });
   else if ((kind === 'service' || kind === 'identity') && RESERVED.has(name))
-    report({ code: 'SIG0207', place, at, message: `${name} is reserved and cannot name a ${kind}` });
+    report({ code: 'SIG0207', place, at, message: `${name} is reserved and cannot name ${article(kind)}` });
   else if (kind === 'port' && /^[0-9]+$/.test(name))
     report({
       code: 'SIG0207',

@@ -1,5 +1,5 @@
+import type { DeclaredPort, DeclaredService } from '../declared.ts';
 import { isPrivate } from '../forms/target.ts';
-import type { DeclaredPort, DeclaredService } from '../outline.ts';
 import { descend, type Report } from '../places.ts';
 import type { Check } from './check.ts';
 

@@ -1,7 +1,8 @@
-import { type DeclaredService, portsCalled } from '../outline.ts';
+import { didYouMean } from '../../lib/suggest.ts';
+import type { DeclaredService } from '../declared.ts';
+import { portsCalled } from '../outline.ts';
 import type { Report } from '../places.ts';
 import { type DeclaredOperation, type DeclaredRule, isHttpOnly, servicesIn, type Written } from '../rules.ts';
-import { didYouMean } from '../suggest.ts';
 import type { Check } from './check.ts';
 
 /** Ports that rules name exist, and those that are named beside methods or paths carry HTTP. */
@@ -9,7 +10,7 @@ export const rulePorts: Check = (outline, report) => {
   for (const rule of outline.rules) {
     const services = servicesIn(rule.scope, outline.services.values());
     const whole = services.every(
-      (service) => !service.incomplete && service.ports.every(({ form }) => form !== undefined),
+      (service) => !service.portsUnread && service.ports.every(({ form }) => form !== undefined),
     );
     for (const operation of rule.to ?? []) {
       if (operation.kind === 'call') continue;

@@ -1,5 +1,6 @@
+import type { DeclaredService } from '../declared.ts';
 import { isPortNumber } from '../forms/name.ts';
-import type { DeclaredService, Outline } from '../outline.ts';
+import type { Outline } from '../outline.ts';
 import type { Place, Report } from '../places.ts';
 import { resolveUse, writtenUses } from '../uses.ts';
 import type { Check } from './check.ts';

@@ -25,12 +25,15 @@ export const parseCall = (written: string): Result<CallForm, Problem> => {
   return ok({ method, path: pattern?.value });
 };
 
+const COMMON: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
 const METHOD = /^[A-Z][A-Z-]{0,31}$/;
 
 /** What is wrong with a method; RFC 9110 §9.1: methods are case-sensitive, and all that are registered are upper case. */
 export const methodProblem = (written: string): Problem | undefined => {
   if (METHOD.test(written)) return undefined;
   const upper = written.toUpperCase();
-  const hint = METHOD.test(upper) ? `did you mean ${upper}?` : 'leave it out for every method; a path begins with /';
+  const hint = COMMON.has(upper)
+    ? `did you mean ${upper}?`
+    : 'METHOD is upper case and stands before PATH; a path begins with /';
   return { code: 'SIG0509', message: `${JSON.stringify(written)} is not a method`, hint };
 };

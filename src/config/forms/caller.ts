@@ -26,7 +26,7 @@ export const parseCaller = (written: string): Result<CallerForm, Problem> => {
 const spiffe = (written: string): Result<CallerForm, Problem> => {
   const id = parseSpiffeId(written);
   // A trust domain alone is nobody's certificate (X509-SVID §2: a workload's ID has a path).
-  if (id !== undefined && id.slice('spiffe://'.length).includes('/')) return ok({ kind: 'id', id });
+  if (id?.slice('spiffe://'.length).includes('/')) return ok({ kind: 'id', id });
   const hint = written.includes('*')
     ? 'a SPIFFE ID takes no *; a whole namespace is NAMESPACE/*'
     : 'write spiffe://TRUST-DOMAIN/PATH';

@@ -1,7 +1,7 @@
 import type { LongPortSpec, PortSpec } from '../../features/services/spec.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
+import { didYouMean, oneOf } from '../../lib/suggest.ts';
 import type { Protocol, Target } from '../../model/mesh.ts';
-import { didYouMean, oneOf } from '../suggest.ts';
 import { isPortNumber, toPortNumber } from './name.ts';
 import type { Problem } from './problem.ts';
 import { parseTarget } from './target.ts';

@@ -11,10 +11,9 @@ export const pathMatchers = (pattern: PathPattern, wide: boolean): readonly Stri
   switch (pattern.kind) {
     case 'any':
       return 'any';
-    case 'exact': {
-      const withSlash = wide && !pattern.path.endsWith('/') ? [textMatcher('exact', `${pattern.path}/`, wide)] : [];
-      return [textMatcher('exact', pattern.path, wide), ...withSlash];
-    }
+    case 'exact':
+      // `//` stays `//` when slashes are merged, so a deny of `/` takes that too.
+      return [pattern.path, ...(wide ? [`${pattern.path}/`] : [])].map((path) => textMatcher('exact', path, wide));
     case 'prefix':
       return [textMatcher('exact', pattern.path, wide), textMatcher('prefix', `${pattern.path}/`, wide)];
     case 'suffix':

@@ -57,6 +57,8 @@ export const refusedSpelling = (path: string, refused: readonly PathRisk[]): Pat
   refused.find((risk) => RISK[risk].test(path));
 
 const HEX = /^[0-9A-Fa-f]{2}$/;
+// `..;x` is `..` to Envoy, and only where neither dot is escaped.
+const DOTS_WITH_PARAMETERS = /(?<=\/)(\.\.?);[^/]*(?=\/|$)/g;
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
 const ESCAPED_BY_ENVOY = /^["<>^`{|}\u007f]$/;
 
@@ -66,8 +68,8 @@ const ESCAPED_BY_ENVOY = /^["<>^`{|}\u007f]$/;
  * https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto
  */
 export const normalizePath = (requestTarget: string): string => {
-  const raw = requestTarget.replace(/[?#].*$/s, '');
-  const resolved = resolveDots(canonicalCharacters(raw));
+  const raw = requestTarget.replace(/[?#].*$/s, '').replaceAll('\\', '/');
+  const resolved = resolveDots(canonicalCharacters(raw.replace(DOTS_WITH_PARAMETERS, '$1')));
   // Slashes alone stay two in Envoy, for it joins the segments between a leading and a trailing one.
   return /^\/{2,}$/.test(resolved) ? '//' : resolved.replace(/\/{2,}/g, '/');
 };
@@ -105,8 +107,8 @@ const canonicalCharacter = (character: string): string => {
 const withoutNewEscape = (out: string, bare: number, next: string): string => {
   const length = out.length - bare;
   if (bare < 0 || length > 3) return out;
-  const escape = out.slice(bare + 1) + (length === 2 ? next : '');
-  return HEX.test(escape) ? `${out.slice(0, bare)}%25${out.slice(bare + 1)}` : out;
+  const pair = out.slice(bare + 1) + (length === 2 ? next : '');
+  return HEX.test(pair) ? `${out.slice(0, bare)}%25${out.slice(bare + 1)}` : out;
 };
 
 const escapeByte = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;

@@ -1,4 +1,4 @@
-import { textMatcher } from '../../envoy/match.ts';
+import { regexMatcher } from '../../envoy/match.ts';
 import { fromAds, packAny } from '../../envoy/pack.ts';
 import { HeaderValueOption_HeaderAppendAction, TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
 import { HeaderMutation } from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts';
@@ -93,8 +93,14 @@ export const callerHeaders = (mtls: boolean): HeaderMutation =>
   HeaderMutation.fromPartial({
     mutations: {
       requestMutations: [
-        { action: { $case: 'removeOnMatch', value: { keyMatcher: textMatcher('prefix', 'x-envoy-', true) } } },
-        { action: { $case: 'remove', value: 'x-forwarded-client-cert' } },
+        // Also as `x_forwarded-client_cert`: CGI, WSGI and PHP give applications both spellings as one variable.
+        { action: { $case: 'removeOnMatch', value: { keyMatcher: regexMatcher('(?i)x[-_]envoy[-_].*') } } },
+        {
+          action: {
+            $case: 'removeOnMatch',
+            value: { keyMatcher: regexMatcher('(?i)x[-_]forwarded[-_]client[-_]cert') },
+          },
+        },
         ...(mtls
           ? [
               {

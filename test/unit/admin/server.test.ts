@@ -100,6 +100,21 @@ describe('admin API', () => {
     }
   });
 
+  it('answers nothing without the admin token, however the path is spelled', async () => {
+    for (const path of [
+      '/%61pi/v1/status',
+      '/api/v1/%73tatus',
+      '/%61%70%69/v1/tokens',
+      '//api/v1/status',
+      '/api%2fv1/status',
+    ]) {
+      assert.equal((await ask('GET', path)).status, 401, path);
+    }
+    const made = await ask('POST', '/%61pi/v1/tokens', { 'content-type': 'application/json' }, { service: 'prod/web' });
+    assert.equal(made.status, 401);
+    assert.equal((await ask('GET', '/metrics')).status, 200);
+  });
+
   it('knows itself by loopback names only, whatever token comes along', async () => {
     for (const host of [
       'signet.attacker.example',

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, it } from 'mocha';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
-import { openLmdbStore } from '../../../src/store/lmdbStore.ts';
 import type { Store, Write } from '../../../src/lib/store.ts';
+import { openLmdbStore } from '../../../src/store/lmdbStore.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 import { DAY, freshMesh, NOW, opensslVerify, split, TD, trustDomain, WEB } from './support.ts';
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
-import { parseTrustDomain, type TrustDomain, workloadId } from '../../../src/spiffe/spiffeId.ts';
 import type { Store } from '../../../src/lib/store.ts';
+import { parseTrustDomain, type TrustDomain, workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 
 export const NOW = Date.UTC(2027, 4, 17, 9, 30, 12, 345);

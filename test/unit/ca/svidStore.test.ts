@@ -6,8 +6,8 @@ import { describe, it } from 'mocha';
 import { renewalTime } from '../../../src/ca/renewal.ts';
 import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
 import { reveal } from '../../../src/lib/secret.ts';
-import { workloadId } from '../../../src/spiffe/spiffeId.ts';
 import type { Store } from '../../../src/lib/store.ts';
+import { workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { DAY, freshMesh, HOUR, NOW, TD, WEB } from './support.ts';
 
 const A = 'prod/web/a';

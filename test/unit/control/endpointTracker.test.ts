@@ -35,6 +35,15 @@ describe('endpoint tracker', () => {
     assert.equal(changes.length, 4);
   });
 
+  it('waits for nobody after a start that found nothing stored', async () => {
+    const { clock, told, arrive, leave } = setUp();
+    for (const n of [1, 2, 3]) arrive(n);
+    await clock.advance(1_000);
+    leave(2);
+    await clock.advance(3_500);
+    assert.equal(told(), '10.0.0.1 10.0.0.3');
+  });
+
   it('keeps an instance that is back within 3 s, without a word to anybody', async () => {
     const { clock, told, arrive, leave, changes } = setUp();
     for (const n of [1, 2, 3, 4]) arrive(n);

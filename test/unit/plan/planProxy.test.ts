@@ -81,6 +81,33 @@ services:
     assert.deepEqual(port(deadline, 'http').access, port(NOW, 'http').access);
   });
 
+  it('an endpoint without a sidecar is called until the deadline and not after it', () => {
+    const open = meshFrom(`
+mesh: { trustDomain: shop.example }
+services:
+  web: { uses: [files] }
+  files:
+    mtls: { mode: permissive, until: 2027-06-30T00:00:00Z, then: strict }
+    ports: [8080:1/http]
+    endpoints: [{ address: 192.0.2.1 }, { address: 192.0.2.2, mtls: disable }]
+`);
+    const addresses = (now: number) => planOf(open, 'default/web', now).upstreams[0]?.endpoints.map((e) => e.address);
+    assert.deepEqual(addresses(deadline - 1), ['192.0.2.1', '192.0.2.2']);
+    assert.deepEqual(addresses(deadline), ['192.0.2.1']);
+  });
+
+  it('an ended deny of TCP leaves the plan, as an ended allow does', () => {
+    const denied = meshFrom(`
+mesh: { trustDomain: shop.example, authorization: allow }
+services:
+  web: {}
+  ledger: { ports: [9090:2/tcp], deny: [{ from: web, until: 2027-06-30T00:00:00Z }] }
+`);
+    const deny = (now: number) => planOf(denied, 'default/ledger', now).inbound[0]?.access.deny.length;
+    assert.equal(deny(deadline - 1), 1);
+    assert.equal(deny(deadline), 0);
+  });
+
   it('is foretold by nextChange, moment by moment', () => {
     const grant = Date.parse('2027-03-01T00:00:00Z');
     assert.equal(nextChange(mesh, NOW), grant);

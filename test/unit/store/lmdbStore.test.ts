@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
-import { openLmdbStore } from '../../../src/store/lmdbStore.ts';
 import type { Store } from '../../../src/lib/store.ts';
+import { openLmdbStore } from '../../../src/store/lmdbStore.ts';
 import { storeConformance } from './conformance.ts';
 
 const made: string[] = [];
