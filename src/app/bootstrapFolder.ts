@@ -69,8 +69,11 @@ export class BootstrapFolder {
     const { mesh, folder } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const services = mesh().services;
-    for (const service of services.keys()) await this.#keep(service);
+    // One folder that cannot be written must not cost the others theirs.
+    const kept = await Promise.allSettled([...services.keys()].map((service) => this.#keep(service)));
     await this.#dropRemoved((path) => [...services.keys()].some((service) => this.#path(service) === path));
+    const failed = kept.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   #path(service: ServiceKey): string {

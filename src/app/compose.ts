@@ -67,14 +67,15 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   // Streams can come from here on: everything that answers them stands.
   const server = await startXds(options, bind, ground, control, closers);
   late.server = server;
-  const adminServer = await startAdmin(options, admin, ground, control);
-  closers.add(() => adminServer.close());
-  control.start();
+  // Before anybody can ask whether Signet is ready: sidecars start with these files then.
   if (options.bootstraps !== undefined) {
     late.folder = await openFolder(options, options.bootstraps, ground, control);
     const { folder } = late;
     closers.add(() => folder.close());
   }
+  const adminServer = await startAdmin(options, admin, ground, control);
+  closers.add(() => adminServer.close());
+  control.start();
   return {
     xds: { host: told ?? bind.host, port: server.address().port },
     admin: adminServer.address(),
@@ -110,7 +111,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
 };
 
 const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
-  const loaded = await loadMeshFile(config, env);
+  const loaded = await loadMeshFile(config, env, true);
   if (!loaded.ok) throw new AppError('mesh_invalid', `${normalize(config)} has errors`, { cause: loaded.error });
 };
 

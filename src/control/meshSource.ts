@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type FSWatcher, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { constants, type FSWatcher, watch } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { AppError } from '../lib/errors.ts';
@@ -202,6 +202,26 @@ type Unreadable = {
   readonly finished: boolean;
 };
 
+/** Far more than any loader takes, and little enough to read at every save. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Only a file that ends: opening a FIFO would wait for a writer, and a shutdown for that, without end.
+ * @throws what `unreadable` puts into words.
+ */
+export const readSaved = async (file: string): Promise<Uint8Array> => {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = await handle.stat();
+    if (found.isDirectory()) throw new AppError('EISDIR', 'a folder');
+    if (!found.isFile()) throw new AppError('ENOTFILE', 'no regular file');
+    if (found.size > MAX_BYTES) throw new AppError('EFBIG', 'too large');
+    return await handle.readFile();
+  } finally {
+    await handle.close();
+  }
+};
+
 /** Reads and loads; a content whose hash is `known` is not loaded again. */
 const readMesh = async (
   { file, load }: Pick<MeshSourceOptions, 'file' | 'load'>,
@@ -209,7 +229,7 @@ const readMesh = async (
 ): Promise<Result<Read, Unreadable>> => {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(file);
+    bytes = await readSaved(file);
   } catch (error) {
     // A save by rename may leave a moment without the file, like one that is half written.
     const message = unreadable(file, error);
@@ -237,6 +257,8 @@ export const unreadable = (file: string, error: unknown): string => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return `there is no ${file}: write one, or name yours with --config`;
   if (code === 'EISDIR') return `${file} is a folder: name the file with --config`;
+  if (code === 'ENOTFILE') return `${file} is no regular file, and only such a file can be followed`;
+  if (code === 'EFBIG') return `${file} is larger than ${MAX_BYTES} bytes`;
   if (code === 'EACCES') return `${file} may not be read by this user: change its mode or owner`;
   return `${file} cannot be read (${String(code ?? error)})`;
 };

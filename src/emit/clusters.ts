@@ -79,7 +79,9 @@ export const upstreamClusters = (plan: ProxyPlan, upstream: Upstream): readonly 
 const SOCKET = 'envoy.transport_socket_match';
 
 const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Partial<Cluster> => {
-  const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? ['h2', 'http/1.1'] : ['h2'];
+  // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
+  const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
+  const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
   const tls = upstreamTls(plan.identity, plan.trustDomain, upstream.identity, alpn);
   if (!mixed) return { transportSocket: tls };
   const plain = TransportSocket.fromPartial({

@@ -1,4 +1,10 @@
-import { localRouteName, OUTBOUND_ROUTE_NAME, outboundListenerName, upstreamClusterName } from '../envoy/names.ts';
+import {
+  clashingListenerName,
+  localRouteName,
+  OUTBOUND_ROUTE_NAME,
+  outboundListenerName,
+  upstreamClusterName,
+} from '../envoy/names.ts';
 import { duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
@@ -31,22 +37,21 @@ export const emitOutbound = (plan: ProxyPlan): readonly Emitted[] => {
   return [
     encode(Listener, listener(listen, outboundHttp(OUTBOUND_ROUTE_NAME))),
     encode(RouteConfiguration, shared),
-    ...local.flatMap((entry) => emitLocal(entry)),
+    ...local.flatMap((entry) => emitLocal(entry, listen.port)),
   ];
 };
 
-const emitLocal = ({
-  listen,
-  protocol,
-  upstream,
-  location,
-}: ProxyPlan['outbound']['local'][number]): readonly Emitted[] => {
+type Local = ProxyPlan['outbound']['local'][number];
+
+const emitLocal = ({ listen, protocol, upstream, location }: Local, shared: number): readonly Emitted[] => {
   const cluster = upstreamNameOf(upstream);
-  if (protocol === 'tcp') return [encode(Listener, listener(listen, tcpTo(cluster, listen)), location)];
+  // Under the shared port's own name it would take that one's place without a word; so it is a NACK with a name.
+  const own = listen.port === shared ? clashingListenerName(listen.port) : outboundListenerName(listen.port);
+  if (protocol === 'tcp') return [encode(Listener, listener(listen, tcpTo(cluster, listen), own), location)];
   const name = localRouteName(listen.port);
   const routes = RouteConfiguration.fromPartial({ name, virtualHosts: [virtualHost(cluster, ['*'], cluster)] });
   return [
-    encode(Listener, listener(listen, outboundHttp(name)), location),
+    encode(Listener, listener(listen, outboundHttp(name), own), location),
     encode(RouteConfiguration, routes, location),
   ];
 };
@@ -56,9 +61,9 @@ const upstreamNameOf = (key: UpstreamKey): string => {
   return upstreamClusterName(key.slice(0, colon), Number(key.slice(colon + 1)));
 };
 
-const listener = ({ host, port }: HostPort, filter: Filter): Listener =>
+const listener = ({ host, port }: HostPort, filter: Filter, name = outboundListenerName(port)): Listener =>
   Listener.fromPartial({
-    name: outboundListenerName(port),
+    name,
     statPrefix: outboundListenerName(port),
     trafficDirection: TrafficDirection.OUTBOUND,
     address: socketAddress(host, port),

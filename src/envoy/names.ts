@@ -10,6 +10,8 @@ export const appClusterName = (port: number): string => `app/${port}`;
 export const upstreamClusterName = (service: string, port: number): string => `${service}/${port}`;
 /** The shared outbound port, and each local port from `uses`. */
 export const outboundListenerName = (port: number): string => `outbound/${port}`;
+/** A local port that is the shared one already. */
+export const clashingListenerName = (port: number): string => `outbound/${port}/local`;
 export const OUTBOUND_ROUTE_NAME = 'outbound';
 export const localRouteName = (port: number): string => `outbound/${port}`;
 /** The control plane, in bootstraps. */

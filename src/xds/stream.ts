@@ -142,7 +142,8 @@ const readFirst = (bytes: Buffer): Result<FirstRequest, Refusal> => {
   if (!read.ok) return err(invalid(read.error));
   const node = read.value.node === undefined ? undefined : readNode(read.value.node);
   if (node !== undefined && !node.ok) return err(invalid(node.error));
-  if (node === undefined || node.value.id === '') return err(invalid('the first request names no node id'));
+  if (node === undefined) return err(invalid('the first request names no node'));
+  if (node.value.id === '') return err({ code: 'permission_denied', message: 'the first request names no node id' });
   return ok({ request: read.value.request, node: node.value });
 };
 

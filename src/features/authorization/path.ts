@@ -57,7 +57,7 @@ export const refusedSpelling = (path: string, refused: readonly PathRisk[]): Pat
   refused.find((risk) => RISK[risk].test(path));
 
 const HEX = /^[0-9A-Fa-f]{2}$/;
-// `..;x` is `..` to Envoy, and only where neither dot is escaped.
+// `..;x` is `..` to Envoy, where neither the dots nor the slash before them are escaped or a backslash.
 const DOTS_WITH_PARAMETERS = /(?<=\/)(\.\.?);[^/]*(?=\/|$)/g;
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
 const ESCAPED_BY_ENVOY = /^["<>^`{|}\u007f]$/;
@@ -68,7 +68,7 @@ const ESCAPED_BY_ENVOY = /^["<>^`{|}\u007f]$/;
  * https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto
  */
 export const normalizePath = (requestTarget: string): string => {
-  const raw = requestTarget.replace(/[?#].*$/s, '').replaceAll('\\', '/');
+  const raw = requestTarget.replace(/[?#].*$/s, '');
   const resolved = resolveDots(canonicalCharacters(raw.replace(DOTS_WITH_PARAMETERS, '$1')));
   // Slashes alone stay two in Envoy, for it joins the segments between a leading and a trailing one.
   return /^\/{2,}$/.test(resolved) ? '//' : resolved.replace(/\/{2,}/g, '/');

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { systemClock } from '../../../src/control/clock.ts';
 import { type MeshFollower, MeshSource, type MeshSourceOptions } from '../../../src/control/meshSource.ts';
 import type { Diagnostic } from '../../../src/lib/diagnostic.ts';
@@ -131,6 +133,24 @@ describe('mesh source', () => {
     await writeFile(file, 'one\nend\n');
     await until(() => opened.state().problem === undefined);
   }).timeout(10_000);
+
+  it('follows only what is a file, and never waits for what is none', async () => {
+    await writeFile(file, 'one\nend\n');
+    const opened = await open();
+    await unlink(file);
+    await promisify(execFile)('mkfifo', [file]);
+    await until(() => problems.some((message) => message.includes('no regular file')));
+    await unlink(file);
+    await symlink(file, file);
+    await until(() => problems.some((message) => message.includes('ELOOP')));
+    await unlink(file);
+    await writeFile(file, '');
+    await truncate(file, 64 * 1024 * 1024);
+    await until(() => problems.some((message) => message.includes('larger than')));
+    assert.equal(opened.state().mesh.revision, 'one');
+    await writeFile(file, 'two\nend\n');
+    await until(() => served.includes('two'));
+  });
 
   it('refuses what must not follow, and says so', async () => {
     await writeFile(file, 'one\nend\n');

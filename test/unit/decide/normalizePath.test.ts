@@ -29,6 +29,16 @@ const MEASURED: readonly (readonly [string, string])[] = [
   ['/a%20b', '/a%20b'],
   ['/a;x', '/a;x'],
   ['/a/;/../b', '/a/b'],
+  ['/x/..;/y', '/y'],
+  ['/x/..;a=b/y', '/y'],
+  ['/x/.;a/y', '/x/y'],
+  ['/x/.;', '/x/'],
+  ['/x/..;a', '/'],
+  ['/x/..;/..;/../y', '/y'],
+  ['/x/y/..;%2fz', '/x/'],
+  ['//..;//y', '/y'],
+  ['/x/...;/y', '/x/...;/y'],
+  ['/x/..%3b/y', '/x/..%3b/y'],
   ['/%7e%2d%5f', '/~-_'],
   ['/%41dmin', '/Admin'],
   ['/%25%36%31', '/%2561'],
@@ -52,6 +62,11 @@ const MEASURED: readonly (readonly [string, string])[] = [
 describe('normalizePath', () => {
   for (const [sent, seen] of MEASURED) it(`${sent} as Envoy does`, () => assert.equal(normalizePath(sent), seen));
   it('drops the query', () => assert.equal(normalizePath('/a?x=/../b'), '/a'));
+  it('leaves escaped or backslashed dots with a parameter, which the applications then read', () => {
+    assert.equal(normalizePath('/x/%2e%2e;a/y'), '/x/..;a/y');
+    assert.equal(normalizePath('/x/.%2e;/y'), '/x/..;/y');
+    assert.equal(normalizePath('/x\\..;\\y'), '/x/..;/y');
+  });
   it('leaves what is normal alone', () => {
     for (const [, seen] of MEASURED) if (!seen.includes('%25')) assert.equal(normalizePath(seen), seen);
   });

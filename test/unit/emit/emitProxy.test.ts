@@ -50,6 +50,23 @@ describe('what is emitted', () => {
     assert.deepEqual(changed, ['Listener inbound/9090']);
   });
 
+  it('a local port that is the shared one keeps a name of its own, and never takes the other away', () => {
+    const mesh = meshFrom(text(SERVICES.map((line) => line.replace('ledger: 9002', 'ledger: 15001'))));
+    const listeners = emitProxy(planOf(mesh, 'default/web')).filter(({ type }) => type.endsWith('.Listener'));
+    assert.deepEqual(listeners.map(({ name }) => name).sort(), ['outbound/15001', 'outbound/15001/local']);
+  });
+
+  it('removes every spelling of the headers that tell an application who calls', () => {
+    const listener = emittedOf(planOf(meshFrom(text(SERVICES)), 'default/orders')).get('Listener inbound/8080');
+    const bytes = Buffer.from(listener?.any ?? []).toString('latin1');
+    const removed = [...bytes.matchAll(/\(\?i\)(x[-_[\]a-z.*]+)/g)].map(([, expression]) => expression ?? '');
+    const isRemoved = (name: string): boolean =>
+      removed.some((expression) => new RegExp(`^(?:${expression})$`, 'i').test(name));
+    for (const name of ['x-forwarded-client-cert', 'X_Forwarded-Client_Cert', 'x-envoy-original-path', 'x_envoy_a'])
+      assert.ok(isRemoved(name), name);
+    for (const name of ['x-forwarded-for', 'x-request-id', 'x-envoys']) assert.ok(!isRemoved(name), name);
+  });
+
   it('is encoded once for all sidecars of one identity, and endpoints for all sidecars', () => {
     const mesh = meshFrom(text(SERVICES));
     const of = (service: `${string}/${string}`) => emittedOf(planOf(mesh, service));

@@ -137,10 +137,10 @@ describe('the xDS server', function () {
     assert.deepEqual(kinds().slice(-2), ['refused', 'closed']);
   });
 
-  it('refuses a first request without a node as INVALID_ARGUMENT', async () => {
+  it('refuses an empty node id as PERMISSION_DENIED: it agrees with no credential', async () => {
     const client = open({ nodeId: '' });
     client.ask(TYPE.cds);
-    assert.equal((await client.ended).code, status.INVALID_ARGUMENT);
+    assert.equal((await client.ended).code, status.PERMISSION_DENIED);
   });
 
   it('ends the stream of malformed bytes as INVALID_ARGUMENT, and no other', async () => {
