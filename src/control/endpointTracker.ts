@@ -41,6 +41,7 @@ export class EndpointTracker {
   readonly #restoredAt: Instant;
   readonly #tracked = new Map<string, Tracked>();
   #gone: Gone[] = [];
+  #table: ReadonlyMap<ServiceKey, readonly Endpoint[]> = new Map();
   #wake: { readonly at: Instant; readonly cancel: () => void } | undefined;
   #closed = false;
 
@@ -96,21 +97,26 @@ export class EndpointTracker {
     this.#remove(nodes.filter((node) => this.#tracked.has(node)));
   }
 
-  /** What callers are told now, in the order of the addresses, so that equal sets are equal bytes. */
+  /**
+   * What callers are told now, in the order of the addresses, so that equal sets are equal bytes. A service's list is the
+   * same object until it changes.
+   */
   table(): ReadonlyMap<ServiceKey, readonly Endpoint[]> {
-    const table = new Map<ServiceKey, Map<string, Endpoint>>();
+    const addresses = new Map<ServiceKey, Set<string>>();
     for (const { registration } of this.#tracked.values()) {
       const { service, address } = registration;
-      const endpoints = table.get(service) ?? new Map<string, Endpoint>();
-      endpoints.set(address, { address, ports: {}, mtls: 'sidecar' });
-      table.set(service, endpoints);
+      addresses.set(service, (addresses.get(service) ?? new Set()).add(address));
     }
-    return new Map(
-      [...table].map(([service, endpoints]) => [
-        service,
-        [...endpoints.values()].sort((a, b) => (a.address < b.address ? -1 : 1)),
-      ]),
+    this.#table = new Map(
+      [...addresses].map(([service, found]) => [service, this.#endpoints(service, [...found].sort())]),
     );
+    return this.#table;
+  }
+
+  #endpoints(service: ServiceKey, addresses: readonly string[]): readonly Endpoint[] {
+    const known = this.#table.get(service);
+    if (known?.length === addresses.length && known.every(({ address }, at) => address === addresses[at])) return known;
+    return addresses.map((address) => ({ address, ports: {}, mtls: 'sidecar' }));
   }
 
   list(): readonly RegisteredInstance[] {
@@ -166,9 +172,7 @@ export class EndpointTracker {
     }
     this.#save(nodes.map((node) => ({ key: endpointKey(node), value: undefined })));
     const after = this.table();
-    const addresses = (endpoints: readonly Endpoint[] | undefined): string =>
-      (endpoints ?? []).map(({ address }) => address).join();
-    this.#tell(new Set([...services].filter((key) => addresses(before.get(key)) !== addresses(after.get(key)))));
+    this.#tell(new Set([...services].filter((key) => before.get(key) !== after.get(key))));
   }
 
   #tell(services: ReadonlySet<ServiceKey>): void {

@@ -7,6 +7,7 @@ import { AppError } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import { carryOver } from '../model/carryOver.ts';
 import type { Mesh } from '../model/mesh.ts';
 import type { Clock } from './clock.ts';
 import { decodeJson, encodeJson, LAST_GOOD_MESH_KEY } from './keys.ts';
@@ -172,7 +173,8 @@ export class MeshSource {
     const { bytes, mesh, warnings } = read.value;
     const refusal = this.#follower?.refuse(mesh, this.#state.mesh);
     if (refusal !== undefined) return this.#complain(refusal, []);
-    this.#state = { mesh, warnings, file: this.#options.file, loadedAt: clock.now(), problem: undefined };
+    const inForce = carryOver(this.#state.mesh, mesh);
+    this.#state = { mesh: inForce, warnings, file: this.#options.file, loadedAt: clock.now(), problem: undefined };
     this.#follower?.onMesh(this.#state, noticedAt);
     await this.#keep(bytes);
   }

@@ -5,24 +5,44 @@ import type { Port, Service } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Access, InboundPort, ProxyRef } from './proxyPlan.ts';
 
-/** What stands before one declared port: where it listens, whom it admits, where calls go then. */
-export const planInbound = (service: Service, port: Port, now: Instant, ref: ProxyRef): InboundPort => ({
-  name: port.name,
-  bind: { host: ref.address ?? '0.0.0.0', port: port.port },
-  port: port.port,
-  protocol: port.protocol,
-  target: port.target,
-  mtls: mtlsAt(port.mtls, now),
-  access: planAccess(service, port, now),
-  location: port.location,
-});
+const accesses = new WeakMap<Port, Access>();
+const planned = new WeakMap<Port, Map<string, InboundPort>>();
+
+/**
+ * What stands before one declared port: where it listens, whom it admits, where calls go then. While neither the
+ * service nor what time makes of it changes it is the same object, so that it is encoded once.
+ */
+export const planInbound = (service: Service, port: Port, now: Instant, ref: ProxyRef): InboundPort => {
+  const host = ref.address ?? '0.0.0.0';
+  const mtls = mtlsAt(port.mtls, now);
+  const access = planAccess(service, port, now);
+  const byHost = planned.get(port) ?? new Map<string, InboundPort>();
+  planned.set(port, byHost);
+  const known = byHost.get(host);
+  if (known !== undefined && known.mtls === mtls && isSame(known.access, access)) return known;
+  const inbound: InboundPort = {
+    name: port.name,
+    bind: { host, port: port.port },
+    port: port.port,
+    protocol: port.protocol,
+    target: port.target,
+    mtls,
+    access,
+    location: port.location,
+  };
+  byHost.set(host, inbound);
+  return inbound;
+};
 
 // A TCP rule cannot carry a moment into Envoy, so an ended one leaves the plan. An HTTP rule ends inside Envoy and
 // stays, byte for byte: its end is not a change. Either way the port remains closed to everybody else.
 const planAccess = (service: Service, port: Port, now: Instant): Access => {
-  const { deny, allow } = rulesFor(service, port);
-  const refused = refusedPaths(service, port);
-  if (port.protocol !== 'tcp') return { deny, allow, refusedPaths: refused };
+  const access = accesses.get(port) ?? { ...rulesFor(service, port), refusedPaths: refusedPaths(service, port) };
+  accesses.set(port, access);
+  if (port.protocol !== 'tcp') return access;
   const live = (rules: readonly Rule[]): readonly Rule[] => rules.filter((rule) => !isOver(rule, now));
-  return { deny: live(deny), allow: allow === 'any' ? allow : live(allow), refusedPaths: refused };
+  return { ...access, deny: live(access.deny), allow: access.allow === 'any' ? 'any' : live(access.allow) };
 };
+
+// Of one port: rules only ever end, so as many of them are the same ones.
+const isSame = (a: Access, b: Access): boolean => a.deny.length === b.deny.length && a.allow.length === b.allow.length;

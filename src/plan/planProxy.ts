@@ -1,8 +1,8 @@
 import type { Instant } from '../lib/time.ts';
-import type { Mesh } from '../model/mesh.ts';
+import type { Mesh, Service } from '../model/mesh.ts';
 import { planInbound } from './inbound.ts';
 import { planOutbound, visiblePorts } from './outbound.ts';
-import type { EndpointTable, ProxyPlan, ProxyRef } from './proxyPlan.ts';
+import type { EndpointTable, Outbound, ProxyPlan, ProxyRef, Upstream } from './proxyPlan.ts';
 import { planUpstream } from './upstream.ts';
 
 /**
@@ -24,6 +24,23 @@ export const planProxy = (mesh: Mesh, now: Instant, ref: ProxyRef, endpoints: En
     certificateTtl: mesh.certificates.ttl,
     inbound: service.ports.map((port) => planInbound(service, port, now, ref)),
     upstreams,
-    outbound: planOutbound(mesh, service, ref, upstreams),
+    outbound: outboundOf(mesh, service, ref, upstreams),
   };
+};
+
+type Made = { readonly upstreams: readonly Upstream[]; readonly outbound: Outbound };
+
+const made = new WeakMap<Service, Map<string, Made>>();
+
+// The same object while the service and all of its upstreams are, so that it is encoded once.
+const outboundOf = (mesh: Mesh, service: Service, ref: ProxyRef, upstreams: readonly Upstream[]): Outbound => {
+  const byListener = made.get(service) ?? new Map<string, Made>();
+  made.set(service, byListener);
+  const listener = `${ref.outbound.host} ${ref.outbound.port}`;
+  const known = byListener.get(listener);
+  if (known?.upstreams.length === upstreams.length && known.upstreams.every((one, at) => one === upstreams[at]))
+    return known.outbound;
+  const outbound = planOutbound(mesh, service, ref, upstreams);
+  byListener.set(listener, { upstreams, outbound });
+  return outbound;
 };

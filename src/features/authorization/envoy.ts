@@ -175,6 +175,9 @@ const methodIs = (method: string, wide: boolean): Permission =>
     },
   });
 
+/** CEL knows no later one: a deny whose end it cannot read would deny nothing. */
+const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z');
+
 // request.time < timestamp("…"): the grant ends inside Envoy, on live connections, without the control plane.
 // https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
 const before = (until: Instant): Expr => {
@@ -186,7 +189,7 @@ const before = (until: Instant): Expr => {
     id: 5n,
     exprKind: {
       $case: 'constExpr',
-      value: { constantKind: { $case: 'stringValue', value: new Date(until).toISOString() } },
+      value: { constantKind: { $case: 'stringValue', value: new Date(Math.min(until, LAST_MOMENT)).toISOString() } },
     },
   };
   const request: Expr = { id: 2n, exprKind: { $case: 'identExpr', value: { name: 'request' } } };

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { compose, type Running, type ServeOptions } from '../../../src/app/compose.ts';
 import { runCli } from '../../support/cli.ts';
@@ -116,6 +118,13 @@ describe('signet serve, put together', () => {
       'listen_failed',
       /no-such-host\.invalid has no address/,
     );
+    assert.equal(existsSync(join(folder, 'data')), false);
+  });
+
+  it('does not wait for a writer where the mesh file is a FIFO', async () => {
+    await rm(join(folder, 'mesh.yaml'));
+    await promisify(execFile)('mkfifo', [join(folder, 'mesh.yaml')]);
+    await assert.rejects(compose(options()), /no regular file/);
     assert.equal(existsSync(join(folder, 'data')), false);
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { emitProxy } from '../../../src/emit/emitProxy.ts';
+import { carryOver } from '../../../src/model/carryOver.ts';
 import { emittedOf, meshFrom, planOf } from '../../support/plans.ts';
 
 const SERVICES = [
@@ -67,6 +68,28 @@ describe('what is emitted', () => {
     for (const name of ['x-forwarded-for', 'x-request-id', 'x-envoys']) assert.ok(!isRemoved(name), name);
   });
 
+  it('offers no HTTP/2 by ALPN where plaintext endpoints make all calls HTTP/1.1', () => {
+    const clusterOf = (second: string): string => {
+      const orders = `orders: { mtls: { mode: permissive, until: 2099-01-01T00:00:00Z }, ports: [8080:3000/http], allow: [web], endpoints: [{ address: 192.0.2.1 }, ${second}] }`;
+      const cluster = emittedOf(planOf(meshFrom(text(['web: {}', orders])), 'default/web')).get(
+        'Cluster default/orders/8080',
+      );
+      return Buffer.from(cluster?.any ?? []).toString('latin1');
+    };
+    // The protocol list of the TLS context: field 4, a length and the bytes.
+    const h2 = '\x22\x02h2';
+    assert.ok(clusterOf('{ address: 192.0.2.2 }').includes(h2));
+    const mixed = clusterOf('{ address: 192.0.2.2, mtls: disable }');
+    assert.ok(!mixed.includes(h2) && mixed.includes('\x22\x08http/1.1'));
+  });
+
+  it('writes no moment that Envoy cannot read', () => {
+    const orders = 'orders: { ports: [8080:3000/http], deny: [{ to: GET, until: "9999-12-31T23:59:59-10:00" }] }';
+    const route = emittedOf(planOf(meshFrom(text([orders])), 'default/orders')).get('RouteConfiguration inbound/8080');
+    const bytes = Buffer.from(route?.any ?? []).toString('latin1');
+    assert.ok(bytes.includes('9999-12-31T23:59:59.999Z') && !bytes.includes('10000-'));
+  });
+
   it('is encoded once for all sidecars of one identity, and endpoints for all sidecars', () => {
     const mesh = meshFrom(text(SERVICES));
     const of = (service: `${string}/${string}`) => emittedOf(planOf(mesh, service));
@@ -76,6 +99,25 @@ describe('what is emitted', () => {
     const endpoints = 'ClusterLoadAssignment default/ledger/9090';
     assert.deepEqual(of('default/orders').get(endpoints)?.any, of('default/web').get(endpoints)?.any);
     assert.notDeepEqual(of('default/orders').get(name)?.any, of('default/web').get(name)?.any);
+  });
+
+  it('is made anew after a save only for what the save changed', () => {
+    const before = meshFrom(text(SERVICES));
+    const web = emittedOf(planOf(before, 'default/web'));
+    const ledger = emittedOf(planOf(before, 'default/ledger'));
+    const after = carryOver(before, meshFrom(text(SERVICES).replace('/orders/*', '/other/*')));
+    const again = (service: `${string}/${string}`) => emittedOf(planOf(after, service));
+    assert.deepEqual([...again('default/ledger')], [...ledger]);
+    for (const [name, emitted] of again('default/ledger')) assert.equal(emitted, ledger.get(name), name);
+    for (const [name, emitted] of again('default/web')) {
+      if (!name.includes('default/orders')) continue;
+      assert.notEqual(emitted, web.get(name), `${name} is of the service that changed`);
+      assert.equal(emitted.version, web.get(name)?.version);
+    }
+    assert.notEqual(
+      again('default/orders').get('RouteConfiguration inbound/8080')?.version,
+      emittedOf(planOf(before, 'default/orders')).get('RouteConfiguration inbound/8080')?.version,
+    );
   });
 
   it('has names that no two resources of a type share', () => {
