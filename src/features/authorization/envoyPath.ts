@@ -19,10 +19,17 @@ export const pathMatchers = (pattern: PathPattern, wide: boolean): readonly Stri
     case 'suffix':
       return [textMatcher('suffix', pattern.suffix, wide)];
     case 'template':
-      return [
-        regexMatcher(`${wide ? '(?i)' : ''}${pattern.segments.map(segmentExpression).join('')}${wide ? '/?' : ''}`),
-      ];
+      return templateMatchers(pattern.segments, wide);
   }
+};
+
+const templateMatchers = (segments: readonly PathSegment[], wide: boolean): readonly StringMatcher[] => {
+  const whole = regexMatcher(`${wide ? '(?i)' : ''}${segments.map(segmentExpression).join('')}${wide ? '/?' : ''}`);
+  const above = segments.slice(0, -1);
+  // A deny of everything below a path takes that path too, as `/a/*` does. In an expression of its own, for Envoy limits
+  // each one's size.
+  const andAbove = wide && segments.at(-1)?.kind === 'rest' && above.length > 0;
+  return andAbove ? [whole, ...templateMatchers(above, wide)] : [whole];
 };
 
 const segmentExpression = (segment: PathSegment): string => {

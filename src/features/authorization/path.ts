@@ -33,7 +33,7 @@ const templateMatches = (segments: readonly PathSegment[], path: string, wide: b
   const fixed = last?.kind === 'rest' ? segments.slice(0, -1) : segments;
   const fits = fixed.every((segment, index) => segmentMatches(segment, parts[index], wide));
   if (!fits) return false;
-  if (last?.kind === 'rest') return parts.length > fixed.length;
+  if (last?.kind === 'rest') return wide ? parts.length >= fixed.length : parts.length > fixed.length;
   return parts.length === fixed.length || (wide && parts.length === fixed.length + 1 && parts.at(-1) === '');
 };
 

@@ -244,6 +244,17 @@ describe('decide: what is not given', () => {
   });
 });
 
+describe('a deny of {**}', () => {
+  it('takes the path above it too; an allow does not', () => {
+    const denied = api('  allow: [web]\n  deny: [{ to: "/a/{*}/{**}" }]');
+    denies(denied, 'web api:http GET /a/b', 'web api:http GET /A/b/', 'web api:http GET /a/b/c');
+    allows(denied, 'web api:http GET /a');
+    const allowed = api('  allow: [{ from: web, to: "/a/{*}/{**}" }]');
+    allows(allowed, 'web api:http GET /a/b/', 'web api:http GET /a/b/c');
+    denies(allowed, 'web api:http GET /a/b', 'web api:http GET /a');
+  });
+});
+
 describe('the nearest miss', () => {
   it('is the rule for this caller, else the one for this call', () => {
     const mesh = api('  allow: [{ from: orders, to: GET /a }, { from: web, to: POST /b }]');
