@@ -54,8 +54,8 @@ type TypePrinted = {
   readonly error: string | null;
 };
 
-/** Starts a control plane for this file on an address of its own. */
-export const startMesh = async (host: string, yaml: string): Promise<TestMesh> => {
+/** Starts a control plane for this file on an address of its own; `args` go to `signet serve`, which runs in its folder. */
+export const startMesh = async (host: string, yaml: string, args: readonly string[] = []): Promise<TestMesh> => {
   const folder = await mkdtemp(join(tmpdir(), 'signet-e2e-'));
   const [file, data] = [join(folder, 'mesh.yaml'), join(folder, 'data')];
   const [xds, admin] = [
@@ -77,7 +77,7 @@ export const startMesh = async (host: string, yaml: string): Promise<TestMesh> =
   };
   const serve = async (): Promise<void> => {
     const places = ['--data', data, '--xds', showHostPort(xds), '--admin', showHostPort(admin)];
-    server = startSignet('signet serve', ['serve', '--config', file, ...places], { cwd: folder });
+    server = startSignet('signet serve', ['serve', '--config', file, ...places, ...args], { cwd: folder });
     owned.push(server);
     await eventually(async () => {
       if (!serverOrThrow().alive()) return;

@@ -9,7 +9,8 @@ import { type Sidecar, type SidecarOptions, startSidecar } from './sidecar.ts';
 export type World = {
   /** `127.X.0.LAST` in a part of loopback that is this file's alone. */
   readonly address: (last: number) => string;
-  readonly mesh: (yaml: string) => Promise<TestMesh>;
+  /** A control plane of its own; `args` go to `signet serve`. */
+  readonly mesh: (yaml: string, args?: readonly string[]) => Promise<TestMesh>;
   /** A sidecar on the first free address, or where `options` say. */
   readonly sidecar: (mesh: TestMesh, service: string, options?: Partial<SidecarOptions>) => Promise<Sidecar>;
   /** Several at once. */
@@ -58,8 +59,8 @@ export const useWorld = (): World => {
     startSidecar(mesh, service, { address: place().address(next++), ...options });
   return {
     address: (last) => place().address(last),
-    mesh: async (yaml) => {
-      const mesh = own(await startMesh(place().address(1 + meshes.length), yaml));
+    mesh: async (yaml, args) => {
+      const mesh = own(await startMesh(place().address(1 + meshes.length), yaml, args));
       meshes.push(mesh);
       return mesh;
     },
