@@ -1,19 +1,35 @@
 import { z } from 'zod';
 import { bootstrapRequest, canRequest, renewRequest, tokenRequest } from './requests.ts';
+import {
+  bundleAnswer,
+  caAnswer,
+  canAnswer,
+  fleetStatus,
+  jsonSchema,
+  meshAnswer,
+  renewAnswer,
+  tokenCreated,
+  tokenList,
+} from './schemas.ts';
 
 const body = (schema: z.ZodType): object => ({
   required: true,
   content: { 'application/json': { schema: z.toJSONSchema(schema, { io: 'input', target: 'openapi-3.0' }) } },
 });
 
-const json = (description: string): object => ({ description, content: { 'application/json': {} } });
+const json = (description: string, schema?: z.ZodType): object => ({
+  description,
+  content: { 'application/json': schema === undefined ? {} : { schema: jsonSchema(schema, 'openapi-3.0') } },
+});
 
 const failures = {
   '400': json('The request is not understood: `error.message` says why.'),
   '401': json('The admin token is missing or wrong.'),
 };
 
-const get = (summary: string): object => ({ get: { summary, responses: { '200': json('OK'), ...failures } } });
+const get = (summary: string, schema?: z.ZodType): object => ({
+  get: { summary, responses: { '200': json('OK', schema), ...failures } },
+});
 
 /** The description of the admin API. */
 export const openApi = (): object => ({
@@ -22,14 +38,18 @@ export const openApi = (): object => ({
   components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
   security: [{ adminToken: [] }],
   paths: {
-    '/api/v1/status': get('Every connected sidecar: what it was sent and took, and its certificate'),
-    '/api/v1/mesh': get('The mesh in force, and why the file on disk may be another one'),
+    '/api/v1/status': get('Every connected sidecar: what it was sent and took, and its certificate', fleetStatus),
+    '/api/v1/mesh': get('The mesh in force, and why the file on disk may be another one', meshAnswer),
     '/api/v1/tokens': {
-      ...get('All join tokens, without the tokens themselves'),
+      ...get('All join tokens, without the tokens themselves', tokenList),
       post: {
         summary: 'A new join token for one service',
         requestBody: body(tokenRequest),
-        responses: { '201': json('The token, shown this once'), '404': json('No such service'), ...failures },
+        responses: {
+          '201': json('The token, shown this once', tokenCreated),
+          '404': json('No such service'),
+          ...failures,
+        },
       },
     },
     '/api/v1/tokens/{id}': {
@@ -50,16 +70,20 @@ export const openApi = (): object => ({
       post: {
         summary: 'Would this call be allowed?',
         requestBody: body(canRequest),
-        responses: { '200': json('The verdict'), ...failures },
+        responses: { '200': json('The verdict', canAnswer), ...failures },
       },
     },
-    '/api/v1/ca': get('The certificate authorities'),
-    '/api/v1/ca/bundle': get('The trust bundle'),
+    '/api/v1/ca': get('The certificate authorities', caAnswer),
+    '/api/v1/ca/bundle': get('The trust bundle', bundleAnswer),
     '/api/v1/ca/renew': {
       post: {
         summary: 'New certificates for every connected instance of a service',
         requestBody: body(renewRequest),
-        responses: { '200': json('Serials of the new certificates'), '404': json('No such service'), ...failures },
+        responses: {
+          '200': json('Serials of the new certificates', renewAnswer),
+          '404': json('No such service'),
+          ...failures,
+        },
       },
     },
     '/api/v1/openapi.json': get('This document'),

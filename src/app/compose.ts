@@ -60,6 +60,11 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     const message = '--bootstraps needs an address that sidecars can be told: name it with --xds NAME:PORT';
     throw new AppError('usage', message);
   }
+  if (options.bootstraps !== undefined && overlap(resolve(options.bootstraps), resolve(options.data))) {
+    const message =
+      '--bootstraps and --data overlap: a sidecar is given its folder, and must not be given the keys with it';
+    throw new AppError('usage', message);
+  }
   const ground = await openGround(options, closers);
   const late: Late = { server: undefined, folder: undefined };
   const control = startControl(options, ground, late, told);
@@ -82,6 +87,9 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     close: () => closers.close(),
   };
 };
+
+/** One of them is the other, or lies in it. */
+const overlap = (a: string, b: string): boolean => `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 
 type Ground = {
   readonly data: string;
@@ -198,15 +206,19 @@ const adminAddress = async (asked: HostPort): Promise<HostPort> => {
   throw new AppError('usage', message);
 };
 
+const listenAdvice = (reason: string, port: number): string => {
+  if (reason.includes('EADDRNOTAVAIL')) return 'this host has no such address: name one of its own';
+  if (reason.includes('EACCES')) return `port ${port} needs a privilege that Signet does not have: name another`;
+  const taken = /EADDRINUSE|No address added|in use/i.test(reason);
+  return taken ? `is port ${port} taken? Is another Signet running? Stop it, or name another` : 'name another';
+};
+
 const listen = async <T>(flag: string, { port }: HostPort, start: () => Promise<T>): Promise<T> => {
   try {
     return await start();
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'listen_failed') throw error;
-    const taken = /EADDRINUSE|No address added|in use/i.test(`${error.message} ${messageOf(error.cause)}`);
-    const advice = taken
-      ? `is port ${port} taken? Is another Signet running? Stop it, or name another with ${flag}`
-      : `name another with ${flag}`;
-    throw new AppError('listen_failed', `${error.message}: ${advice}`, { cause: error });
+    const advice = listenAdvice(`${error.message} ${messageOf(error.cause)}`, port);
+    throw new AppError('listen_failed', `${error.message}: ${advice} with ${flag}`, { cause: error });
   }
 };

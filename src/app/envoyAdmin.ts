@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { isIPv6 } from 'node:net';
 import type { HostPort } from '../lib/hostPort.ts';
 
 /** Where an Envoy's own admin API is: a socket in a private folder, or a port that was asked for. */
@@ -31,8 +32,14 @@ export const envoyIsReady = async (admin: EnvoyAdmin, outbound: HostPort): Promi
   if (ready?.status !== 200) return false;
   const listeners = await askEnvoy(admin, '/listeners?format=json');
   if (listeners?.status !== 200) return false;
-  return bound(JSON.parse(listeners.text)).some(({ host, port }) => host === outbound.host && port === outbound.port);
+  return bound(JSON.parse(listeners.text)).some(
+    ({ host, port }) => sameAddress(host, outbound.host) && port === outbound.port,
+  );
 };
+
+/** `::1` and `0:0:0:0:0:0:0:1` are one address, and Envoy tells the short form. */
+const sameAddress = (a: string, b: string): boolean =>
+  a === b || (isIPv6(a) && isIPv6(b) && new URL(`http://[${a}]`).host === new URL(`http://[${b}]`).host);
 
 type ListenersAnswer = {
   readonly listener_statuses?: readonly {

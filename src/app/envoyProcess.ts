@@ -1,5 +1,6 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { constants as osConstants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Duration } from '../lib/time.ts';
 
@@ -54,8 +55,6 @@ export const stopChild = async (child: Child | undefined, patience: Duration): P
   clearTimeout(timer);
 };
 
-const SIGNALS: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
-
 /** As a shell tells it: the code, or 128 and the signal's number. */
 export const exitCodeOf = ({ code, signal }: Ended): number =>
-  code ?? 128 + (signal === null ? 0 : (SIGNALS[signal] ?? 0));
+  code ?? 128 + (signal === null ? 0 : osConstants.signals[signal]);

@@ -1,4 +1,5 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { printable } from '../lib/printable.ts';
 
 /** The log, on stderr: JSON, a line each; on a terminal a line for people. */
 export const createLog = (level = 'info'): Logger =>
@@ -21,7 +22,10 @@ export const humanLine = (entry: Readonly<Record<string, unknown>>): string => {
     .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const cause = entry.err;
   const reason = typeof cause === 'object' && cause !== null && 'message' in cause ? `: ${String(cause.message)}` : '';
-  const below = Array.isArray(entry.diagnostics) ? entry.diagnostics.map((text) => `\n  ${String(text)}`) : [];
+  const below = Array.isArray(entry.diagnostics)
+    ? entry.diagnostics.map((text) => `\n  ${printable(String(text))}`)
+    : [];
   const head = `${time} ${LEVELS[Number(entry.level)] ?? ''}${String(entry.msg)}${reason}`;
-  return `${head}${fields.length === 0 ? '' : ` ${fields.join('')}`}${below.join('')}`;
+  // Much of it is what sidecars say of themselves.
+  return `${printable(`${head}${fields.length === 0 ? '' : ` ${fields.join('')}`}`)}${below.join('')}`;
 };

@@ -178,6 +178,13 @@ const withProxy = ({ outbound, env }: SidecarOptions): NodeJS.ProcessEnv => {
   return { ...env, http_proxy: proxy, HTTP_PROXY: proxy, no_proxy: own, NO_PROXY: own };
 };
 
+/** Envoy's no, and what to do about the usual one: a port that another sidecar or app holds. */
+export const refusedBy = (words: string): string => {
+  const taken = /cannot bind .*Address already in use/.test(words);
+  const advice = ': something else listens there; give this sidecar an --address and an --outbound of its own';
+  return `Envoy refused its configuration: ${words}${taken ? advice : ''}`;
+};
+
 /** @throws AppError `not_ready`, with what the control plane or Envoy says */
 const ready = async ({ options, node, file, admin, stop }: Run, envoy: Child, signal?: AbortSignal): Promise<void> => {
   const deadline = Date.now() + READY_WITHIN;
@@ -186,12 +193,12 @@ const ready = async ({ options, node, file, admin, stop }: Run, envoy: Child, si
     if ((await askEnvoy(admin, '/ready')) !== undefined) await rm(file.path, { force: true });
     if (!envoy.running() || stop.requested) throw new AppError('not_ready', 'Envoy ended before it was ready');
     const refused = turn % 5 === 4 ? await options.refusal(node) : undefined;
-    if (refused !== undefined) throw new AppError('not_ready', `Envoy refused its configuration: ${refused}`);
+    if (refused !== undefined) throw new AppError('not_ready', refusedBy(refused));
     // Ready, and nothing refused: a port that another one holds is a refusal of that listener alone.
     if (await envoyIsReady(admin, options.outbound)) {
       const late = await options.refusal(node);
       if (late === undefined) return;
-      throw new AppError('not_ready', `Envoy refused its configuration: ${late}`);
+      throw new AppError('not_ready', refusedBy(late));
     }
     await stop.pause(100);
   }

@@ -34,7 +34,8 @@ export const adminClient = async (input: Input, io: Io): Promise<AdminClient> =>
         body === undefined ? init : { ...init, body: JSON.stringify(body) },
       );
     } catch (error) {
-      const reason = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      const reason = messageOf(cause).replaceAll(/\s+/g, ' ').trim(); // OpenSSL's words have lines
       const advice = 'start one with `signet serve`, or name it with --server';
       throw new AppError('unreachable', `no control plane answers at ${server.origin} (${reason}): ${advice}`);
     }
@@ -81,7 +82,8 @@ const readToken = async (file: string): Promise<string> => {
 
 const refusal = async (response: Response, tokenFile: string): Promise<AppError> => {
   if (response.status === 401) {
-    return new AppError('unauthorized', `the control plane does not take the admin token in ${tokenFile}`);
+    const advice = 'name the DATA/admin.token of that `signet serve` with --admin-token-file';
+    return new AppError('unauthorized', `the control plane does not take the admin token in ${tokenFile}: ${advice}`);
   }
   const answer = (await response.json().catch(() => undefined)) as Partial<ErrorAnswer> | undefined;
   const { code = 'failed', message = `the control plane answered ${response.status}` } = answer?.error ?? {};

@@ -17,6 +17,8 @@ export type OptionSpec = {
   readonly flags: string;
   readonly description: string;
   readonly default?: string;
+  /** Nothing else may be said. */
+  readonly choices?: readonly string[];
   /** Values of several such flags are collected. */
   readonly many?: true;
 };
@@ -54,6 +56,13 @@ export const OUTPUT: OptionSpec = {
   flags: '-o, --output <form>',
   description: 'json, or text for people',
   default: 'text',
+};
+/** Of commands whose data is JSON anyway: `-o json` holds everywhere. */
+export const JSON_ONLY: OptionSpec = {
+  flags: '-o, --output <form>',
+  description: 'json, as it is anyway',
+  default: 'json',
+  choices: ['json'],
 };
 export const SERVER: readonly OptionSpec[] = [
   { flags: '--server <url>', description: 'the control plane (default: $SIGNET_SERVER, else http://127.0.0.1:18001)' },

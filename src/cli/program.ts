@@ -1,8 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { type Diagnostic, showDiagnostic } from '../lib/diagnostic.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { CommandSpec, ExitCode, Input, Io, OptionSpec } from './command.ts';
 import { COMMANDS, GROUPS, NOT_BUILT } from './commands.ts';
+
+/** That of package.json, two folders up both from the sources and from what is built. */
+const version = (): string => {
+  const { version: own } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    readonly version: string;
+  };
+  return own;
+};
 
 /** Runs one command line (without `node` and the script) and tells its exit code. Never throws. */
 export const runCommandLine = async (argv: readonly string[], io: Io): Promise<ExitCode> => {
@@ -57,6 +66,7 @@ type Action = (spec: CommandSpec, input: Input) => Promise<void>;
 const build = (io: Io, action: Action): Command => {
   const program = new Command('signet')
     .description('An Envoy xDS control plane with a certificate authority inside, driven by one mesh.yaml')
+    .version(version(), '--version', 'print the version of Signet')
     .addHelpText('after', '\nExample:\n  signet serve --config mesh.yaml\n');
   quiet(program, io);
   const groups = new Map<string, Command>();
@@ -88,10 +98,14 @@ const quiet = (command: Command, io: Io): void => {
           `signet: ${text
             .replace(/^error: /, '')
             .trim()
-            .replaceAll('\n', ' ')}\n`,
+            .replaceAll('\n', ' ')
+            .replace(/\.$/, '')}: see \`${nameOf(command)} --help\`\n`,
         ),
     });
 };
+
+const nameOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 
 const add = (parent: Command, name: string, spec: CommandSpec, io: Io, action: Action): void => {
   const command = parent.command(name).description(spec.summary);
@@ -105,8 +119,9 @@ const add = (parent: Command, name: string, spec: CommandSpec, io: Io, action: A
   command.action(async () => action(spec, inputOf(command)));
 };
 
-const toOption = ({ flags, description, default: value, many }: OptionSpec): Option => {
+const toOption = ({ flags, description, default: value, many, choices }: OptionSpec): Option => {
   const option = new Option(flags, description);
+  if (choices !== undefined) option.choices(choices);
   if (value !== undefined) option.default(value);
   if (many === true)
     option.argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]);

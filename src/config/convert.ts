@@ -93,6 +93,7 @@ const map = (node: YAMLMap, place: Place, children: Map<string, Place>, job: Job
         place: inner.place,
         at: 'key',
         message: `${name.slice(0, 60)} stands twice in this map`,
+        first,
       });
   }
   return out;

@@ -31,6 +31,11 @@ const BELONGS: Readonly<Record<string, string>> = {
   paths: 'it stands under to',
 };
 
+/** Where a list may stand beside the only word, which the schema's complaint does not say. */
+const FORMS: Readonly<Record<string, string>> = {
+  endpoints: 'write auto, or a list like [{ address: 10.0.0.7 }]',
+};
+
 type Issue = z.core.$ZodIssue;
 
 /** One finding for one complaint of the schema, in the words of the file. */
@@ -46,8 +51,9 @@ export const explainIssue = (issue: Issue, found: Data | undefined, place: Place
     case 'invalid_value': {
       const choices = issue.values.map(String);
       if (found === undefined) return missing(issue, place, `one of ${oneOf(choices)}`);
-      const hint = didYouMean(show(found), choices) ?? `write ${oneOf(choices)}`;
-      return { code: 'SIG0204', place, message: `${show(found)} is not one of ${oneOf(choices)}`, hint };
+      const hint = didYouMean(show(found), choices) ?? FORMS[String(place.name)] ?? `write ${oneOf(choices)}`;
+      const one = choices.length === 1 ? '' : 'one of ';
+      return { code: 'SIG0204', place, message: `${show(found)} is not ${one}${oneOf(choices)}`, hint };
     }
     case 'invalid_type':
       if (found === undefined) return missing(issue, place, TYPE[issue.expected] ?? issue.expected);

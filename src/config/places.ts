@@ -1,4 +1,4 @@
-import type { Diagnostic, Location } from '../lib/diagnostic.ts';
+import { type Diagnostic, type Location, showLocation } from '../lib/diagnostic.ts';
 import type { Code } from './catalogue.ts';
 
 /** Where a value of the document stands. Offsets count UTF-16 units of the text. */
@@ -53,6 +53,8 @@ export type Finding = {
   readonly severity?: Diagnostic['severity'];
   readonly message: string;
   readonly hint?: string | undefined;
+  /** What stands twice stood here first: a double is told with both lines. */
+  readonly first?: Place | undefined;
 };
 
 /** Takes problems; all of them are reported. */
@@ -61,11 +63,16 @@ export type Report = (finding: Finding) => void;
 export const keyOffset = (place: Place): number => place.keyAt ?? place.valueAt;
 
 /** The diagnostic of a finding. */
-export const diagnose = (finding: Finding, locate: (offset: number) => Location): Diagnostic => ({
-  code: finding.code,
-  severity: finding.severity ?? 'error',
-  message: finding.message,
-  path: pathOf(finding.place),
-  location: locate(finding.at === 'key' ? keyOffset(finding.place) : finding.place.valueAt),
-  ...(finding.hint === undefined ? {} : { hint: finding.hint }),
-});
+export const diagnose = (finding: Finding, locate: (offset: number) => Location): Diagnostic => {
+  const { first } = finding;
+  const double = first === undefined ? undefined : `the first is at ${showLocation(locate(keyOffset(first)))}`;
+  const hint = finding.hint ?? double;
+  return {
+    code: finding.code,
+    severity: finding.severity ?? 'error',
+    message: finding.message,
+    path: pathOf(finding.place),
+    location: locate(finding.at === 'key' ? keyOffset(finding.place) : finding.place.valueAt),
+    ...(hint === undefined ? {} : { hint }),
+  };
+};

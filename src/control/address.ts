@@ -20,6 +20,9 @@ export const plainAddress = (address: string): string => {
   return mapped ?? address.replace(/%.*$/, '');
 };
 
+/** Where a sidecar that asks for no address listens: all addresses of the kind by which it is called. */
+export const everyAddress = (peer: string): string => (isIP(plainAddress(peer)) === 6 ? '::' : '0.0.0.0');
+
 export const isLoopback = (address: string): boolean => isIP(address) !== 0 && holds(LOOPBACK, address);
 
 /**
@@ -28,7 +31,9 @@ export const isLoopback = (address: string): boolean => isIP(address) !== 0 && h
  */
 export const registeredAddress = (asked: string | undefined, peer: string): Result<string, string> => {
   const address = plainAddress(asked ?? peer);
-  if (isIP(address) === 0) return err(`the address ${JSON.stringify(asked)} is no IP address`);
+  // A zone names an interface of one host.
+  if (isIP(address) === 0 || asked?.includes('%') === true)
+    return err(`the address ${JSON.stringify(asked)} is no IP address`);
   if (holds(NOWHERE, address)) return err(`nobody can be called at ${address}`);
   if ((isLoopback(address) || holds(LINK_LOCAL, address)) && !isLoopback(plainAddress(peer))) {
     return err(`${address} is a loopback or link-local address, which callers on other hosts cannot reach`);

@@ -4,7 +4,7 @@ import { parseHostPort } from '../lib/hostPort.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Mesh, Service } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
-import { plainAddress, registeredAddress } from './address.ts';
+import { everyAddress, plainAddress, registeredAddress } from './address.ts';
 import type { Clock } from './clock.ts';
 import type { JoinTokens } from './joinTokens.ts';
 import { parseNodeId } from './node.ts';
@@ -52,14 +52,14 @@ export class Admission {
       token: caller.token,
       peer: plainAddress(caller.peer.address),
       address: placed.value.registered,
-      ref: { service: node.service, address: placed.value.asked, outbound: placed.value.outbound },
+      ref: { service: node.service, address: placed.value.listens, outbound: placed.value.outbound },
       connectedSince: clock.now(),
     });
   }
 }
 
 type Place = {
-  readonly asked: string | undefined;
+  readonly listens: string;
   readonly registered: string | undefined;
   readonly outbound: HostPort;
 };
@@ -73,9 +73,10 @@ const place = (service: Service, metadata: unknown, peer: string): Result<Place,
   if (outbound === undefined || isIP(outbound.host) === 0 || outbound.port === 0) {
     return err(`${METADATA.outbound} must be IP:PORT`);
   }
+  const listens = asked === undefined ? everyAddress(peer) : plainAddress(asked);
   const registered = registeredAddress(asked, peer);
-  if (registered.ok) return ok({ asked, registered: registered.value, outbound });
-  return registersItself(service) ? registered : ok({ asked, registered: undefined, outbound });
+  if (registered.ok) return ok({ listens, registered: registered.value, outbound });
+  return registersItself(service) ? registered : ok({ listens, registered: undefined, outbound });
 };
 
 /** A caller only, or one whose endpoints the file names, needs no address that callers are told. */

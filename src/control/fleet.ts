@@ -12,6 +12,7 @@ import type { JoinTokens } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
+import { repeats } from './repeats.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { explainNack } from './status.ts';
 
@@ -33,6 +34,9 @@ type Member = { readonly sidecar: Sidecar; readonly record: SidecarRecord };
 /** How often the store is told who is here, so that a crash forgets little of it. */
 const NOTE_EVERY: Duration = 600_000;
 
+/** The same refusal of the same sidecar is logged once in so long. */
+const SAME_REFUSAL: Duration = 600_000;
+
 /** The connected sidecars: lets them in, follows what happens on their streams, and sends them away. */
 export class Fleet {
   readonly #options: FleetOptions;
@@ -40,10 +44,12 @@ export class Fleet {
   readonly #admitted = new Map<StreamId, Sidecar>();
   readonly #members = new Map<StreamId, Member>();
   readonly #logged = new WeakSet<Refusal>();
+  readonly #refusals: ReturnType<typeof repeats>;
   #cancelNote: () => void;
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#refusals = repeats(options.clock, SAME_REFUSAL);
     this.#cancelNote = options.clock.after(NOTE_EVERY, () => this.#note());
   }
 
@@ -60,7 +66,8 @@ export class Fleet {
     if (!admitted.ok) {
       const { code, message } = admitted.error;
       const claimed = node.id.slice(0, 256);
-      this.#options.log.warn({ node: claimed, token: caller.token, peer: caller.peer.address, code }, message);
+      const who = { node: claimed, token: caller.token, peer: caller.peer.address, code };
+      if (this.#refusals.isNew(`${claimed} ${who.token} ${who.peer} ${message}`)) this.#options.log.warn(who, message);
       this.#logged.add(admitted.error);
       return admitted;
     }
@@ -189,7 +196,9 @@ export class Fleet {
     const { refusal, peer } = event;
     this.#admitted.delete(event.stream);
     if (this.#logged.has(refusal)) return;
-    this.#options.log.warn({ peer: peer.address, code: refusal.code }, refusal.message);
+    if (this.#refusals.isNew(`${peer.address} ${refusal.message}`)) {
+      this.#options.log.warn({ peer: peer.address, code: refusal.code }, refusal.message);
+    }
   }
 
   #note(): void {

@@ -1,5 +1,6 @@
 import type { Emitted } from '../emit/emitted.ts';
 import { showDiagnostic, showLocation } from '../lib/diagnostic.ts';
+import { printable } from '../lib/printable.ts';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { holdingsOf, typeVersion } from '../xds/holdings.ts';
@@ -123,7 +124,7 @@ const broughtAlong = (type: TypeUrl, snapshot: Snapshot | undefined): TypeStatus
   return { sent: held, acked: held, nacked: null, error: null };
 };
 
-/** A sidecar's refusal, and the lines of mesh.yaml that the refused resources come from. */
+/** A sidecar's refusal as one line, and the lines of mesh.yaml that the refused resources come from. */
 export const explainNack = (
   error: string,
   resources: readonly { readonly name: string }[],
@@ -134,7 +135,8 @@ export const explainNack = (
   const lines = emitted.flatMap(({ name, source }) =>
     names.has(name) && source !== undefined ? [showLocation(source)] : [],
   );
-  return lines.length === 0 ? error : `${error} (from ${[...new Set(lines)].join(', ')})`;
+  const said = printable(error);
+  return lines.length === 0 ? said : `${said} (from ${[...new Set(lines)].join(', ')})`;
 };
 
 /** Two live streams of one node id from different places: two sidecars that share a bootstrap, or a stolen one. */

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../lib/result.ts';
+import { didYouMean } from '../lib/suggest.ts';
 import type { Mesh, Port, Service, ServiceKey } from '../model/mesh.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
 import type { Caller } from './verdict.ts';
@@ -38,7 +39,10 @@ const findService = (mesh: Mesh, name: string, home: string | undefined): Result
   if (exact !== undefined) return ok(exact);
   const named = name.includes('/') ? [] : [...mesh.services.values()].filter((service) => service.name === name);
   const [only] = named;
-  if (only === undefined) return err(`there is no service ${name}`);
+  if (only === undefined) {
+    const hint = didYouMean(name, mesh.services.keys());
+    return err(`there is no service ${name}${hint === undefined ? '' : `: ${hint}`}`);
+  }
   return named.length === 1
     ? ok(only)
     : err(`several services are called ${name}: write ${named.map(({ key }) => key).join(' or ')}`);

@@ -35,9 +35,13 @@ export const fromAds = (): ConfigSource =>
     configSourceSpecifier: { $case: 'ads', value: {} },
   });
 
+/** `::` is every address, IPv4 ones too. */
 export const socketAddress = (host: string, port: number): Address =>
   Address.fromPartial({
-    address: { $case: 'socketAddress', value: { address: host, portSpecifier: { $case: 'portValue', value: port } } },
+    address: {
+      $case: 'socketAddress',
+      value: { address: host, portSpecifier: { $case: 'portValue', value: port }, ipv4Compat: host === '::' },
+    },
   });
 
 export const pipeAddress = (path: string): Address =>

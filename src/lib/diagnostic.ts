@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /** A place in a file that the operator wrote. Lines and columns count from 1. */
 export type Location = { readonly file: string; readonly line: number; readonly column: number };
 
@@ -22,5 +24,8 @@ export const showLocation = (l: Location): string => `${l.file}:${l.line}`;
 export const showDiagnostic = (d: Diagnostic): string => {
   const { file, line, column } = d.location;
   const kind = d.severity === 'warning' ? 'warning: ' : '';
-  return `${file}:${line}:${column} ${d.code} ${kind}${d.message}${d.hint === undefined ? '' : ` (${d.hint})`}`;
+  // It quotes the file, which may be somebody else's.
+  return printable(
+    `${file}:${line}:${column} ${d.code} ${kind}${d.message}${d.hint === undefined ? '' : ` (${d.hint})`}`,
+  );
 };

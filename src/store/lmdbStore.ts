@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Entry, Store, Write } from '../lib/store.ts';
@@ -103,11 +104,32 @@ const reasonOf = async (thrown: unknown): Promise<string> => {
   return Promise.race([inner.then(() => messageOf(thrown), messageOf), late]);
 };
 
+/** Is the file by this path still the one that was opened? A deleted one takes writes as before, and loses them all. */
+const watchFile = (file: string): (() => void) => {
+  const identity = (): string | undefined => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found === undefined ? undefined : `${found.dev} ${found.ino}`;
+  };
+  const opened = identity();
+  return () => {
+    if (identity() === opened) return;
+    throw unavailable(
+      `${file} was removed or replaced while in use, so nothing can be kept: restore it and restart Signet`,
+    );
+  };
+};
+
 /**
  * One transaction for many commits, and only while this process is the owner: one that lost the store to another (a copy
  * in another container, say, whose pids it cannot see) writes nothing more.
  */
-const writeGroup = async (db: Database, me: Owner, admitted: ReturnType<typeof admit>): Promise<void> => {
+const writeGroup = async (
+  db: Database,
+  me: Owner,
+  checkFile: () => void,
+  admitted: ReturnType<typeof admit>,
+): Promise<void> => {
+  checkFile();
   const held = await db.ifVersion(OWNER_KEY, me.nonce, () => {
     for (const { pending, revision } of admitted) {
       for (const { key, value } of pending.writes) {
@@ -119,7 +141,7 @@ const writeGroup = async (db: Database, me: Owner, admitted: ReturnType<typeof a
   if (!held) throw unavailable('another process has taken over the data directory: nothing more is written from here');
 };
 
-const commitQueue = (db: Database, me: Owner) => {
+const commitQueue = (db: Database, me: Owner, checkFile: () => void) => {
   let queue: Pending[] = [];
   let running: Promise<void> | undefined;
   let last = Number(db.get(REVISION_KEY)?.toString('utf8') ?? 0);
@@ -131,7 +153,7 @@ const commitQueue = (db: Database, me: Owner) => {
       queue = [];
       const admitted = admit(group, revisionNow, last);
       try {
-        if (admitted.length > 0) await writeGroup(db, me, admitted);
+        if (admitted.length > 0) await writeGroup(db, me, checkFile, admitted);
         last += admitted.length;
         for (const { pending } of admitted) pending.resolve();
       } catch (cause) {
@@ -175,7 +197,7 @@ export const openLmdbStore = (dir: string): Store => {
   checkDataFile(file);
   const db = openDatabase(file);
   const me = takeOwnership(db, dir);
-  const queue = commitQueue(db, me);
+  const queue = commitQueue(db, me, watchFile(file));
   let closing: Promise<void> | undefined;
   const shut = async (): Promise<void> => {
     await queue.idle();

@@ -2,7 +2,16 @@ import type { BootstrapRequest } from '../../admin/requests.ts';
 import type { BootstrapMade } from '../../admin/responses.ts';
 import { parseHostPort, showHostPort } from '../../lib/hostPort.ts';
 import { adminClient } from '../adminClient.ts';
-import { type CommandSpec, type Input, PLACE, printJson, SERVER, serviceArgument, usage } from '../command.ts';
+import {
+  type CommandSpec,
+  type Input,
+  JSON_ONLY,
+  PLACE,
+  printJson,
+  SERVER,
+  serviceArgument,
+  usage,
+} from '../command.ts';
 import { addressOption, outboundOption } from './translate.ts';
 
 /** A bootstrap for a new instance of a service. */
@@ -11,7 +20,7 @@ export const bootstrapCommand: CommandSpec = {
   args: [{ form: '<service>', description: 'NAMESPACE/NAME' }],
   summary: 'print a complete Envoy bootstrap for a new instance of a service',
   example: 'signet bootstrap prod/web --address 127.0.1.2 --outbound 127.0.1.2:15001 > envoy.json',
-  options: [...PLACE, ...SERVER],
+  options: [...PLACE, JSON_ONLY, ...SERVER],
   run: async (input, io) => {
     const ask = bootstrapAsk(input);
     const client = await adminClient(input, io);

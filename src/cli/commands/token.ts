@@ -1,4 +1,4 @@
-import type { TokenCreated, TokenList } from '../../admin/responses.ts';
+import type { TokenCreated, TokenList, TokenListed } from '../../admin/responses.ts';
 import { parseDuration } from '../../lib/time.ts';
 import { adminClient } from '../adminClient.ts';
 import { type CommandSpec, OUTPUT, print, printJson, SERVER, serviceArgument, usage, wantsJson } from '../command.ts';
@@ -47,13 +47,19 @@ export const tokenListCommand: CommandSpec = {
     const rows = list.tokens.map((token) => [
       token.id,
       token.service,
-      token.revokedAt === null ? `joins until ${token.expires}` : `revoked ${token.revokedAt}`,
+      stateOf(token, Date.now()),
       `${token.joined} of ${token.uses}`,
       token.instances.map(({ node }) => node.split('/').at(-1)).join(' '),
     ]);
     print(io, table(['ID', 'SERVICE', 'STATE', 'USED', 'INSTANCES'], rows));
     return 0;
   },
+};
+
+/** One that is over still serves those that joined with it. */
+export const stateOf = ({ revokedAt, expires }: Pick<TokenListed, 'revokedAt' | 'expires'>, now: number): string => {
+  if (revokedAt !== null) return `revoked ${revokedAt}`;
+  return Date.parse(expires) > now ? `joins until ${expires}` : `no joins since ${expires}`;
 };
 
 export const tokenRevokeCommand: CommandSpec = {

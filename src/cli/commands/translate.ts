@@ -8,7 +8,7 @@ import { AppError } from '../../lib/errors.ts';
 import { type HostPort, parseHostPort } from '../../lib/hostPort.ts';
 import { planProxy } from '../../plan/planProxy.ts';
 import { trustDomainId } from '../../spiffe/spiffeId.ts';
-import { CONFIG, type CommandSpec, PLACE, printJson, serviceArgument, usage } from '../command.ts';
+import { CONFIG, type CommandSpec, JSON_ONLY, PLACE, printJson, serviceArgument, usage } from '../command.ts';
 
 /** What one sidecar would be sent, offline. */
 export const translateCommand: CommandSpec = {
@@ -16,7 +16,7 @@ export const translateCommand: CommandSpec = {
   args: [{ form: '<service>', description: 'NAMESPACE/NAME' }],
   summary: "print a sidecar's Envoy configuration as JSON, offline and without private keys",
   example: 'signet translate prod/web --config mesh.yaml',
-  options: [CONFIG, ...PLACE.filter(({ flags }) => /^--(address|outbound) /.test(flags))],
+  options: [CONFIG, ...PLACE.filter(({ flags }) => /^--(address|outbound) /.test(flags)), JSON_ONLY],
   run: async (input, io) => {
     const service = serviceArgument(input.args[0]);
     const address = addressOption(input.text('address'));

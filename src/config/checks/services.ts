@@ -1,16 +1,14 @@
-import { pathOf } from '../places.ts';
 import type { Check } from './check.ts';
 
 /** A service stands once; two that share an identity are told apart by nobody's rules. */
 export const services: Check = (outline, report) => {
   for (const service of outline.repeated) {
-    const first = outline.services.get(service.key);
     report({
       code: 'SIG0401',
       place: service.place,
       at: 'key',
       message: `the service ${service.key} is defined twice`,
-      ...(first === undefined ? {} : { hint: `first at ${pathOf(first.place)}` }),
+      first: outline.services.get(service.key)?.place,
     });
   }
   for (const namespace of outline.namespaces.values()) {

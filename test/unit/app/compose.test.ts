@@ -118,7 +118,13 @@ describe('signet serve, put together', () => {
       'listen_failed',
       /no-such-host\.invalid has no address/,
     );
+    await refused({ bootstraps: join(folder, 'data/bootstraps') }, 'usage', /--bootstraps and --data overlap/);
     assert.equal(existsSync(join(folder, 'data')), false);
+  });
+
+  it('tells an address that is not its own from a taken port', async () => {
+    const foreign = { xds: { host: '192.0.2.1', port: 0 } };
+    await refused(foreign, 'listen_failed', /EADDRNOTAVAIL.*this host has no such address: name one .*--xds$/);
   });
 
   it('does not wait for a writer where the mesh file is a FIFO', async () => {

@@ -89,4 +89,9 @@ describe('the log on a terminal', () => {
       '12:03:04 error: no: disk full',
     );
   });
+
+  it('moves no cursor and adds no line, whatever a sidecar says of itself', () => {
+    const line = humanLine({ level: 40, time: 0, msg: 'NACK: a\nb\u001b[2J', agent: '\u009b31m' });
+    assert.equal(line, '00:00:00 warning: NACK: a b\\u{1b}[2J  agent=\\u{9b}31m');
+  });
 });

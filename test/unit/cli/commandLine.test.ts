@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stateOf } from '../../../src/cli/commands/token.ts';
 import { COMMANDS, GROUPS, NOT_BUILT } from '../../../src/cli/commands.ts';
 import { runCli } from '../../support/cli.ts';
 
@@ -42,6 +44,22 @@ describe('the command line', () => {
     });
   }
 
+  it('every command that prints data takes -o json', () => {
+    const silent = new Set(['serve', 'sidecar', 'token revoke']);
+    for (const { name, options } of COMMANDS) {
+      assert.equal(
+        options.some(({ flags }) => flags.startsWith('-o, ')),
+        !silent.has(name),
+        name,
+      );
+    }
+  });
+
+  it('--version prints the version of the package', async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    assert.deepEqual(await runCli(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
   it('--help lists every command', async () => {
     const { code, stdout } = await runCli(['--help']);
     assert.equal(code, 0);
@@ -50,9 +68,12 @@ describe('the command line', () => {
   });
 
   const wrong: readonly (readonly [string, RegExp])[] = [
-    ['valdate', /^signet: unknown command 'valdate' \(Did you mean validate\?\)\n$/],
-    ['validate --confg x', /^signet: unknown option '--confg' \(Did you mean --config\?\)\n$/],
-    ['translate', /^signet: missing required argument 'service'\n$/],
+    ['valdate', /^signet: unknown command 'valdate' \(Did you mean validate\?\): see `signet --help`\n$/],
+    [
+      'validate --confg x',
+      /^signet: unknown option '--confg' \(Did you mean --config\?\): see `signet validate --help`\n$/,
+    ],
+    ['translate', /^signet: missing required argument 'service': see `signet translate --help`\n$/],
     ['translate web', /^signet: "web" is no service: write NAMESPACE\/NAME, for example prod\/web\n$/],
     ['translate prod/web prod/orders', /^signet: too many arguments/],
     ['translate prod/web --outbound nowhere', /^signet: --outbound nowhere is not IP:PORT\n$/],
@@ -62,7 +83,7 @@ describe('the command line', () => {
     ['token create prod/web --ttl soon', /^signet: --ttl soon is no duration/],
     ['token create prod/web --uses 0', /^signet: --uses 0 is no number/],
     ['token revoke web', /^signet: that is no id of a token/],
-    ['token crate', /^signet: unknown command 'crate' \(Did you mean create\?\)\n$/],
+    ['token crate', /^signet: unknown command 'crate' \(Did you mean create\?\): see `signet token --help`\n$/],
     ['status -o yaml', /^signet: -o yaml is neither json nor text\n$/],
     ['status --server nowhere', /^signet: --server nowhere is no URL/],
     ['status --server http://a:b@127.0.0.1', /^signet: --server takes no credentials/],
@@ -70,9 +91,10 @@ describe('the command line', () => {
       'status --server http://signet.example',
       /^signet: --server http:\/\/signet.example would carry the admin token in plaintext/,
     ],
+    ['translate prod/web -o yaml', /^signet: option '-o, --output <form>' argument 'yaml' is invalid/],
     ['serve --xds 18000', /^signet: --xds 18000 is not HOST:PORT\n$/],
     ['serve --store redis://x', /^signet: --store is not built yet/],
-    ['serve --config', /^signet: option '--config <file>' argument missing\n$/],
+    ['serve --config', /^signet: option '--config <file>' argument missing: see `signet serve --help`\n$/],
   ];
   for (const [line, expected] of wrong) {
     it(`signet ${line}: exit 2 and one sentence`, async () => {
@@ -114,6 +136,14 @@ describe('the command line', () => {
     assert.match(stderr, /^signet: there is no .*none\.yaml: write one, or name yours with --config\n$/);
   });
 
+  it('validate: a file that is not there hides nothing of the others', async () => {
+    const bad = await file('beside.yaml', 'mesh: {}\n');
+    const { code, stdout, stderr } = await runCli(['validate', join(folder, 'gone.yaml'), bad, mesh]);
+    assert.equal(code, 1);
+    assert.match(stderr, /beside\.yaml:1:1 SIG0203 .*\nsignet: there is no .*gone\.yaml/);
+    assert.equal(stdout, `${mesh}: ok, 3 services\n`);
+  });
+
   it('translate: Envoy configuration without a private key, and names that it can follow', async () => {
     const { code, stdout } = await runCli(['translate', 'prod/web', '--config', mesh]);
     assert.equal(code, 0);
@@ -149,6 +179,14 @@ describe('the command line', () => {
     );
   });
 
+  it('token list: tells a token that still brings instances from one that is over', () => {
+    const [expires, revoked] = ['2026-06-01T00:00:00.000Z', '2026-05-01T00:00:00.000Z'];
+    const at = Date.parse(expires);
+    assert.equal(stateOf({ expires, revokedAt: null }, at - 1), `joins until ${expires}`);
+    assert.equal(stateOf({ expires, revokedAt: null }, at), `no joins since ${expires}`);
+    assert.equal(stateOf({ expires, revokedAt: revoked }, at), `revoked ${revoked}`);
+  });
+
   it('says what is missing when no control plane can be asked', async () => {
     const none = await runCli(['status', '--admin-token-file', join(folder, 'none')]);
     assert.equal(none.code, 1);
@@ -157,5 +195,18 @@ describe('the command line', () => {
     const silent = await runCli(['status', '--server', 'http://127.0.0.1:1', '--admin-token-file', token]);
     assert.equal(silent.code, 1);
     assert.match(silent.stderr, /no control plane answers at http:\/\/127\.0\.0\.1:1 .*signet serve/);
+  });
+
+  it('stays one line where OpenSSL has several', async () => {
+    const plain = createServer((socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 400 no\r\n\r\n', () => socket.destroySoon()));
+    });
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    const { port } = plain.address() as AddressInfo;
+    const server = `https://127.0.0.1:${port}`;
+    const token = await file('token', 'x\n');
+    const { code, stderr } = await runCli(['status', '--server', server, '--admin-token-file', token]);
+    await new Promise((resolve) => plain.close(resolve));
+    assert.deepEqual([code, stderr.trim().split('\n').length], [1, 1], stderr);
   });
 });

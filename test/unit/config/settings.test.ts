@@ -56,7 +56,7 @@ describe('a namespace called default', () => {
       'mesh: { trustDomain: a }\nservices: { web: {} }\nnamespaces: { default: { services: { api: {}, WEB } } }\n';
     assert.equal(meshOf(both.replace(', WEB', '')).services.size, 2);
     const [twice] = complaints(both.replace('WEB', 'web: {}'));
-    assert.match(twice ?? '', /SIG0401 the service default\/web is defined twice/);
+    assert.match(twice ?? '', /:2:\d+ SIG0401 the service default\/web is defined twice \(the first is at \S+:3\)/);
   });
 });
 

@@ -50,6 +50,17 @@ describe('control plane', () => {
     assert.equal(test.resources(orders, 'sds').filter((text) => text.includes('sa/web')).length, 0);
   });
 
+  it('has a sidecar that names no address listen where callers will look for it', async () => {
+    await start();
+    const token = await test.token('prod/web');
+    const listeners = async (node: string, from: string, metadata = {}): Promise<string> =>
+      test.resources(await test.connect(token, node, from, metadata), 'lds').join();
+    assert.match(await listeners('prod/web/a', '10.0.0.7'), /0\.0\.0\.0/);
+    assert.match(await listeners('prod/web/b', '::ffff:10.0.0.8'), /0\.0\.0\.0/);
+    assert.doesNotMatch(await listeners('prod/web/c', 'fd00::7'), /0\.0\.0\.0/);
+    assert.match(await listeners('prod/web/d', 'fd00::8', { 'signet.address': 'fd00::9' }), /fd00::9/);
+  });
+
   it('refuses node ids that do not agree with the credential, each with one sentence', async () => {
     await start();
     const token = await test.token('prod/web');

@@ -168,6 +168,7 @@ describe('registered addresses', () => {
     ['::ffff:7f00:1', '10.1.2.3', undefined],
     ['169.254.1.1', '10.1.2.3', undefined],
     ['fe80::1', 'fd00::1', undefined],
+    ['fe80::1%lo', '127.0.0.1', undefined],
     ['224.0.0.1', '127.0.0.1', undefined],
     ['0.0.0.0', '10.1.2.3', undefined],
     ['::', '10.1.2.3', undefined],

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -124,6 +125,25 @@ describe('the data directory', () => {
 });
 
 describe('lmdbStore on the disk', () => {
+  for (const [what, change] of [
+    ['is removed', (dir: string) => rmSync(dir, { recursive: true })],
+    ['is replaced', (dir: string) => renameSync(join(dir, 'other'), join(dir, 'state.mdb'))],
+  ] as const) {
+    it(`promises nothing once its file ${what}`, async () => {
+      const dir = freshDir();
+      const store = openLmdbStore(dir);
+      await store.commit([{ key: 'a', value: Buffer.from('1') }]);
+      writeFileSync(join(dir, 'other'), '');
+      change(dir);
+      await assert.rejects(store.commit([{ key: 'a', value: Buffer.from('2') }]), {
+        code: 'store_unavailable',
+        message: /state\.mdb was removed or replaced while in use/,
+      });
+      assert.equal(textOf(store, 'a'), '1');
+      await store.close();
+    });
+  }
+
   it('finds after a restart what was committed, and goes on counting', async () => {
     const dir = freshDir();
     const first = openLmdbStore(dir);

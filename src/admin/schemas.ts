@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import type { CanAnswer } from '../control/can.ts';
+import type { FleetStatus } from '../control/status.ts';
+import type { Diagnostic } from '../lib/diagnostic.ts';
+import type { BundleAnswer, CaAnswer, MeshAnswer, RenewAnswer, TokenCreated, TokenList } from './responses.ts';
+
+// The types of responses.ts and control once more, as values: published in docs/schemas/ and in the OpenAPI document,
+// and held against real answers by the tests. `ZodType<T>` keeps the two from drifting apart.
+
+const text = z.string();
+const moment = z.iso.datetime().describe('ISO 8601 in UTC');
+const count = z.int().min(0);
+
+const diagnostic: z.ZodType<Diagnostic> = z.strictObject({
+  code: z.templateLiteral(['SIG0', z.string()]),
+  severity: z.enum(['error', 'warning']),
+  message: text,
+  path: text,
+  location: z.strictObject({ file: text, line: count, column: count }),
+  hint: text.exactOptional(),
+});
+
+const validateAnswer = z.strictObject({ valid: z.boolean(), diagnostics: z.array(diagnostic) });
+
+export const tokenCreated: z.ZodType<TokenCreated> = z.strictObject({
+  id: text,
+  token: text.describe('a secret, shown this once'),
+  service: text,
+  expires: moment.describe('until when new instances may join'),
+  uses: count,
+});
+
+export const tokenList: z.ZodType<TokenList> = z.strictObject({
+  tokens: z.array(
+    z.strictObject({
+      id: text,
+      service: text,
+      createdAt: moment,
+      expires: moment,
+      uses: count,
+      joined: count,
+      revokedAt: moment.nullable(),
+      instances: z.array(z.strictObject({ node: text, joinedAt: moment, lastSeen: moment })),
+    }),
+  ),
+});
+
+export const meshAnswer: z.ZodType<MeshAnswer> = z.strictObject({
+  file: text,
+  revision: text,
+  trustDomain: text,
+  loadedAt: moment,
+  services: z.array(text),
+  warnings: z.array(diagnostic),
+  problem: z.strictObject({ since: moment, message: text, diagnostics: z.array(diagnostic) }).nullable(),
+});
+
+const version = text.nullable();
+const typeStatus = z.strictObject({
+  sent: version,
+  acked: version,
+  nacked: version,
+  error: text.nullable().describe("the sidecar's words, then the lines of mesh.yaml that it refused"),
+});
+
+export const fleetStatus: z.ZodType<FleetStatus> = z.strictObject({
+  mesh: z.strictObject({
+    file: text,
+    revision: text,
+    loadedAt: moment,
+    problem: z
+      .strictObject({ since: moment, message: text, diagnostics: z.array(text) })
+      .nullable()
+      .describe('why the file on disk is not what is served'),
+  }),
+  sidecars: z.array(
+    z.strictObject({
+      node: text.describe('NAMESPACE/NAME/INSTANCE'),
+      service: text,
+      address: text.describe('what callers are told'),
+      peer: text.describe('where its stream comes from'),
+      connectedSince: moment,
+      progress: z.enum(['pending', 'settled', 'refused']),
+      progressSince: moment,
+      types: z.strictObject({
+        cds: typeStatus.exactOptional(),
+        eds: typeStatus.exactOptional(),
+        sds: typeStatus.exactOptional(),
+        lds: typeStatus.exactOptional(),
+        rds: typeStatus.exactOptional(),
+      }),
+      certificate: z.strictObject({ serial: text, notAfter: moment }).nullable(),
+    }),
+  ),
+  away: z.array(z.strictObject({ node: text, address: text, since: moment })),
+  warnings: z.array(text),
+});
+
+const listedCall = z.strictObject({ call: text, rule: text, until: moment.nullable() });
+
+export const canAnswer: z.ZodType<CanAnswer> = z.strictObject({
+  verdict: z.enum(['ALLOW', 'DENY']),
+  reason: text,
+  rule: text.nullable().describe('the line that decides, file:line'),
+  nearestMiss: z.strictObject({ rule: text, reason: text }).nullable(),
+  dependsOn: z.array(text).describe('what the question leaves open and the verdict hangs on'),
+  note: text.nullable(),
+  calls: z.strictObject({ allowed: z.array(listedCall), denied: z.array(listedCall) }).nullable(),
+});
+
+const certificate = z.strictObject({
+  subject: text,
+  serial: text,
+  notBefore: moment,
+  notAfter: moment,
+  fingerprint: text.describe('SHA-256, hex'),
+});
+
+export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
+  trustDomain: text,
+  root: certificate,
+  intermediate: certificate,
+  channel: certificate,
+});
+
+export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
+  trustDomain: text,
+  authorities: z.array(text).describe('PEM'),
+});
+
+export const renewAnswer: z.ZodType<RenewAnswer> = z.strictObject({
+  renewed: z.array(z.strictObject({ node: text, serial: text, notAfter: moment })),
+});
+
+const resources = z.array(z.record(z.string(), z.unknown())).describe("Envoy's own JSON");
+
+/** What `signet translate` prints. */
+const translation = z.strictObject({
+  clusters: resources,
+  endpoints: resources,
+  listeners: resources,
+  routes: resources,
+  secrets: resources,
+});
+
+/** What `-o json` of each command prints, by the command's name. `bootstrap` prints Envoy's own Bootstrap. */
+export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
+  validate: validateAnswer,
+  translate: translation,
+  'token create': tokenCreated,
+  'token list': tokenList,
+  status: fleetStatus,
+  can: canAnswer,
+  'ca status': caAnswer,
+  'ca bundle': bundleAnswer,
+  'ca renew': renewAnswer,
+};
+
+/** As published: keys may be added later, so unknown ones are no fault of a reader's. */
+export const jsonSchema = (schema: z.ZodType, target: 'draft-2020-12' | 'openapi-3.0'): object =>
+  z.toJSONSchema(schema, {
+    target,
+    override: ({ jsonSchema: made }) => {
+      if (made.additionalProperties === false) delete made.additionalProperties;
+    },
+  });

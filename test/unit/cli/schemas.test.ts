@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { schemaFiles } from '../../../scripts/schemaFiles.ts';
+import { createMetrics } from '../../../src/admin/metrics.ts';
+import { fleetStatus, OUTPUTS, tokenList } from '../../../src/admin/schemas.ts';
+import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
+import { COMMANDS } from '../../../src/cli/commands.ts';
+import { secret } from '../../../src/lib/secret.ts';
+import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
+import { TYPE } from '../../../src/xds/resource.ts';
+import { runCli } from '../../support/cli.ts';
+import { TestControl } from '../../support/controlPlane.ts';
+
+const MESH = `mesh: { trustDomain: shop.example }
+services:
+  web: { ports: [8080/http], uses: [orders] }
+  orders:
+    ports: [8080/http]
+    allow: [{ from: web, to: GET /a }, { from: web, to: GET /b, until: 2020-01-01T00:00:00Z }]
+    deny: [{ to: /a/b }]
+`;
+const FACTS = { subject: 'CN=x', serial: '01', notBefore: 0, notAfter: 4_000_000_000_000, fingerprint: 'ab' };
+const trustDomain = 'shop.example' as TrustDomain;
+
+describe('the published JSON Schemas', () => {
+  let test: TestControl;
+  let server: AdminServer;
+
+  before(async () => {
+    test = await TestControl.start(MESH);
+    const ca = {
+      describe: () => ({ trustDomain, root: FACTS, intermediate: FACTS }),
+      describeChannel: () => FACTS,
+      bundle: () => ({ trustDomain, authorities: ['PEM'] }),
+    };
+    const { registry } = createMetrics();
+    const { control } = test;
+    const listen = { host: '127.0.0.1', port: 0 };
+    server = await startAdminServer({ listen, token: secret('t'), control, ca, registry, onError: assert.ifError });
+    await writeFile(join(test.folder, 'token'), 't\n');
+  });
+  after(async () => {
+    await server.close();
+    await test.close();
+  });
+
+  const json = async (line: string): Promise<{ readonly command: string; readonly value: unknown }> => {
+    const { host, port } = server.address();
+    const SIGNET_ADMIN_TOKEN_FILE = join(test.folder, 'token');
+    const env = { SIGNET_SERVER: `http://${host}:${port}`, SIGNET_ADMIN_TOKEN_FILE };
+    const { stdout, stderr } = await runCli([...line.split(' '), '-o', 'json'], env);
+    const { name = '' } = COMMANDS.find(({ name }) => line.startsWith(name)) ?? {};
+    assert.notEqual(stdout, '', stderr);
+    return { command: name, value: JSON.parse(stdout) };
+  };
+
+  const fits = async (line: string): Promise<void> => {
+    const { command, value } = await json(line);
+    const schema = OUTPUTS[command];
+    assert.ok(schema, `${command} has no schema`);
+    schema.parse(value); // strict: a key that no schema knows is a fault too
+  };
+
+  it('are what the sources give: npm run schemas', async () => {
+    const files = schemaFiles();
+    assert.deepEqual((await readdir('docs/schemas')).sort(), [...files.keys()].sort());
+    for (const [name, text] of files) assert.equal(await readFile(join('docs/schemas', name), 'utf8'), text, name);
+  });
+
+  it('are there for every command with -o json, but for Envoy’s own bootstrap', () => {
+    const printing = COMMANDS.filter(({ options }) => options.some(({ flags }) => flags.startsWith('-o, ')));
+    assert.deepEqual([...Object.keys(OUTPUTS), 'bootstrap'].sort(), printing.map(({ name }) => name).sort());
+  });
+
+  it('hold for what is printed about an empty mesh', async () => {
+    for (const line of ['status', 'token list', 'ca status', 'ca bundle', 'ca renew default/web']) await fits(line);
+  });
+
+  it('hold for a sidecar that took, refused and left, and a file that does not load', async () => {
+    const web = await test.connect(await test.token('default/web'), 'default/web/a');
+    const gone = await test.connect(await test.token('default/orders'), 'default/orders/a');
+    assert.ok(typeof web === 'string' && typeof gone === 'string');
+    const at = test.clock.now();
+    const sent = { stream: web, at, type: TYPE.lds, version: 'v1', resources: [], removed: [] };
+    test.event({ ...sent, kind: 'sent', bytes: 1 });
+    test.event({ ...sent, kind: 'nacked', error: 'no' });
+    test.event({ kind: 'closed', stream: gone, at });
+    await writeFile(test.file, 'mesh: {}');
+    await test.clock.advance(1_000);
+    await fits('ca renew default/web');
+    const status = fleetStatus.parse((await json('status')).value);
+    assert.deepEqual(status.sidecars[0]?.types.lds, { sent: 'v1', acked: null, nacked: 'v1', error: 'no' });
+    assert.deepEqual([status.away[0]?.node, status.mesh.problem?.diagnostics.length], ['default/orders/a', 1]);
+    await fits('token create default/web');
+    const [first] = tokenList.parse((await json('token list')).value).tokens;
+    await test.control.revokeToken(first?.id ?? '');
+    const listed = tokenList.parse((await json('token list')).value).tokens;
+    assert.ok(listed.some(({ revokedAt }) => revokedAt !== null) && listed.some(({ joined }) => joined > 0));
+  });
+
+  it('hold for verdicts and for files, good and bad', async () => {
+    for (const question of ['web orders', 'web orders GET /a', 'web orders GET', 'anyone orders GET /a', 'orders web'])
+      await fits(`can ${question}`);
+    const file = join(test.folder, 'again.yaml');
+    await writeFile(file, MESH);
+    await fits(`validate ${file}`);
+    await fits(`translate default/web --config ${file}`);
+    await writeFile(file, 'mesh: { trustDomain: A, mtls: permisive }');
+    await fits(`validate ${file}`);
+  });
+});
