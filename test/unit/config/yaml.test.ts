@@ -55,3 +55,10 @@ describe('a text that is no mesh.yaml', () => {
     assert.deepEqual(codes('mesh: # the mesh\r\n  trustDomain: a\r\nservices:\r\n  web: {}\r\n'), []);
   });
 });
+
+describe('a complaint that quotes a file', () => {
+  it('moves no cursor of the terminal that shows it', () => {
+    const [line = ''] = complaints(`${GOOD}services: { web: { "k\\e[2J\\n\\a": 1 } }\n`);
+    assert.match(line, /unknown key k\\u\{1b\}\[2J \\u\{7\}/);
+  });
+});
