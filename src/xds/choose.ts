@@ -3,13 +3,14 @@ import { endpointsInView, isRefreshing, refreshAfter } from './endpoints.ts';
 import { typeVersion, withChanges } from './holdings.ts';
 import { type Gates, SENDING_ORDER, type Standing, type Standings, sendable } from './order.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from './resource.ts';
-import type { DeltaResponse, Progress, SessionState } from './sessionState.ts';
+import type { Progress, SessionResponse, SessionState } from './sessionState.ts';
+import { forgetVanished, wholeAfter, withNonce } from './stateOfTheWorld.ts';
 import type { TypeState } from './typeState.ts';
 
 /** What the session does next, seen from its newest state. */
 export type Choice = {
   readonly state: SessionState;
-  readonly response: DeltaResponse | undefined;
+  readonly response: SessionResponse | undefined;
   readonly progress: Progress;
 };
 
@@ -39,7 +40,10 @@ const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
   for (const [url, type] of s.types) {
     const refresh = url === TYPE.eds ? s.refresh : NO_NAMES;
     const resources = url === TYPE.eds ? endpointsInView(s) : snapshot.get(url);
-    standings.set(url, { type, resources, needs: difference(type, resources ?? NO_RESOURCES, refresh) });
+    standings.set(
+      url,
+      forgetVanished({ type, resources, needs: difference(type, resources ?? NO_RESOURCES, refresh) }),
+    );
   }
   return standings;
 };
@@ -60,14 +64,18 @@ const send = (
   snapshot: Snapshot,
   t: TypeState,
   needs: Needs,
-): { readonly state: SessionState; readonly response: DeltaResponse } => {
-  const resources = [...needs.answers, ...needs.upserts];
+): { readonly state: SessionState; readonly response: SessionResponse } => {
+  const news = [...needs.answers, ...needs.upserts];
   const removed = [...needs.absent, ...needs.removals];
-  const upserts = new Map(resources.map((r) => [r.name, r.version] as const));
+  const whole = wholeAfter(t, news, removed);
+  const resources = whole === undefined ? news : [...whole.values()];
+  const isNews = (r: Resource): boolean => t.held.versions.get(r.name) !== r.version;
+  const stated = whole === undefined ? news : [...news, ...resources.filter(isNews)];
+  const upserts = new Map(stated.map((r) => [r.name, r.version] as const));
   const version = typeVersion(withChanges(t.held, upserts, removed));
   const nonce = `${before.noncePrefix}${before.nonces + 1}`;
-  const inFlight = { nonce, version, upserts, removals: removed };
-  const sent: TypeState = { ...t, owed: new Set(), due: false, inFlight, settledOn: undefined };
+  const inFlight = { nonce, version, upserts, removals: removed, whole };
+  const sent = withNonce({ ...t, owed: new Set(), due: false, inFlight, settledOn: undefined }, nonce);
   const state: SessionState = {
     ...before,
     nonces: before.nonces + 1,
@@ -75,14 +83,14 @@ const send = (
     types: new Map(before.types).set(t.url, sent),
     refresh: refreshAfter(before.refresh, snapshot, t.url, upserts.keys(), removed),
   };
-  return { state, response: { variant: 'delta', type: t.url, nonce, version, resources, removed } };
+  return { state, response: { variant: before.variant, type: t.url, nonce, version, resources, removed } };
 };
 
 /** Remembers for which resources nothing was lacking, so that the next turn need not compare them. */
 const settle = (types: SessionState['types'], standings: Standings): SessionState['types'] => {
   const after = new Map(types);
   for (const [url, { type, needs, resources }] of standings) {
-    if (needs !== NO_NEEDS && isEmpty(needs)) after.set(url, { ...type, settledOn: resources });
+    after.set(url, needs !== NO_NEEDS && isEmpty(needs) ? { ...type, settledOn: resources } : type);
   }
   return after;
 };

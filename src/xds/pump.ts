@@ -1,11 +1,12 @@
 import type { Duration } from '../lib/time.ts';
 import type { Happening } from './events.ts';
 import { newSession, turn } from './session.ts';
-import type { DeltaResponse, SessionEvent } from './sessionState.ts';
+import type { SessionEvent, SessionResponse, Variant } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
 import { encodeResponse } from './wire.ts';
 
 export type PumpPorts = {
+  readonly variant: Variant;
   readonly noncePrefix: string;
   /** Hands bytes to the transport; `written` is called when it took them, never if the stream ends before. */
   readonly write: (bytes: Buffer, written: () => void) => void;
@@ -19,7 +20,7 @@ export type PumpPorts = {
 export type Pump = { readonly step: (event: SessionEvent) => void; readonly stop: () => void };
 
 export const newPump = (ports: PumpPorts): Pump => {
-  let session = newSession(ports.noncePrefix);
+  let session = newSession(ports.noncePrefix, ports.variant);
   let stopped = false;
   let holdTimer: NodeJS.Timeout | undefined;
 
@@ -48,7 +49,7 @@ export const newPump = (ports: PumpPorts): Pump => {
     }
   };
 
-  const write = (response: DeltaResponse): void => {
+  const write = (response: SessionResponse): void => {
     ports.turnstile.enter((leave) => {
       if (stopped) {
         leave();
@@ -74,7 +75,7 @@ export const newPump = (ports: PumpPorts): Pump => {
   return { step, stop };
 };
 
-const sentEvent = ({ type, version, resources, removed }: DeltaResponse, bytes: number): Happening => ({
+const sentEvent = ({ type, version, resources, removed }: SessionResponse, bytes: number): Happening => ({
   kind: 'sent',
   type,
   version,

@@ -3,7 +3,8 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { StructSchema } from '@bufbuild/protobuf/wkt';
 import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { DeltaRequest } from './sessionState.ts';
+import type { TypeUrl } from './resource.ts';
+import type { DeltaRequest, SessionRequest, SotwRequest, Variant } from './sessionState.ts';
 
 /** The `Node` of a request as plain values. Everything in it is the client's own claim. */
 export type NodeIdentity = {
@@ -15,7 +16,13 @@ export type NodeIdentity = {
 };
 
 /** A request on the wire: what the session needs, and the node's bytes, which are read once for a stream. */
-export type WireRequest = { readonly request: DeltaRequest; readonly node: Uint8Array | undefined };
+export type WireRequest<Request = SessionRequest> = {
+  readonly request: Request;
+  readonly node: Uint8Array | undefined;
+};
+
+/** What a gRPC method speaks: the variant, and for a service of one type that type, which its requests need not name. */
+export type Dialect = { readonly variant: Variant; readonly only: TypeUrl | undefined };
 
 /** Far above what Envoy sends; the metadata is kept for as long as the stream. */
 const MAX_NODE_BYTES = 256 * 1024;
@@ -40,8 +47,43 @@ const guarded = <T>(what: string, read: () => T): Result<T, string> => {
   }
 };
 
+/** Reads a request as this method's clients write it; the error says in a sentence why it is none. */
+export const readRequest = (bytes: Uint8Array, { variant, only }: Dialect): Result<WireRequest, string> =>
+  variant === 'delta' ? readDeltaRequest(bytes, only) : readSotwRequest(bytes, only);
+
+const typeOr = (type: TypeUrl, only: TypeUrl | undefined): TypeUrl => {
+  if (type === '' && only === undefined) throw new Error('it names no type_url');
+  if (type !== '' && only !== undefined && type !== only) throw new Error(`its type_url is not ${only}`);
+  return type === '' ? (only ?? '') : type;
+};
+
+/** Reads a DiscoveryRequest; the error says in a sentence why it is none. */
+export const readSotwRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireRequest<SotwRequest>, string> =>
+  guarded('this DiscoveryRequest', () => {
+    let version = '';
+    let node: Uint8Array | undefined;
+    let type = '';
+    let nonce = '';
+    let error: string | undefined;
+    const names: string[] = [];
+    eachField(bytes, ({ number, reader }) => {
+      if (number === 1) version = reader.string(true);
+      else if (number === 2) node = reader.bytes();
+      else if (number === 3) names.push(reader.string(true));
+      else if (number === 4) type = reader.string(true);
+      else if (number === 5) nonce = reader.string(true);
+      else if (number === 6) error = readStatus(reader.bytes());
+      else return false;
+      return true;
+    });
+    return {
+      request: { kind: 'request', variant: 'sotw', type: typeOr(type, only), nonce, error, names, version },
+      node,
+    };
+  });
+
 /** Reads a DeltaDiscoveryRequest; the error says in a sentence why it is none. */
-export const readDeltaRequest = (bytes: Uint8Array): Result<WireRequest, string> =>
+export const readDeltaRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireRequest<DeltaRequest>, string> =>
   guarded('this DeltaDiscoveryRequest', () => {
     let node: Uint8Array | undefined;
     let type = '';
@@ -61,9 +103,8 @@ export const readDeltaRequest = (bytes: Uint8Array): Result<WireRequest, string>
       else return false;
       return true;
     });
-    if (type === '') throw new Error('it names no type_url');
     const lists = { subscribe, unsubscribe, initialResourceVersions };
-    return { request: { kind: 'request', variant: 'delta', type, nonce, error, ...lists }, node };
+    return { request: { kind: 'request', variant: 'delta', type: typeOr(type, only), nonce, error, ...lists }, node };
   });
 
 const readEntry = (bytes: Uint8Array): readonly [string, string] => {

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { logVerbosity, Server, setLogVerbosity, status } from '@grpc/grpc-js';
+import { logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Peer, Refusal, StreamEvent, StreamId } from './events.ts';
-import type { NodeIdentity } from './request.ts';
+import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
-import { ADS_SERVICE, ADS_SERVICE_NAME, type AdsHandler } from './service.ts';
-import { type Call, refuse, type Stream, serveStream } from './stream.ts';
+import { addDiscovery, SERVICE_NAMES } from './service.ts';
+import { type Call, type Stream, serveStream } from './stream.ts';
 import { type ServerTls, Tls13Credentials } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
 
@@ -69,7 +69,7 @@ const GRPC_OPTIONS = {
 } as const;
 
 /**
- * ADS over TLS 1.3 on grpc-js.
+ * ADS and the services of one type over TLS 1.3 on grpc-js.
  * @throws AppError `listen_failed` if the address cannot be bound, `tls_invalid` if the certificate or key is unusable.
  */
 export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>): Promise<XdsServer> => {
@@ -83,13 +83,14 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const run = randomBytes(4).toString('hex');
   let opened = 0;
 
-  const delta: AdsHandler = (call) => {
+  const serve = (call: Call, dialect: Dialect): void => {
     opened += 1;
     const id = `${run}-${opened}` as StreamId;
     const credentials = credentialsOf(call);
     const stream = serveStream(call, {
       id,
       peer: credentials.peer,
+      dialect,
       authenticate: async () => {
         const caller = await options.authenticate(credentials);
         if (!caller.ok) return caller;
@@ -103,9 +104,10 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));
   };
-  const health = new HealthImplementation({ '': 'SERVING', [ADS_SERVICE_NAME]: 'SERVING' });
+  const healthOf = ['', ...SERVICE_NAMES];
+  const health = new HealthImplementation(Object.fromEntries(healthOf.map((name) => [name, 'SERVING'])));
 
-  server.addService(ADS_SERVICE, { DeltaAggregatedResources: delta, StreamAggregatedResources: noStateOfTheWorld });
+  addDiscovery(server, serve);
   health.addToServer(server);
   const port = await bind(server, options.listen, credentials);
 
@@ -115,17 +117,12 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     end: (stream, refusal) => streams.get(stream)?.end(refusal),
     renewTls: (tls) => credentials.renew(tls),
     close: (grace) => {
-      for (const name of ['', ADS_SERVICE_NAME]) health.setStatus(name, 'NOT_SERVING');
+      for (const name of healthOf) health.setStatus(name, 'NOT_SERVING');
       for (const stream of streams.values())
         stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
       return shutDown(server, grace);
     },
   };
-};
-
-const noStateOfTheWorld: AdsHandler = (call) => {
-  const message = 'state of the world is not built yet: set `api_type: DELTA_GRPC` in `ads_config`';
-  refuse(call, status.UNIMPLEMENTED, message);
 };
 
 /** `x-forwarded-for` and its like are the client's own words and are not looked at. */

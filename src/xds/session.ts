@@ -1,15 +1,16 @@
 import { choose } from './choose.ts';
 import { leavingAfter } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
-import type { DeltaRequest, Notice, SessionEvent, SessionState, Turn } from './sessionState.ts';
+import type { Notice, SessionEvent, SessionRequest, SessionState, Turn, Variant } from './sessionState.ts';
+import { changeNames, firstNames, isStale, recognise, shelfAfterAck, shelfAfterNack } from './stateOfTheWorld.ts';
 import { afterAck, afterNack, changeSubscription, firstRequest, type TypeState } from './typeState.ts';
 
 /** Far more than a sidecar of the largest mesh asks for, and little enough to hold for each stream. */
 export const LIMITS = { types: 16, names: 50_000, characters: 4 * 1024 * 1024 } as const;
 
 /** A stream before its first request; the prefix keeps nonces of another stream from meaning anything on this one. */
-export const newSession = (noncePrefix = ''): SessionState => ({
-  variant: 'delta',
+export const newSession = (noncePrefix = '', variant: Variant = 'delta'): SessionState => ({
+  variant,
   noncePrefix,
   snapshot: undefined,
   types: new Map(),
@@ -26,7 +27,7 @@ export const newSession = (noncePrefix = ''): SessionState => ({
 export const turn = (before: SessionState, event: SessionEvent): Turn => {
   const taken = take(before, event);
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
-  const { state, response, progress } = choose(taken.state);
+  const { state, response, progress } = choose(recognise(taken.state));
   const changed = progress !== before.progress;
   return {
     state: changed ? { ...state, progress } : state,
@@ -59,34 +60,39 @@ const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
   return new Set([...s.refresh].filter((name) => names?.has(name)));
 };
 
-const takeRequest = (before: SessionState, request: DeltaRequest): Taken => {
+const takeRequest = (before: SessionState, request: SessionRequest): Taken => {
   const known = before.types.get(request.type);
-  if (known === undefined) {
-    return withType(before, firstRequest(request.type, request), []);
-  }
+  if (known === undefined) return withType(before, firstOf(request), []);
+  if (isStale(known, request)) return { state: before, notices: [] };
   const { type, notices } = answerOf(known, request);
-  const after = withType(before, changeSubscription(type, request), notices);
+  const after = withType(before, subscriptionAfter(type, request), notices);
   // A refused cluster asks for no endpoints: nobody waits for them.
   const nackedClusters = request.type === TYPE.cds && notices.some((n) => n.kind === 'nacked');
   return nackedClusters ? { ...after, state: { ...after.state, refresh: subscribedOnly(after.state) } } : after;
 };
 
+const firstOf = (request: SessionRequest): TypeState =>
+  request.variant === 'delta' ? firstRequest(request.type, request) : firstNames(request.type, request);
+
+const subscriptionAfter = (t: TypeState, request: SessionRequest): TypeState =>
+  request.variant === 'delta' ? changeSubscription(t, request) : changeNames(t, request.names);
+
 /**
- * ACK, NACK or neither. A stale nonce confirms nothing, and its subscriptions still count.
+ * ACK, NACK or neither. In delta a stale nonce confirms nothing, and its subscriptions still count.
  * https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#incremental-xds
  */
-const answerOf = (t: TypeState, request: DeltaRequest): { type: TypeState; notices: readonly Notice[] } => {
+const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; notices: readonly Notice[] } => {
   const { inFlight } = t;
   if (inFlight === undefined || request.nonce !== inFlight.nonce) return { type: t, notices: [] };
   if (request.error === undefined) {
-    const type = afterAck(t, inFlight);
+    const type = shelfAfterAck(afterAck(t, inFlight), inFlight);
     const stillRefused = type.refused.size > 0;
     return { type, notices: [{ kind: 'acked', type: t.url, version: inFlight.version, stillRefused }] };
   }
   const resources = [...inFlight.upserts].map(([name, version]) => ({ name, version }));
   const { version, removals: removed } = inFlight;
   const nacked: Notice = { kind: 'nacked', type: t.url, version, error: request.error, resources, removed };
-  return { type: afterNack(t, inFlight), notices: [nacked] };
+  return { type: shelfAfterNack(afterNack(t, inFlight), inFlight), notices: [nacked] };
 };
 
 const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {

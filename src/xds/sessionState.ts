@@ -1,12 +1,12 @@
 import type { Resource, Snapshot, TypeUrl } from './resource.ts';
-import type { Subscribing, TypeState } from './typeState.ts';
+import type { Naming, Subscribing, TypeState } from './typeState.ts';
 
-/**
- * One xDS stream as a value: what the client subscribed to, what it holds and what is under way. Pure; `server.ts` feeds it.
- * The variant is a field of every message: state of the world shares the types, the differences and their order.
- */
+/** The two forms of the protocol; `sotw` is state of the world. They share the types, the differences and their order. */
+export type Variant = 'delta' | 'sotw';
+
+/** One xDS stream as a value: what the client subscribed to, what it holds and what is under way. Pure; `server.ts` feeds it. */
 export type SessionState = {
-  readonly variant: 'delta';
+  readonly variant: Variant;
   readonly snapshot: Snapshot | undefined;
   readonly types: ReadonlyMap<TypeUrl, TypeState>;
   readonly noncePrefix: string;
@@ -27,29 +27,36 @@ export type SessionState = {
 /** `settled`: the client ACKed all that the newest snapshot has for it. `refused`: all but what it NACKed. */
 export type Progress = 'pending' | 'settled' | 'refused';
 
-export type DeltaRequest = Subscribing & {
+type Request = {
   readonly kind: 'request';
-  readonly variant: 'delta';
   readonly type: TypeUrl;
-  /** Empty on a spontaneous request. */
+  /** Delta: empty on a spontaneous request. State of the world: that of the last response of this type. */
   readonly nonce: string;
   /** The client's words, on a NACK. */
   readonly error: string | undefined;
 };
 
+export type DeltaRequest = Request & Subscribing & { readonly variant: 'delta' };
+
+export type SotwRequest = Request & Naming & { readonly variant: 'sotw' };
+
+export type SessionRequest = DeltaRequest | SotwRequest;
+
 export type SessionEvent =
-  | DeltaRequest
+  | SessionRequest
   | { readonly kind: 'published'; readonly snapshot: Snapshot }
   | { readonly kind: 'written' }
   | { readonly kind: 'waited' };
 
-export type DeltaResponse = {
-  readonly variant: 'delta';
+export type SessionResponse = {
+  readonly variant: Variant;
   readonly type: TypeUrl;
   readonly nonce: string;
   /** The type's version once this is applied: one hash over all that the client then holds. */
   readonly version: string;
+  /** In state of the world, for clusters and listeners: all that there are. */
   readonly resources: readonly Resource[];
+  /** What was held or asked for and is not there. State of the world has no words for it: it is told by absence. */
   readonly removed: readonly string[];
 };
 
@@ -72,6 +79,6 @@ export type Notice =
 export type Turn = {
   readonly state: SessionState;
   /** None or one: the next is chosen from what is newest when this one is written. */
-  readonly responses: readonly DeltaResponse[];
+  readonly responses: readonly SessionResponse[];
   readonly notices: readonly Notice[];
 };

@@ -3,9 +3,9 @@ import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
 import { newPump, type Pump } from './pump.ts';
-import { type NodeIdentity, readDeltaRequest, readNode, readNodeId, type WireRequest } from './request.ts';
+import { type Dialect, type NodeIdentity, readNode, readNodeId, readRequest, type WireRequest } from './request.ts';
 import type { Snapshot } from './resource.ts';
-import type { DeltaRequest } from './sessionState.ts';
+import type { SessionRequest } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
 
 export type Call = ServerDuplexStream<Buffer, Buffer>;
@@ -14,6 +14,7 @@ export type Call = ServerDuplexStream<Buffer, Buffer>;
 export type StreamPorts = {
   readonly id: StreamId;
   readonly peer: Peer;
+  readonly dialect: Dialect;
   /** Judges the call's credentials; the answer judges the node. Nothing of the stream is read before it answers. */
   readonly authenticate: () => Promise<Result<Admit, Refusal>>;
   readonly tell: (what: Happening) => void;
@@ -24,7 +25,7 @@ export type StreamPorts = {
 
 export type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
 
-/** One ADS stream of one client. */
+/** One xDS stream of one client. */
 export type Stream = {
   readonly publish: (snapshot: Snapshot) => void;
   readonly end: (refusal: Refusal) => void;
@@ -69,6 +70,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   };
   const pump = newPump({
     ...ports,
+    variant: ports.dialect.variant,
     noncePrefix: `${ports.id}-`,
     write: (bytes, written) => {
       call.write(bytes, (error?: Error | null) => {
@@ -80,7 +82,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   const late = `no request came within ${ports.firstMessageWithin / 1000} s`;
   const timer = setTimeout(() => end(invalid(late)), ports.firstMessageWithin).unref();
 
-  const open = (node: NodeIdentity, first: DeltaRequest): void => {
+  const open = (node: NodeIdentity, first: SessionRequest): void => {
     // Whoever admitted the node has made room for it: it is told of the end even if that came first.
     const cameTooLate = isOver();
     if (!cameTooLate) phase = 'open';
@@ -88,7 +90,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     if (cameTooLate) ports.tell({ kind: 'closed' });
     if (isOver()) return;
     pump.step(first);
-    call.on('data', (bytes: Buffer) => takeNext(bytes, node.id, pump, end));
+    call.on('data', (bytes: Buffer) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
     call.resume();
   };
   const join = async (): Promise<void> => {
@@ -118,7 +120,7 @@ const authenticateAndAdmit = async (
   const bytes = call.destroyed ? undefined : await firstMessage(call);
   if (bytes === undefined || isOver()) return undefined;
   arrived();
-  const first = readFirst(bytes);
+  const first = readFirst(readRequest(bytes, ports.dialect));
   if (!first.ok) return first;
   const admitted = await caller.value(first.value.node);
   return admitted.ok ? first : admitted;
@@ -135,10 +137,9 @@ const firstMessage = (call: Call): Promise<Buffer | undefined> =>
     call.once('close', () => resolve(undefined));
   });
 
-type FirstRequest = { readonly request: DeltaRequest; readonly node: NodeIdentity };
+type FirstRequest = { readonly request: SessionRequest; readonly node: NodeIdentity };
 
-const readFirst = (bytes: Buffer): Result<FirstRequest, Refusal> => {
-  const read = readDeltaRequest(bytes);
+const readFirst = (read: Result<WireRequest, string>): Result<FirstRequest, Refusal> => {
   if (!read.ok) return err(invalid(read.error));
   const node = read.value.node === undefined ? undefined : readNode(read.value.node);
   if (node !== undefined && !node.ok) return err(invalid(node.error));
@@ -147,8 +148,12 @@ const readFirst = (bytes: Buffer): Result<FirstRequest, Refusal> => {
   return ok({ request: read.value.request, node: node.value });
 };
 
-const takeNext = (bytes: Buffer, nodeId: string, pump: Pump, end: (refusal: Refusal) => void): void => {
-  const read = readDeltaRequest(bytes);
+const takeNext = (
+  read: Result<WireRequest, string>,
+  nodeId: string,
+  pump: Pump,
+  end: (refusal: Refusal) => void,
+): void => {
   const refusal = read.ok ? disagreement(read.value, nodeId) : invalid(read.error);
   if (refusal !== undefined) end(refusal);
   else if (read.ok) pump.step(read.value.request);

@@ -9,6 +9,23 @@ export type InFlight = {
   readonly version: string;
   readonly upserts: ReadonlyMap<string, string>;
   readonly removals: readonly string[];
+  /** All that the response holds, where it is the whole state of its type. */
+  readonly whole: ReadonlyMap<string, Resource> | undefined;
+};
+
+/** What only state of the world needs to know of a type. */
+export type SotwType = {
+  /** Names were given on this stream: from then on an empty list is no wildcard. */
+  readonly named: boolean;
+  /** That of the last response of this type; a request with any other is stale. */
+  readonly lastNonce: string;
+  /** The version that a client came back with, until there is a snapshot to hold it against. */
+  readonly claimed: string | undefined;
+  /**
+   * Clusters or listeners as the client was last known to have them: for each name what it ACKed, or, where it never ACKed
+   * any, what it was sent. The whole state must be said again for every change, what may not change yet included.
+   */
+  readonly shelf: ReadonlyMap<string, Resource>;
 };
 
 /** One resource type on one stream. The subscription is the same thing in delta and state of the world. */
@@ -28,6 +45,8 @@ export type TypeState = {
   readonly inFlight: InFlight | undefined;
   /** The snapshot's resources of this type that nothing needed to be sent for. */
   readonly settledOn: ReadonlyMap<string, Resource> | undefined;
+  /** `undefined` in delta. */
+  readonly sotw: SotwType | undefined;
 };
 
 /** What a request says about the subscription. */
@@ -37,10 +56,13 @@ export type Subscribing = {
   readonly initialResourceVersions: ReadonlyMap<string, string>;
 };
 
-const WILDCARD = '*';
+/** What a request of state of the world says of it: all names, and on a new stream the version that the client has from an earlier one. */
+export type Naming = { readonly names: readonly string[]; readonly version: string };
+
+export const WILDCARD = '*';
 
 /** Wildcards exist for clusters and listeners only. https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#how-the-client-specifies-what-resources-to-return */
-const takesWildcard = (url: TypeUrl): boolean => url === TYPE.cds || url === TYPE.lds;
+export const takesWildcard = (url: TypeUrl): boolean => url === TYPE.cds || url === TYPE.lds;
 
 export const isWanted = (t: TypeState, name: string): boolean => t.wildcard || t.names.has(name);
 
@@ -54,6 +76,7 @@ const newType = (url: TypeUrl): TypeState => ({
   due: false,
   inFlight: undefined,
   settledOn: undefined,
+  sotw: undefined,
 });
 
 /** The first request for a type on a stream. Only here does an empty list mean a wildcard, and do initial versions count. */

@@ -1,8 +1,8 @@
 import type { Resource } from './resource.ts';
-import type { DeltaResponse } from './sessionState.ts';
+import type { SessionResponse } from './sessionState.ts';
 
 /*
- * DeltaDiscoveryResponse by concatenation: a resource is encoded once, its bytes are shared by every stream that is sent it.
+ * Responses of both variants by concatenation: a resource is encoded once, its bytes are shared by every stream that is sent it.
  * Field numbers: envoy/service/discovery/v3/discovery.proto; `test/unit/xds/wire.test.ts` holds them against two decoders.
  */
 const RESPONSE = { systemVersionInfo: 1, resources: 2, typeUrl: 4, nonce: 5, removedResources: 6 } as const;
@@ -47,7 +47,19 @@ export const encodeResource = (resource: Resource): Uint8Array => {
 };
 
 /** The bytes of one response, for a gRPC method whose serializer is the identity. */
-export const encodeResponse = (response: DeltaResponse): Buffer =>
+export const encodeResponse = (response: SessionResponse): Buffer =>
+  response.variant === 'delta' ? encodeDelta(response) : encodeSotw(response);
+
+/** A DiscoveryResponse has the type's version, the bare resources, the type and the nonce in fields of the same numbers. */
+const encodeSotw = (response: SessionResponse): Buffer =>
+  Buffer.concat([
+    ...textField(RESPONSE.systemVersionInfo, response.version),
+    ...response.resources.flatMap((resource) => bytesField(RESPONSE.resources, resource.any)),
+    ...textField(RESPONSE.typeUrl, response.type),
+    ...textField(RESPONSE.nonce, response.nonce),
+  ]);
+
+const encodeDelta = (response: SessionResponse): Buffer =>
   Buffer.concat([
     ...textField(RESPONSE.systemVersionInfo, response.version),
     ...response.resources.map(encodeResource),

@@ -3,7 +3,7 @@ import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObje
 import { loadFileDescriptorSetFromBuffer, type MessageTypeDefinition } from '@grpc/proto-loader';
 
 /**
- * A sidecar's side of delta ADS over TLS, for tests and benchmarks. It shares no code with `src/xds`: messages are encoded and
+ * A sidecar's side of ADS over TLS, for tests and benchmarks; state of the world is in `sotwClient.ts`. It shares no code with `src/xds`: messages are encoded and
  * decoded by @grpc/proto-loader from the descriptors that the generated code was made of.
  */
 export type AdsClientOptions = {
@@ -42,6 +42,10 @@ export type Asking = {
   readonly initialResourceVersions?: Readonly<Record<string, string>>;
   readonly nonce?: string;
   readonly error?: string;
+  /** State of the world: all names; if absent those of the last request. */
+  readonly names?: readonly string[];
+  /** State of the world: the version that is held; if absent the last that was ACKed. */
+  readonly version?: string;
   /** Sent instead of the client's own id. */
   readonly nodeId?: string;
 };
@@ -70,7 +74,6 @@ export type AdsClient = {
 
 const PACKAGE = 'envoy.service.discovery.v3';
 const OPTIONS = { keepCase: true, longs: String, enums: String, defaults: true, arrays: true, oneofs: true } as const;
-const METHODS = `/${PACKAGE}.AggregatedDiscoveryService`;
 
 type Codec = {
   readonly encode: (message: object) => Buffer;
@@ -145,7 +148,7 @@ export const encodeRequest = (type: string, asking: Asking, node: NodeClaim | un
     ...(asking.error === undefined ? {} : { error_detail: { code: 13, message: asking.error } }),
   });
 
-const nodeMessage = ({ id, metadata }: NodeClaim): object => ({
+export const nodeMessage = ({ id, metadata }: NodeClaim): object => ({
   id,
   user_agent_name: 'envoy',
   user_agent_build_version: { version: { major_number: 1, minor_number: 40, patch: 0 } },
@@ -154,8 +157,22 @@ const nodeMessage = ({ id, metadata }: NodeClaim): object => ({
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
-/** Opens an ADS stream. `method` is for streams of the other variant. */
-export const openAds = (options: AdsClientOptions, method = 'DeltaAggregatedResources'): AdsClient => {
+/** How the messages of one stream are written and read. */
+export type Speech = {
+  readonly encode: (type: string, asking: Asking, node: NodeClaim | undefined) => Buffer;
+  readonly decode: (bytes: Buffer) => AdsResponse;
+};
+
+const DELTA: Speech = { encode: encodeRequest, decode: decodeResponse };
+
+export const ADS = `${PACKAGE}.AggregatedDiscoveryService`;
+
+/** Opens a stream, of ADS if `method` does not name another: `envoy.service.cluster.v3.ClusterDiscoveryService/DeltaClusters`. */
+export const openAds = (
+  options: AdsClientOptions,
+  method = `${ADS}/DeltaAggregatedResources`,
+  speech = DELTA,
+): AdsClient => {
   const client = new Client(`${options.address.host}:${options.address.port}`, channelCredentials(options), {
     // Otherwise all clients of one process share a connection.
     'grpc.use_local_subchannel_pool': 1,
@@ -166,8 +183,8 @@ export const openAds = (options: AdsClientOptions, method = 'DeltaAggregatedReso
   });
   const headers = new Metadata();
   if (options.token !== undefined) headers.set('authorization', `Bearer ${options.token}`);
-  const call = client.makeBidiStreamRequest(`${METHODS}/${method}`, identity, identity, headers);
-  return talk(client, call, options);
+  const call = client.makeBidiStreamRequest(`/${method}`, identity, identity, headers);
+  return talk(client, call, options, speech);
 };
 
 const channelCredentials = (options: AdsClientOptions) =>
@@ -178,7 +195,12 @@ const channelCredentials = (options: AdsClientOptions) =>
         : new Error(`the server is ${certificate.subjectaltname}, not ${options.serverId}`),
   });
 
-const talk = (client: Client, call: ClientDuplexStream<Buffer, Buffer>, options: AdsClientOptions): AdsClient => {
+const talk = (
+  client: Client,
+  call: ClientDuplexStream<Buffer, Buffer>,
+  options: AdsClientOptions,
+  speech: Speech,
+): AdsClient => {
   const queue: AdsResponse[] = [];
   const takers: { resolve: (r: AdsResponse) => void; reject: (e: Error) => void }[] = [];
   const held = new Map<string, Map<string, AdsResource>>();
@@ -190,14 +212,14 @@ const talk = (client: Client, call: ClientDuplexStream<Buffer, Buffer>, options:
     const claims = !asked || asking.nodeId !== undefined;
     const metadata = options.metadata ?? {};
     asked = true;
-    call.write(encodeRequest(type, asking, claims ? { id: asking.nodeId ?? options.nodeId, metadata } : undefined));
+    call.write(speech.encode(type, asking, claims ? { id: asking.nodeId ?? options.nodeId, metadata } : undefined));
   };
-  const ack = (r: AdsResponse): void => ask(r.type, { nonce: r.nonce });
+  const ack = (r: AdsResponse): void => ask(r.type, { nonce: r.nonce, version: r.version });
   const endedError = (s: StatusObject): Error => new Error(`stream ended: ${status[s.code]} ${s.details}`);
 
   const read = (bytes: Buffer): AdsResponse | undefined => {
     try {
-      return decodeResponse(bytes);
+      return speech.decode(bytes);
     } catch (error) {
       const reason = new Error('a response cannot be decoded', { cause: error });
       for (const taker of takers.splice(0)) taker.reject(reason);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Any } from '../../../src/gen/google/protobuf/any.ts';
 import { type Resource, type Snapshot, TYPE, type TypeName } from '../../../src/xds/resource.ts';
 import { newSession, turn } from '../../../src/xds/session.ts';
-import type { DeltaResponse, Notice, SessionEvent, SessionState } from '../../../src/xds/sessionState.ts';
+import type { Notice, SessionEvent, SessionResponse, SessionState, Variant } from '../../../src/xds/sessionState.ts';
 
 /** `{ cds: { a: '1' } }` stands for a snapshot with the cluster `a` in version 1. */
 export type Names = Partial<Record<TypeName, Readonly<Record<string, string>>>>;
@@ -29,15 +29,18 @@ export const snapshotOf = (names: Names): Snapshot =>
     ]),
   );
 
-/** `cds +a@1 +b@1 -c` */
-export const showResponse = (r: DeltaResponse): string => {
+/** `cds +a@1 +b@1 -c`; state of the world has no words for a removal. */
+export const showResponse = (r: SessionResponse): string => {
   const type = Object.entries(TYPE).find(([, url]) => url === r.type)?.[0] ?? r.type;
-  return [type, ...r.resources.map((x) => `+${x.name}@${x.version}`), ...r.removed.map((x) => `-${x}`)].join(' ');
+  const removed = r.variant === 'delta' ? r.removed : [];
+  return [type, ...r.resources.map((x) => `+${x.name}@${x.version}`), ...removed.map((x) => `-${x}`)].join(' ');
 };
 
 export type Conversation = {
   state: SessionState;
   readonly nonces: Map<string, string>;
+  /** What a client of state of the world says in every request. */
+  readonly names: Map<string, readonly string[]>;
   readonly notices: Notice[];
   /** Responses are written as soon as they come out, unless a row says otherwise. */
   writes: boolean;
@@ -99,9 +102,10 @@ export const written: Step = (c) => {
   return { kind: 'written' };
 };
 
-export const newConversation = (): Conversation => ({
-  state: newSession(),
+export const newConversation = (variant: Variant = 'delta'): Conversation => ({
+  state: newSession('', variant),
   nonces: new Map(),
+  names: new Map(),
   notices: [],
   writes: true,
 });
@@ -149,10 +153,10 @@ export const settled: Row['talk'] = [
 ];
 
 /** A test for each row. */
-export const converse = (rows: readonly Row[]): void => {
+export const converse = (rows: readonly Row[], variant: Variant = 'delta'): void => {
   for (const { rule, talk } of rows) {
     it(rule, () => {
-      const c = newConversation();
+      const c = newConversation(variant);
       talk.forEach(([step, ...expected], i) => {
         assert.deepEqual(say(c, step), expected, `step ${i + 1}`);
       });

@@ -55,9 +55,9 @@ describe('the xDS server', function () {
     });
   };
 
-  const open = (changes: Partial<AdsClientOptions> = {}, method?: string): AdsClient => {
+  const open = (changes: Partial<AdsClientOptions> = {}): AdsClient => {
     const options = { anchorPem: tls.chainPem, serverId: SERVER_ID, token: 'good', nodeId: 'prod/web/1', ...changes };
-    const client = openAds({ address: server.address(), ...options }, method);
+    const client = openAds({ address: server.address(), ...options });
     clients.push(client);
     return client;
   };
@@ -276,13 +276,6 @@ describe('the xDS server', function () {
     await start({ firstMessageWithin: 50 });
     const client = open();
     assert.equal((await client.ended).code, status.INVALID_ARGUMENT);
-  });
-
-  it('answers state of the world as UNIMPLEMENTED, with a remedy', async () => {
-    const client = open({}, 'StreamAggregatedResources');
-    const ended = await client.ended;
-    assert.equal(ended.code, status.UNIMPLEMENTED);
-    assert.match(ended.details, /DELTA_GRPC/);
   });
 
   it('keeps serving others while a client does not read', async () => {

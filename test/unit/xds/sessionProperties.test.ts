@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type Snapshot, TYPE, type TypeName } from '../../../src/xds/resource.ts';
 import { newSession, turn } from '../../../src/xds/session.ts';
-import type { DeltaResponse, SessionEvent } from '../../../src/xds/sessionState.ts';
+import type { SessionEvent, SessionResponse } from '../../../src/xds/sessionState.ts';
 import { type Names, resource, snapshotOf } from './conversation.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'] as const;
@@ -43,7 +43,7 @@ type Client = {
   snapshot: Snapshot;
   readonly held: Map<string, Map<string, string>>;
   readonly wanted: Map<string, { wildcard: boolean; names: Set<string> }>;
-  readonly unanswered: Map<string, DeltaResponse>;
+  readonly unanswered: Map<string, SessionResponse>;
   readonly refused: Set<string>;
   writing: boolean;
 };
@@ -54,7 +54,7 @@ const feed = (c: Client, event: SessionEvent): void => {
   for (const response of responses) receive(c, response);
 };
 
-const receive = (c: Client, r: DeltaResponse): void => {
+const receive = (c: Client, r: SessionResponse): void => {
   assert.ok(!c.writing, 'one write at a time');
   assert.ok(!c.unanswered.has(r.type), 'one unacked response of a type');
   const wanted = c.wanted.get(r.type);
@@ -259,7 +259,7 @@ const meshSnapshot = ({ clusters, routes }: Mesh): Snapshot => {
 
 type Envoy = {
   session: ReturnType<typeof newSession>;
-  readonly inbox: DeltaResponse[];
+  readonly inbox: SessionResponse[];
   readonly outbox: SessionEvent[];
   readonly withheld: SessionEvent[];
   readonly clusters: Map<string, { version: string; warm: boolean; served: boolean }>;
@@ -289,7 +289,7 @@ const follow = (e: Envoy, type: 'eds' | 'rds', want: ReadonlySet<string>): void 
   if (sub.length + unsub.length > 0) e.outbox.push(request(TYPE[type], '', undefined, sub, unsub));
 };
 
-const applyAtEnvoy = (e: Envoy, r: DeltaResponse): void => {
+const applyAtEnvoy = (e: Envoy, r: SessionResponse): void => {
   const asksBefore = e.outbox.length;
   if (r.type === TYPE.cds) {
     for (const { name, version } of r.resources) {
@@ -344,7 +344,7 @@ const live = (e: Envoy, choice: number): boolean => {
       e.writing = false;
       hear(e, { kind: 'written' });
     });
-  if (e.inbox.length > 0) moves.push(() => applyAtEnvoy(e, e.inbox.shift() as DeltaResponse));
+  if (e.inbox.length > 0) moves.push(() => applyAtEnvoy(e, e.inbox.shift() as SessionResponse));
   if (e.outbox.length > 0) moves.push(() => hear(e, e.outbox.shift() as SessionEvent));
   moves[choice % Math.max(1, moves.length)]?.();
   return moves.length > 0;

@@ -3,13 +3,15 @@ import fc from 'fast-check';
 import {
   DeltaDiscoveryRequest,
   DeltaDiscoveryResponse,
+  DiscoveryResponse,
 } from '../../../src/gen/envoy/service/discovery/v3/discovery.ts';
 import { Any } from '../../../src/gen/google/protobuf/any.ts';
-import { readDeltaRequest, readNode, readNodeId } from '../../../src/xds/request.ts';
+import { readDeltaRequest, readNode, readNodeId, readRequest, readSotwRequest } from '../../../src/xds/request.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
-import type { DeltaResponse } from '../../../src/xds/sessionState.ts';
+import type { SessionResponse } from '../../../src/xds/sessionState.ts';
 import { encodeResource, encodeResponse } from '../../../src/xds/wire.ts';
 import { type AdsResource, type Asking, decodeResponse, encodeRequest } from '../../support/adsClient.ts';
+import { decodeSotwResponse, encodeSotwRequest } from '../../support/sotwClient.ts';
 
 const any = (bytes: Uint8Array): Uint8Array =>
   Any.encode(Any.fromPartial({ typeUrl: TYPE.cds, value: Buffer.from(bytes) })).finish();
@@ -21,7 +23,7 @@ const payload = fc.oneof(
   fc.constantFrom(0, 1, 126, 127, 128, 16_383, 16_384).map((n) => new Uint8Array(n)),
 );
 
-const response: fc.Arbitrary<DeltaResponse> = fc.record({
+const response: fc.Arbitrary<SessionResponse> = fc.record({
   variant: fc.constant('delta' as const),
   type: text,
   nonce: text,
@@ -30,7 +32,7 @@ const response: fc.Arbitrary<DeltaResponse> = fc.record({
   removed: fc.array(text),
 });
 
-const asking: fc.Arbitrary<Required<Omit<Asking, 'nodeId'>>> = fc.record({
+const asking: fc.Arbitrary<Required<Omit<Asking, 'nodeId' | 'names' | 'version'>>> = fc.record({
   subscribe: fc.array(text),
   unsubscribe: fc.array(text),
   initialResourceVersions: fc.dictionary(text, text),
@@ -73,6 +75,27 @@ describe('the xDS wire', () => {
     );
   });
 
+  it('writes responses of state of the world that both decoders read as they were meant', () => {
+    fc.assert(
+      fc.property(response, (r) => {
+        const bytes = encodeResponse({ ...r, variant: 'sotw' });
+        const read = DiscoveryResponse.decode(bytes);
+        assert.deepEqual([read.versionInfo, read.typeUrl, read.nonce], [r.version, r.type, r.nonce]);
+        const expected = r.resources.map((x) => Buffer.from(x.any));
+        assert.deepEqual(
+          read.resources.map((x) => Buffer.from(Any.encode(x).finish())),
+          expected,
+        );
+        const other = decodeSotwResponse(bytes);
+        assert.deepEqual([other.version, other.type, other.nonce], [r.version, r.type, r.nonce]);
+        assert.deepEqual(
+          other.resources.map(({ typeUrl, value }) => Buffer.from(Any.encode({ typeUrl, value }).finish())),
+          expected,
+        );
+      }),
+    );
+  });
+
   it('encodes a resource once', () => {
     const resource = { name: 'a', version: '1', any: any(new Uint8Array(10)) };
     assert.equal(encodeResource(resource), encodeResource(resource));
@@ -100,6 +123,38 @@ describe('the xDS wire', () => {
         },
       ),
     );
+  });
+
+  it('reads requests of state of the world of an independent encoder', () => {
+    const saying = fc.record({ names: fc.array(text), version: text, nonce: text, error: text });
+    fc.assert(
+      fc.property(
+        text.filter((t) => t !== ''),
+        saying,
+        (type, { names, version, nonce, error }) => {
+          const bytes = encodeSotwRequest(type, { names, version, nonce, error }, { id: 'prod/web/1' });
+          const read = readSotwRequest(bytes);
+          assert.ok(read.ok && read.value.node !== undefined);
+          const request = { kind: 'request', variant: 'sotw', type, nonce, error: error.trim(), names, version };
+          assert.deepEqual(read.value.request, request);
+          assert.deepEqual(readNodeId(read.value.node), { ok: true, value: 'prod/web/1' });
+        },
+      ),
+    );
+  });
+
+  it('takes the type of a service of one type for granted, and no other', () => {
+    for (const variant of ['delta', 'sotw'] as const) {
+      const encode = variant === 'delta' ? encodeRequest : encodeSotwRequest;
+      for (const type of ['', TYPE.cds]) {
+        const read = readRequest(encode(type, {}, undefined), { variant, only: TYPE.cds });
+        assert.ok(read.ok && read.value.request.type === TYPE.cds);
+      }
+      const other = readRequest(encode(TYPE.eds, {}, undefined), { variant, only: TYPE.cds });
+      assert.ok(!other.ok);
+      assert.match(other.error, /type_url is not .*Cluster$/);
+      assert.ok(!readRequest(encode('', {}, undefined), { variant, only: undefined }).ok);
+    }
   });
 
   it('reads a request without an error as no refusal', () => {
@@ -132,7 +187,7 @@ describe('the xDS wire', () => {
     );
     fc.assert(
       fc.property(bytes, (b) => {
-        for (const read of [readDeltaRequest(b), readNode(b), readNodeId(b)]) {
+        for (const read of [readDeltaRequest(b), readSotwRequest(b), readNode(b), readNodeId(b)]) {
           if (!read.ok) assert.match(read.error, /cannot be read/);
         }
       }),
