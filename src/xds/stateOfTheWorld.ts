@@ -24,8 +24,8 @@ const isWhole = (t: TypeState): boolean => t.sotw !== undefined && takesWildcard
 /** The first request for a type on a stream. */
 export const firstNames = (url: TypeUrl, { names, version }: Naming): TypeState => {
   const type = firstRequest(url, { subscribe: names, unsubscribe: [], initialResourceVersions: new Map() });
-  // Only of a wildcard is it known that the client asks for nothing that it has not got: all else is sent again.
-  const claimed = type.wildcard && type.names.size === 0 && version !== '' ? version : undefined;
+  // Only of a wildcard is it known that the client asks for nothing that it has not got: what it names is sent again.
+  const claimed = type.wildcard && version !== '' ? version : undefined;
   return { ...type, sotw: { named: names.length > 0, lastNonce: '', claimed, shelf: new Map() } };
 };
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import type { AdsClient, AdsResponse } from '../support/adsClient.ts';
+import { type AdsClient, type AdsClientOptions, type AdsResponse, openAds } from '../support/adsClient.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { openSotw } from '../support/sotwClient.ts';
 import { createToken, stranger, TYPE_URL, type Workload } from '../support/workload.ts';
 import { useWorld } from '../support/world.ts';
 
@@ -77,6 +78,32 @@ describe('a sidecar is given its own secrets and nobody else’s', function () {
     const { resources } = await client.next();
     assert.ok(resources.some(({ name }) => name === DEBUG));
     assert.ok(resources.every(({ name }) => name === DEBUG || name === 'spiffe://shop.example'));
+  });
+
+  it('nor do state of the world and the service of secrets alone', async () => {
+    const sds = 'envoy.service.secret.v3.SecretDiscoveryService';
+    const kinds: readonly ((options: AdsClientOptions) => AdsClient)[] = [
+      (options) => openSotw(options),
+      (options) => openSotw(options, `${sds}/StreamSecrets`),
+      (options) => openAds(options, `${sds}/DeltaSecrets`),
+    ];
+    for (const [i, kind] of kinds.entries()) {
+      const client = somebody.connect(`prod/debug/kind${i}`, token, kind);
+      clients.push(client);
+      const ask = async (...names: readonly string[]): Promise<AdsResponse> => {
+        client.ask(TYPE_URL.sds, { names, subscribe: names });
+        const response = await client.next();
+        client.ack(response);
+        return response;
+      };
+      // Both are answered with nothing, and with nothing that differs.
+      const [foreign, unknown] = [await ask(PAYMENTS), await ask(NOBODY)];
+      assert.deepEqual([foreign.resources, unknown.resources], [[], []]);
+      assert.equal(foreign.version, unknown.version);
+      const own = await ask(DEBUG, PAYMENTS);
+      assert.equal(own.resources.length, 1);
+      assert.ok(own.resources.every(({ value }) => value.includes(DEBUG) && !value.includes(PAYMENTS)));
+    }
   });
 
   it('its token does not make it another node', async () => {

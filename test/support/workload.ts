@@ -1,5 +1,5 @@
 import { showHostPort } from '../../src/lib/hostPort.ts';
-import { type AdsClient, codecOf, openAds } from './adsClient.ts';
+import { type AdsClient, type AdsClientOptions, codecOf, openAds } from './adsClient.ts';
 import type { TestMesh } from './mesh.ts';
 import { type Bootstrap, printBootstrap } from './sidecar.ts';
 
@@ -34,7 +34,11 @@ export const createToken = async (mesh: TestMesh, ...args: readonly string[]): P
   return stdout.trim();
 };
 
-export type Workload = { readonly anchorPem: string; readonly connect: (nodeId: string, token?: string) => AdsClient };
+export type Workload = {
+  readonly anchorPem: string;
+  /** `open` is for streams of another kind than delta ADS. */
+  readonly connect: (nodeId: string, token?: string, open?: (options: AdsClientOptions) => AdsClient) => AdsClient;
+};
 
 /** Somebody who speaks ADS to the control plane of this mesh with whatever they please. */
 export const stranger = async (mesh: TestMesh, service: string): Promise<Workload> => {
@@ -42,8 +46,8 @@ export const stranger = async (mesh: TestMesh, service: string): Promise<Workloa
   const anchorPem = anchorOf(bootstrap);
   return {
     anchorPem,
-    connect: (nodeId, token) =>
-      openAds({
+    connect: (nodeId, token, open = openAds) =>
+      open({
         address: mesh.xds,
         anchorPem,
         serverId: 'spiffe://shop.example/signet/control-plane',

@@ -86,6 +86,17 @@ const acknowledgements: readonly Row[] = [
     talk: [[publish(pair)], [want('cds'), 'cds +a@1 +b@1'], [nack('cds')], [publish({ cds: { b: '1' } }), 'cds +b@1']],
   },
   {
+    rule: 'what a NACKed response left out stays left out',
+    talk: [
+      [publish({ lds: { l: '1', m: '1' } })],
+      [want('lds'), 'lds +l@1 +m@1'],
+      [ack('lds')],
+      [publish({ lds: { m: '2' } }), 'lds +m@2'],
+      [nack('lds')],
+      [publish({ lds: { m: '2', n: '1' } }), 'lds +m@1 +n@1'],
+    ],
+  },
+  {
     rule: 'after a NACK the content from before is sent',
     talk: [
       [publish({ cds: { a: '1' } })],

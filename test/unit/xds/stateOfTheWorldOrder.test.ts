@@ -1,4 +1,5 @@
-import { converse, type Names, publish, type Row, whole } from './conversation.ts';
+import assert from 'node:assert/strict';
+import { converse, type Names, newConversation, publish, type Row, say, whole } from './conversation.ts';
 import { ack, settledSotw, versionOf, want } from './sotwConversation.ts';
 
 const pair: Names = { cds: { a: '1', b: '1' } };
@@ -98,4 +99,12 @@ const returns: readonly Row[] = [
 describe('an xDS session of state of the world with a client that comes back, or refers to things', () => {
   describe('order', () => converse(order, 'sotw'));
   describe('coming back', () => converse(returns, 'sotw'));
+
+  it('counts nothing as held that was claimed and then no longer asked for', () => {
+    const c = newConversation('sotw');
+    const claim = want('cds', [], { version: versionOf(pair, 'cds') });
+    for (const step of [claim, want('cds', ['a']), publish(pair), ack('cds')]) say(c, step);
+    const acked = c.notices.find((n) => n.kind === 'acked');
+    assert.equal(acked?.kind === 'acked' && acked.version, versionOf({ cds: { a: '1' } }, 'cds'));
+  });
 });
