@@ -153,9 +153,9 @@ export class Reconciler {
     this.#dirty = new Map();
     const moment: Moment = { mesh: meshNow(), now: clock.now(), endpoints: endpoints(), plans: new Map() };
     const changed = new Set<StreamId>();
-    const todo = [...batch];
-    for (let at = 0; at < todo.length && !this.#closed; at += AT_ONCE) {
-      const some = todo.slice(at, at + AT_ONCE).map(async ([stream, plan]) => {
+    const pending = [...batch];
+    for (let at = 0; at < pending.length && !this.#closed; at += AT_ONCE) {
+      const some = pending.slice(at, at + AT_ONCE).map(async ([stream, plan]) => {
         const held = this.#held.get(stream);
         if (held !== undefined && (await this.#reconcile(held, plan, moment))) changed.add(stream);
       });

@@ -1,3 +1,4 @@
+import { keepNewest } from '../lib/newest.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Clock } from './clock.ts';
 
@@ -15,10 +16,7 @@ export const repeats = (clock: Clock, span: Duration): { readonly isNew: (words:
       const last = said.get(words);
       // A clock that was set back must not keep anything quiet.
       if (last !== undefined && now >= last && now - last < span) return false;
-      said.delete(words);
-      said.set(words, now);
-      const [oldest] = said.keys();
-      if (said.size > MOST && oldest !== undefined) said.delete(oldest);
+      keepNewest(said, words, now, MOST);
       return true;
     },
   };

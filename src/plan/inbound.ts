@@ -1,9 +1,13 @@
 import { isOver, refusedPaths, rulesFor } from '../features/authorization/plan.ts';
 import { mtlsAt } from '../features/mtls/plan.ts';
+import { keepNewest } from '../lib/newest.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Port, Service } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Access, InboundPort, ProxyRef } from './proxyPlan.ts';
+
+// A sidecar names its own address, as often anew as it likes.
+const MOST = 10_000;
 
 const accesses = new WeakMap<Port, Access>();
 const planned = new WeakMap<Port, Map<string, InboundPort>>();
@@ -30,7 +34,7 @@ export const planInbound = (service: Service, port: Port, now: Instant, ref: Pro
     access,
     location: port.location,
   };
-  byHost.set(host, inbound);
+  keepNewest(byHost, host, inbound, MOST);
   return inbound;
 };
 
@@ -44,5 +48,7 @@ const planAccess = (service: Service, port: Port, now: Instant): Access => {
   return { ...access, deny: live(access.deny), allow: access.allow === 'any' ? 'any' : live(access.allow) };
 };
 
-// Of one port: rules only ever end, so as many of them are the same ones.
-const isSame = (a: Access, b: Access): boolean => a.deny.length === b.deny.length && a.allow.length === b.allow.length;
+const isSame = (a: Access, b: Access): boolean => sameRules(a.deny, b.deny) && sameRules(a.allow, b.allow);
+
+const sameRules = (a: Access['allow'], b: Access['allow']): boolean =>
+  a === b || (a !== 'any' && b !== 'any' && a.length === b.length && a.every((rule, at) => rule === b[at]));

@@ -1,3 +1,4 @@
+import { keepNewest } from '../lib/newest.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Mesh, Service } from '../model/mesh.ts';
 import { planInbound } from './inbound.ts';
@@ -28,6 +29,9 @@ export const planProxy = (mesh: Mesh, now: Instant, ref: ProxyRef, endpoints: En
   };
 };
 
+// A sidecar names its own outbound port, as often anew as it likes.
+const MOST = 10_000;
+
 type Made = { readonly upstreams: readonly Upstream[]; readonly outbound: Outbound };
 
 const made = new WeakMap<Service, Map<string, Made>>();
@@ -41,6 +45,6 @@ const outboundOf = (mesh: Mesh, service: Service, ref: ProxyRef, upstreams: read
   if (known?.upstreams.length === upstreams.length && known.upstreams.every((one, at) => one === upstreams[at]))
     return known.outbound;
   const outbound = planOutbound(mesh, service, ref, upstreams);
-  byListener.set(listener, { upstreams, outbound });
+  keepNewest(byListener, listener, { upstreams, outbound }, MOST);
   return outbound;
 };

@@ -5,7 +5,8 @@ import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
-import { type WebSocketTalk, webSocket } from '../support/webSocket.ts';
+import type { Line } from '../support/tcp.ts';
+import { webSocket } from '../support/webSocket.ts';
 import { useWorld } from '../support/world.ts';
 
 const meshYaml = (target: number, { allow = 'web', more = '' } = {}): string => `
@@ -26,7 +27,7 @@ describe('a save of mesh.yaml', function () {
   let mesh: TestMesh;
   let good: string;
   let web: Sidecar;
-  let socket: WebSocketTalk;
+  let socket: Line;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   after(() => agent.destroy());
 

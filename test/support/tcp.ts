@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { HostPort } from '../../src/lib/hostPort.ts';
 
 export type Conversation = {
@@ -40,8 +41,13 @@ export type Line = {
 
 export const openLine = ({ host, port }: HostPort): Line => {
   const socket = connect({ host, port });
-  socket.on('error', () => socket.destroy());
   socket.on('end', () => socket.destroy());
+  return lineOver(socket);
+};
+
+/** A conversation over a connection that stands. */
+export const lineOver = (socket: Duplex): Line => {
+  socket.on('error', () => socket.destroy());
   return {
     say: (text) =>
       new Promise((resolve, reject) => {
