@@ -1,6 +1,7 @@
 import { emitProxy } from '../emit/emitProxy.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import type { Emitted } from '../emit/emitted.ts';
+import { emitGrpcClient } from '../emit/grpcClient.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
@@ -226,13 +227,13 @@ type Moment = {
   readonly plans: Map<string, Planned | undefined>;
 };
 
-const planOf = ({ ref }: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
-  const key = `${ref.service} ${ref.address ?? ''} ${ref.outbound.host} ${ref.outbound.port}`;
+const planOf = ({ ref, client }: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
+  const key = `${client} ${ref.service} ${ref.address ?? ''} ${ref.outbound.host} ${ref.outbound.port}`;
   if (plans.has(key)) return plans.get(key);
   const plan = planProxy(mesh, now, ref, endpoints);
   const planned = plan && {
     plan,
-    emitted: emitProxy(plan),
+    emitted: client === 'grpc' ? emitGrpcClient(plan) : emitProxy(plan),
     upstreams: new Set(plan.upstreams.map(({ service }) => service)),
   };
   plans.set(key, planned);

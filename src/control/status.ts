@@ -95,7 +95,10 @@ const sidecarStatus = ({ sidecar, record, svid, snapshot, emitted }: Connected):
   for (const name of Object.keys(TYPE) as TypeName[]) {
     const known = record.types.get(TYPE[name]);
     if (known !== undefined) types[name] = typeStatus(known, emitted);
-    else if (record.progress === 'settled') types[name] = broughtAlong(TYPE[name], snapshot);
+    // A gRPC client asks for fewer types, and brings nothing along.
+    else if (record.progress === 'settled' && sidecar.client === 'envoy') {
+      types[name] = broughtAlong(TYPE[name], snapshot);
+    }
   }
   return {
     node: sidecar.node,
