@@ -6,9 +6,9 @@ import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
+import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
-import type { Store } from '../lib/store.ts';
 import type { Mesh } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
@@ -93,7 +93,7 @@ const overlap = (a: string, b: string): boolean => `${a}/`.startsWith(`${b}/`) |
 
 type Ground = {
   readonly data: string;
-  readonly store: Store;
+  readonly store: WatchedStore;
   readonly source: MeshSource;
   readonly metrics: Metrics;
   readonly certificates: Certificates;
@@ -108,7 +108,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const data = resolve(options.data);
   // A first start that cannot succeed leaves no directory behind.
   if (!existsSync(data)) await firstMesh(config, env);
-  const store = openLmdbStore(data);
+  const store = watchStore(openLmdbStore(data), clock);
   closers.add(() => store.close());
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
   const metrics = createMetrics();

@@ -16,8 +16,8 @@ const DEFAULT_SERVER = 'http://127.0.0.1:18001';
 const DEFAULT_TOKEN_FILE = './.signet/admin.token';
 const PATIENCE = 30_000;
 
-/** By `--server` and `--admin-token-file`, or their variables, or their defaults. */
-export const adminClient = async (input: Input, io: Io): Promise<AdminClient> => {
+/** By `--server` and `--admin-token-file`, or their variables, or their defaults. `patience` is for each answer. */
+export const adminClient = async (input: Input, io: Io, patience = PATIENCE): Promise<AdminClient> => {
   const server = serverUrl(input.text('server') ?? io.env.SIGNET_SERVER ?? DEFAULT_SERVER);
   const file = input.text('admin-token-file') ?? io.env.SIGNET_ADMIN_TOKEN_FILE ?? DEFAULT_TOKEN_FILE;
   const token = await readToken(file);
@@ -26,7 +26,7 @@ export const adminClient = async (input: Input, io: Io): Promise<AdminClient> =>
       authorization: `Bearer ${token}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
-    const init = { method, headers, signal: AbortSignal.timeout(PATIENCE), redirect: 'error' } as const;
+    const init = { method, headers, signal: AbortSignal.timeout(patience), redirect: 'error' } as const;
     let response: Response;
     try {
       response = await fetch(

@@ -1,6 +1,5 @@
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
@@ -14,6 +13,8 @@ import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
 import { Fleet } from './fleet.ts';
+import type { ControlFacts } from './health/facts.ts';
+import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { MeshSource, MeshState } from './meshSource.ts';
@@ -21,6 +22,7 @@ import { Reconciler } from './reconciler.ts';
 import type { Refusal } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
 import { type FleetStatus, fleetStatus } from './status.ts';
+import type { WatchedStore } from './watchedStore.ts';
 
 /** Whoever keeps the workloads' certificates. */
 export type SvidKeeper = {
@@ -36,7 +38,7 @@ export type SvidKeeper = {
 
 export type ControlPlaneOptions = {
   readonly clock: Clock;
-  readonly store: Store;
+  readonly store: WatchedStore;
   readonly source: MeshSource;
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
@@ -60,6 +62,7 @@ export class ControlPlane {
   readonly #reconciler: Reconciler;
   readonly #convergence: Convergence;
   readonly #fleet: Fleet;
+  readonly #startedAt: Instant;
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
@@ -67,6 +70,7 @@ export class ControlPlane {
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { clock, store, log, observer, end } = options;
+    this.#startedAt = clock.now();
     const mesh = (): Mesh => options.source.state().mesh;
     this.tokens = new JoinTokens(store);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
@@ -168,6 +172,12 @@ export class ControlPlane {
       emitted: this.#reconciler.emittedFor(sidecar.stream),
     }));
     return fleetStatus(this.meshState(), connected, this.#tracker.list());
+  }
+
+  /** What `signet check` judges, as far as it is known here. */
+  async health(): Promise<ControlFacts> {
+    const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
+    return gatherFacts({ ...this.#options, ...parts, startedAt: this.#startedAt });
   }
 
   /** Certificates in force, by instance. */

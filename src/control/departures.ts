@@ -18,8 +18,23 @@ export type Instance = {
   readonly leftAt: Instant | undefined;
 };
 
+/**
+ * Why an instance that is away is kept: its time to come back (`soon`), the first minute after a start, a crowd, or that
+ * no other of its service is live.
+ */
+export type KeptReason = 'soon' | 'start' | 'crowd' | 'last';
+
+export type Kept = Instance & {
+  readonly leftAt: Instant;
+  readonly why: KeptReason;
+  /** When it may be withdrawn at the earliest; `undefined` for the last. */
+  readonly until: Instant | undefined;
+};
+
 export type Withdrawal = {
   readonly withdraw: readonly string[];
+  /** The others that are away, and why they stay. */
+  readonly kept: readonly Kept[];
   /** When to look again; `undefined` if nobody is away. */
   readonly again: Instant | undefined;
 };
@@ -38,18 +53,34 @@ export const judgeDepartures = (
   startedAt: Instant,
   now: Instant,
 ): Withdrawal => {
-  const away = instances.filter((instance) => instance.leftAt !== undefined);
   const live = new Set(instances.filter(({ leftAt }) => leftAt === undefined).map(({ service }) => service));
   const withdraw: string[] = [];
-  let again: Instant | undefined;
-  for (const instance of away) {
-    const leftAt = instance.leftAt ?? now;
-    const hold = isCrowd(instance.service, leftAt, instances, gone) ? CROWD_HOLD : BACK_WITHIN;
-    const due = Math.max(startedAt + START_GRACE, leftAt + hold);
-    if (now < due) again = Math.min(again ?? due, due);
-    else if (live.has(instance.service)) withdraw.push(instance.node);
+  const kept: Kept[] = [];
+  for (const instance of instances) {
+    const { leftAt, node, service } = instance;
+    if (leftAt === undefined) continue;
+    const { why, until } = holdOf(service, leftAt, instances, gone, startedAt);
+    if (now < until) kept.push({ ...instance, leftAt, why, until });
+    else if (live.has(service)) withdraw.push(node);
+    else kept.push({ ...instance, leftAt, why: 'last', until: undefined });
   }
-  return { withdraw, again };
+  const dues = kept.flatMap(({ until }) => (until === undefined ? [] : [until]));
+  return { withdraw, kept, again: dues.length === 0 ? undefined : Math.min(...dues) };
+};
+
+/** The longest of the reasons to keep it. */
+const holdOf = (
+  service: ServiceKey,
+  leftAt: Instant,
+  instances: readonly Instance[],
+  gone: readonly Gone[],
+  startedAt: Instant,
+): { readonly why: KeptReason; readonly until: Instant } => {
+  const start = startedAt + START_GRACE;
+  const crowd = isCrowd(service, leftAt, instances, gone);
+  const until = leftAt + (crowd ? CROWD_HOLD : BACK_WITHIN);
+  if (start >= until) return { why: 'start', until: start };
+  return { why: crowd ? 'crowd' : 'soon', until };
 };
 
 const isCrowd = (service: ServiceKey, at: Instant, instances: readonly Instance[], gone: readonly Gone[]): boolean => {

@@ -3,7 +3,15 @@ import type { Instant } from '../lib/time.ts';
 import type { ServiceKey } from '../model/mesh.ts';
 import type { Endpoint } from '../plan/proxyPlan.ts';
 import type { Clock } from './clock.ts';
-import { BACK_WITHIN, CROWD_HOLD, CROWD_WINDOW, type Gone, judgeDepartures, START_GRACE } from './departures.ts';
+import {
+  BACK_WITHIN,
+  CROWD_HOLD,
+  CROWD_WINDOW,
+  type Gone,
+  judgeDepartures,
+  type Kept,
+  START_GRACE,
+} from './departures.ts';
 import { decodeJson, encodeJson, endpointKey } from './keys.ts';
 
 /** Where one instance can be called. */
@@ -121,6 +129,17 @@ export class EndpointTracker {
 
   list(): readonly RegisteredInstance[] {
     return [...this.#tracked.values()].map(({ registration, leftAt }) => ({ ...registration, leftAt }));
+  }
+
+  /** Those that are away, and why callers are still told of them. */
+  kept(now: Instant): readonly Kept[] {
+    return judgeDepartures(this.list(), this.#gone, this.#restoredAt, now).kept;
+  }
+
+  /** Until when nothing is withdrawn because of the start; `undefined` once that is over. */
+  graceUntil(now: Instant): Instant | undefined {
+    const until = this.#restoredAt + START_GRACE;
+    return now < until ? until : undefined;
   }
 
   close(): void {

@@ -104,6 +104,13 @@ export class MeshSource {
     return this.#state;
   }
 
+  /** Whether the disk holds something that was not looked at yet, as for a moment after each save. */
+  async isBehind(): Promise<boolean> {
+    const { file } = this.#options;
+    const hash = await readSaved(file).then(hashOf, (error: unknown) => unreadable(file, error));
+    return hash !== this.#seen;
+  }
+
   /** Starts to follow the file. */
   start(follower: MeshFollower): void {
     this.#follower = follower;
@@ -224,6 +231,8 @@ export const readSaved = async (file: string): Promise<Uint8Array> => {
   }
 };
 
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
 /** Reads and loads; a content whose hash is `known` is not loaded again. */
 const readMesh = async (
   { file, load }: Pick<MeshSourceOptions, 'file' | 'load'>,
@@ -237,7 +246,7 @@ const readMesh = async (
     const message = unreadable(file, error);
     return { ok: false, error: { message, diagnostics: [], hash: message, finished: false } };
   }
-  const hash = createHash('sha256').update(bytes).digest('hex');
+  const hash = hashOf(bytes);
   const finished = bytes.at(-1) === 0x0a;
   if (hash === known) return { ok: false, error: { message: '', diagnostics: [], hash, finished } };
   const loaded = load(file, bytes);

@@ -2,6 +2,7 @@ import { emitProxy } from '../emit/emitProxy.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import type { Emitted } from '../emit/emitted.ts';
 import { emitGrpcClient } from '../emit/grpcClient.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
@@ -41,6 +42,8 @@ type Held = {
   /** Failures in a row, and when to try again. */
   readonly failures: number;
   readonly retryAt: Instant | undefined;
+  /** Why the last try failed. */
+  readonly trouble: string | undefined;
 };
 
 type Planned = {
@@ -48,6 +51,8 @@ type Planned = {
   readonly emitted: readonly Emitted[];
   readonly upstreams: ReadonlySet<ServiceKey>;
 };
+
+const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as const;
 
 /** Wall clocks jump: nothing is trusted to a timer for longer than this. */
 const LOOK_AGAIN: Duration = 30_000;
@@ -78,7 +83,7 @@ export class Reconciler {
 
   add(sidecar: Sidecar): void {
     const nothing = { planned: undefined, svid: undefined, renewAt: 0, snapshot: undefined };
-    this.#held.set(sidecar.stream, { sidecar, ...nothing, failures: 0, retryAt: undefined });
+    this.#held.set(sidecar.stream, { sidecar, ...nothing, ...NO_FAILURE });
     this.#mark([sidecar.stream], true);
   }
 
@@ -118,6 +123,16 @@ export class Reconciler {
 
   snapshotOf(stream: StreamId): Snapshot | undefined {
     return this.#held.get(stream)?.snapshot;
+  }
+
+  /** Why the newest configuration of this sidecar could not be made; `undefined` if it could. */
+  troubleOf(stream: StreamId): string | undefined {
+    return this.#held.get(stream)?.trouble;
+  }
+
+  /** Something is left to do now. */
+  get busy(): boolean {
+    return this.#running !== undefined || this.#dirty.size > 0;
   }
 
   /** The resources that one sidecar was last published, with the lines they come from. */
@@ -181,7 +196,7 @@ export class Reconciler {
       const snapshot = assemble([...planned.emitted, ...secrets], held.snapshot);
       if (!this.#held.has(sidecar.stream)) return false;
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
-      this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, failures: 0, retryAt: undefined });
+      this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
       if (held.snapshot !== undefined && same(held.snapshot, snapshot)) return false;
       this.#options.publish(sidecar.stream, snapshot);
       return true;
@@ -190,7 +205,7 @@ export class Reconciler {
       const failures = held.failures + 1;
       const retryAt = moment.now + Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(failures, 10));
       // Without its plan it is planned again; what was published stays in force.
-      this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt });
+      this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
       return false;
     }

@@ -5,6 +5,7 @@ import { meshLoader } from '../../src/app/meshFile.ts';
 import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';
+import { watchStore } from '../../src/control/watchedStore.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
 import type { Store } from '../../src/lib/store.ts';
 import { parseTrustDomain } from '../../src/spiffe/spiffeId.ts';
@@ -73,7 +74,7 @@ export class TestControl {
     };
     this.control = new ControlPlane({
       clock,
-      store,
+      store: watchStore(store, clock),
       source,
       svids: this.svids,
       bundle: () => ({ trustDomain: parseTrustDomain('shop.example') as never, authorities: ['root'] }),
