@@ -69,10 +69,13 @@ const serverUrl = (text: string): URL => {
 };
 
 const readToken = async (file: string): Promise<string> => {
+  const advice = '`signet serve` writes it as DATA/admin.token; name it with --admin-token-file';
   try {
-    return (await readFile(file, 'utf8')).trim();
+    const token = (await readFile(file, 'utf8')).trim();
+    // Another file, a key perhaps: `fetch` would refuse it as a header and quote it whole.
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new AppError('no_admin_token', 'it holds something else');
+    return token;
   } catch (error) {
-    const advice = '`signet serve` writes it as DATA/admin.token; name it with --admin-token-file';
     throw new AppError(
       'no_admin_token',
       `the admin token cannot be read from ${file} (${messageOf(error)}): ${advice}`,

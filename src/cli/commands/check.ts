@@ -63,7 +63,7 @@ const isGood = ({ healthy, pending }: HealthReport): boolean => healthy && !pend
 const reportWithin = async (patience: Duration, input: Input, io: Io): Promise<HealthReport> => {
   const end = performance.now() + patience;
   for (;;) {
-    const left = end - performance.now();
+    const left = Math.ceil(end - performance.now());
     const report = await ask(input, io, patience === 0 ? MOST : Math.min(MOST, Math.max(LEAST, left)));
     const rest = end - performance.now();
     if (isGood(report) || rest <= 0) return report;

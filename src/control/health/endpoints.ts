@@ -1,4 +1,6 @@
+import type { Instant } from '../../lib/time.ts';
 import { registersItself } from '../admission.ts';
+import { START_GRACE } from '../departures.ts';
 import type { KeptInstance } from './facts.ts';
 import { type Check, fine, orFine, warning } from './finding.ts';
 import { count, grouped, moment, named, span } from './words.ts';
@@ -12,8 +14,8 @@ export const startIsOver: Check = {
   group: 'endpoints',
   about: 'the first minute after a start is over',
   look: ({ graceUntil, kept, now, startedAt }) => {
-    if (graceUntil === undefined) return [fine('instances that leave are withdrawn')];
-    const away = kept.filter(({ why }) => why !== 'soon');
+    if (graceUntil === undefined) return [fine('the first minute after the start is over: who leaves is withdrawn')];
+    const away = kept.filter((instance) => instance.why === 'start' || isAbsent(instance, graceUntil));
     const text = `Signet started ${span(now - startedAt)} ago, so nothing is withdrawn before ${moment(graceUntil)}`;
     if (away.length === 0) return [fine(`${text}; everybody is back`)];
     return [
@@ -25,17 +27,21 @@ export const startIsOver: Check = {
   },
 };
 
+/** Of those who have not come since the start, so that they are no crowd of leavers (yet). */
+const isAbsent = ({ leftAt, why }: KeptInstance, graceUntil: Instant | undefined): boolean =>
+  why === 'crowd' && graceUntil !== undefined && leftAt <= graceUntil - START_GRACE;
+
 export const noCrowd: Check = {
   code: 'CHK0402',
   group: 'endpoints',
   about: 'no crowd of instances went away at once',
-  look: ({ kept, registered }) => {
-    const crowd = kept.filter(({ why }) => why === 'crowd');
+  look: ({ kept, registered, graceUntil }) => {
+    const crowd = kept.filter((instance) => instance.why === 'crowd' && !isAbsent(instance, graceUntil));
     const lines = grouped(crowd, ({ service }) => service).map(([service, gone]) => {
       const all = Math.max(registered.get(gone[0]?.service ?? '/') ?? 0, gone.length);
       const until = moment(Math.min(...gone.map((instance) => instance.until ?? instance.leftAt)));
       return warning(
-        `away since ${since(gone)}: ${gone.length} of ${count(all, 'instance')} of ${service} (${nodes(gone)}). So many went at once that it may be a fault between them and Signet: none is withdrawn before ${until}`,
+        `away since ${since(gone)}: ${gone.length} of ${count(all, 'instance')} of ${service} (${nodes(gone)}). So many are away at once that it may be a fault between them and Signet: none is withdrawn before ${until}`,
         'look whether they run and reach Signet; callers are still told of them, and try another where one does not answer',
       );
     });

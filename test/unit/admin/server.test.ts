@@ -82,7 +82,7 @@ describe('admin API', () => {
   });
 
   it('answers nothing of the API without the admin token', async () => {
-    const paths = ['status', 'mesh', 'tokens', 'ca', 'ca/bundle', 'openapi.json', 'nothing'];
+    const paths = ['status', 'check', 'mesh', 'tokens', 'ca', 'ca/bundle', 'openapi.json', 'nothing'];
     for (const headers of [
       {},
       { authorization: 'Bearer wrong' },
@@ -130,9 +130,14 @@ describe('admin API', () => {
     }
   });
 
-  it('shows status and mesh', async () => {
+  it('shows status, health and mesh', async () => {
     assert.deepEqual((await api('GET', 'status')).json().sidecars, []);
     const mesh = (await api('GET', 'mesh')).json();
+    const { healthy, findings } = (await api('GET', 'check')).json<{
+      healthy: boolean;
+      findings: { code: string }[];
+    }>();
+    assert.deepEqual([healthy, findings[0]?.code], [true, 'CHK0101']);
     assert.deepEqual(
       [mesh.trustDomain, mesh.services, mesh.problem],
       ['shop.example', ['prod/orders', 'prod/web'], null],
@@ -211,7 +216,7 @@ describe('admin API', () => {
 
   it('describes itself', async () => {
     const { paths } = (await api('GET', 'openapi.json')).json<{ paths: object }>();
-    for (const path of ['status', 'tokens', 'bootstraps', 'can', 'ca/renew'])
+    for (const path of ['status', 'check', 'tokens', 'bootstraps', 'can', 'ca/renew'])
       assert.ok(`/api/v1/${path}` in paths, path);
   });
 

@@ -191,7 +191,11 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
   ],
   [
     'the first minute after a start',
-    { graceUntil: NOW + 48_000, startedAt: NOW - 12_000, kept: away.map((node) => kept(node, 'start')) },
+    {
+      graceUntil: NOW + 48_000,
+      startedAt: NOW - 12_000,
+      kept: [kept('default/orders/b', 'start'), kept('default/orders/c', 'crowd', { leftAt: NOW - 12_000 })],
+    },
     [
       /^√ CHK0101 Signet 1\.2\.3 answers, up for 12s$/,
       /^‼ CHK0401 Signet started 12s ago, so nothing is withdrawn before 2027-01-01T12:00:48\.000Z; 2 instances are not back yet: default\/orders\/b, default\/orders\/c$/,
@@ -201,6 +205,16 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
     'the first minute after a start with everybody back',
     { graceUntil: NOW + 48_000, startedAt: NOW - 12_000 },
     [/^√ CHK0101/, /^√ CHK0401 .* nothing is withdrawn before 2027-01-01T12:00:48\.000Z; everybody is back$/],
+  ],
+  [
+    'a crowd that went away in the first minute after a start',
+    {
+      graceUntil: NOW + 48_000,
+      startedAt: NOW - 12_000,
+      registered: new Map([['default/orders', 2]]),
+      kept: away.map((node) => kept(node, 'crowd', { leftAt: NOW - 11_999 })),
+    },
+    [/^√ CHK0101/, /^√ CHK0401 .* everybody is back$/, /^‼ CHK0402 .*: 2 of 2 instances of default\/orders/],
   ],
   [
     'a crowd that went away',
