@@ -14,7 +14,11 @@ export const startIsOver: Check = {
   group: 'endpoints',
   about: 'the first minute after a start is over',
   look: ({ graceUntil, kept, now, startedAt }) => {
-    if (graceUntil === undefined) return [fine('the first minute after the start is over: who leaves is withdrawn')];
+    if (graceUntil === undefined) {
+      const over = now - startedAt >= START_GRACE;
+      const why = over ? 'the first minute after the start is over' : 'there was no instance to wait for at the start';
+      return [fine(`${why}: who leaves is withdrawn`)];
+    }
     const away = kept.filter((instance) => instance.why === 'start' || isAbsent(instance, graceUntil));
     const text = `Signet started ${span(now - startedAt)} ago, so nothing is withdrawn before ${moment(graceUntil)}`;
     if (away.length === 0) return [fine(`${text}; everybody is back`)];

@@ -202,6 +202,11 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
     ],
   ],
   [
+    'a first start, which waits for nobody',
+    { startedAt: NOW - 12_000 },
+    [/^√ CHK0101/, /^√ CHK0401 there was no instance to wait for at the start: who leaves is withdrawn$/],
+  ],
+  [
     'the first minute after a start with everybody back',
     { graceUntil: NOW + 48_000, startedAt: NOW - 12_000 },
     [/^√ CHK0101/, /^√ CHK0401 .* nothing is withdrawn before 2027-01-01T12:00:48\.000Z; everybody is back$/],
