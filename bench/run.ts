@@ -1,7 +1,7 @@
 // `npm run bench`: JSON on stdout, progress on stderr. Takes about two minutes; nothing outlives it.
 import { cpus } from 'node:os';
 import { loadMesh } from '../src/config/loadMesh.ts';
-import { benchIssue } from './ca.ts';
+import { benchIssue, benchRenewals } from './ca.ts';
 import { meshText } from './meshFile.ts';
 import { measureStorm, type Storm } from './storm.ts';
 
@@ -35,7 +35,8 @@ for (const sidecars of [100, 1_000]) {
 }
 const [small, large] = storms as [Storm, Storm];
 console.error('leaves issued');
-const leaves = await benchIssue();
+const leaves = benchIssue();
+const renewals = await benchRenewals();
 console.error('loadMesh');
 const loads = [100, 1_000].map(measureLoad);
 const [few, many] = loads as [(typeof loads)[0], (typeof loads)[0]];
@@ -45,6 +46,7 @@ const result = {
   machine: { cores: cpus().length, model: cpus()[0]?.model.trim(), node: process.version },
   storms,
   leaves,
+  renewals,
   loadMesh: loads,
   ratios: {
     coldStartCpuPerSidecar1000to100: ratio(large.coldStart.cpuMsPerSidecar, small.coldStart.cpuMsPerSidecar),

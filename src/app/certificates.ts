@@ -5,6 +5,7 @@ import { createSvidKeeper } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
 import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
+import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
@@ -26,6 +27,8 @@ export const openCertificates = async (options: {
   readonly store: Store;
   readonly trustDomain: TrustDomain;
   readonly now: Instant;
+  /** What the mesh says now of the keys that are made. */
+  readonly curve: () => Curve;
   /** Told of each certificate that is issued. */
   readonly issued: () => void;
   readonly log: Log;

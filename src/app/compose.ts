@@ -113,8 +113,16 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
+  const curve = () => source.state().mesh.certificates.curve;
   const { issued } = metrics;
-  const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued, log: options.log });
+  const certificates = await openCertificates({
+    store,
+    trustDomain,
+    now: clock.now(),
+    curve,
+    issued,
+    log: options.log,
+  });
   return { data, store, source, metrics, certificates };
 };
 

@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { Curve } from '../features/certificates/spec.ts';
 import { invariant } from '../lib/errors.ts';
 import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -16,6 +17,7 @@ import {
 } from './profile.ts';
 import { readCertificate, readUris } from './readCertificate.ts';
 import { newSerial, openSslReads, signCertificate, wholeSeconds } from './sign.ts';
+import { localSigner, type SignatureAlgorithm, type Signer, signatureAlgorithm } from './signer.ts';
 
 /** A CA certificate, read: what issuing from it needs. */
 export type CaCertificate = {
@@ -30,11 +32,13 @@ export type CaCertificate = {
   readonly notBefore: Instant;
   readonly notAfter: Instant;
   readonly publicKey: KeyObject;
+  /** What it signs with. */
+  readonly signature: SignatureAlgorithm;
   readonly facts: CertificateFacts;
 };
 
-/** A CA with its key: one KeyObject, reused, because parsing it from PEM each time is 15 times slower. */
-export type CaKeyPair = { readonly certificate: CaCertificate; readonly key: KeyObject; readonly keyPem: Secret };
+/** A CA with its key. */
+export type CaKeyPair = { readonly certificate: CaCertificate; readonly signer: Signer; readonly keyPem: Secret };
 
 /** The three kinds of CA; `pathLength` is how many CAs may stand below. */
 export const CA_KINDS = {
@@ -43,8 +47,6 @@ export const CA_KINDS = {
   channel: { title: 'channel CA', pathLength: 0 },
 } as const;
 export type CaKind = keyof typeof CA_KINDS;
-
-const point = (spki: Buffer): Buffer => spki.subarray(-65);
 
 /** Reads a CA certificate that is to be trusted. @throws Error naming what is wrong, without its contents */
 export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustDomain): CaCertificate => {
@@ -56,7 +58,8 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
   if (!x509.ca || usage?.at(-1) !== CA_KINDS[kind].pathLength)
     throw new Error('it is not the right kind of CA certificate');
   if (uris.length !== 1 || uris[0] !== trustDomainId(trustDomain)) throw new Error('it names another trust domain');
-  const identifier = keyIdentifier(point(read.spki));
+  const identifier = read.extensions.get(OID.subjectKeyIdentifier)?.value.subarray(2);
+  if (identifier === undefined) throw new Error('it has no subject key identifier');
   const serial = read.serial.toString('hex');
   const { notBefore, notAfter } = read;
   return Object.freeze({
@@ -68,6 +71,7 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
     notBefore,
     notAfter,
     publicKey: x509.publicKey,
+    signature: signatureAlgorithm(x509.publicKey),
     facts: Object.freeze({
       subject: x509.subject.split('\n').join(', '),
       serial,
@@ -89,7 +93,7 @@ export const readCaKeyPair = (
   const key = createPrivateKey(reveal(stored.key));
   const x509 = openSslReads(new X509Certificate(stored.certificate).raw, (issuer ?? certificate).publicKey);
   if (!x509.checkPrivateKey(key)) throw new Error('its key is not the one of its certificate');
-  return Object.freeze({ certificate, key, keyPem: stored.key });
+  return Object.freeze({ certificate, signer: localSigner(key), keyPem: stored.key });
 };
 
 /** How far a CA's life begins in the past: a clock that is set back a little must not stop a new mesh. */
@@ -102,11 +106,12 @@ export const makeCa = (
     readonly trustDomain: TrustDomain;
     readonly life: Duration;
     readonly now: Instant;
+    readonly curve: Curve;
     readonly issuer?: CaKeyPair;
   },
 ): CaKeyPair => {
   const { trustDomain, life, now, issuer } = request;
-  const key = newKey();
+  const key = newKey(request.curve);
   const serial = newSerial();
   const subject = nameDer(`Signet ${CA_KINDS[kind].title} ${serial.toString('hex', 0, 4)}`);
   const identifier = keyIdentifier(key.point);
@@ -129,7 +134,7 @@ export const makeCa = (
         uriExtension(trustDomainId(trustDomain), false),
       ],
     },
-    issuer?.key ?? createPrivateKey(key.privatePem),
+    issuer?.signer ?? localSigner(createPrivateKey(key.privatePem)),
   );
   return readCaKeyPair(kind, { certificate: pem('CERTIFICATE', der), key: secret(key.privatePem) }, trustDomain, above);
 };

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -6,7 +7,7 @@ import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../spiffe/spiffe
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type CaCertificate, type CaKeyPair, makeCa, readCa } from './caCertificate.ts';
-import { issueLeaf } from './leaf.ts';
+import { leafIssuer } from './leaf.ts';
 import { openSslReads } from './sign.ts';
 import { MESH_KEY, meshWrite } from './state.ts';
 
@@ -50,29 +51,27 @@ const chains = (svid: X509Svid, root: CaCertificate, trustDomain: TrustDomain, n
 export const meshAuthority = (
   store: Store,
   trustDomain: TrustDomain,
+  curve: () => Curve,
   state: { readonly root: CaKeyPair; readonly intermediate: CaKeyPair },
 ): IssuingAuthority => {
   const { root } = state;
   let intermediate = state.intermediate;
+  let leaves = leafIssuer(intermediate);
   let preparing: Promise<void> | undefined;
   const bundle = Object.freeze({ trustDomain, authorities: Object.freeze([root.certificate.pem]) });
 
   const renewIntermediate = async (now: Instant): Promise<void> => {
-    const next = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, issuer: root });
+    const next = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer: root });
     await store.commit([meshWrite(trustDomain, root, next, store.get(MESH_KEY)?.revision ?? 0)]);
     intermediate = next;
+    leaves = leafIssuer(next);
   };
 
   return Object.freeze({
     trustBundle: () => bundle,
     issue: (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
       checkId(id, trustDomain);
-      const { certificatePem, ...leaf } = issueLeaf(intermediate.certificate, intermediate.key, {
-        id,
-        use: 'workload',
-        ttl,
-        now,
-      });
+      const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
       return Object.freeze({ id, chainPem: certificatePem + intermediate.certificate.pem, ...leaf });
     },
     prepare: async (ttl: Duration, now: Instant): Promise<void> => {
