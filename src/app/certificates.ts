@@ -1,4 +1,4 @@
-import type { ChannelAuthority, IssuingAuthority } from '../ca/authority.ts';
+import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
 import { renewalTime } from '../ca/renewal.ts';
 import { createSvidKeeper } from '../ca/svidStore.ts';
@@ -13,7 +13,7 @@ import type { ServerTls } from '../xds/tls.ts';
 
 /** Both authorities and what is kept of their work. */
 export type Certificates = {
-  readonly authority: IssuingAuthority;
+  readonly authority: MeshAuthority;
   readonly channel: ChannelAuthority;
   readonly svids: SvidKeeper;
   /** Renews the certificate of the xDS listener in time; the result stops it. */
@@ -34,7 +34,7 @@ export const openCertificates = async (options: {
   readonly log: Log;
 }): Promise<Certificates> => {
   const { mesh, channel } = await openAuthority(options);
-  const authority: IssuingAuthority = {
+  const authority: MeshAuthority = {
     ...mesh,
     issue: (id, ttl, now) => {
       const svid = mesh.issue(id, ttl, now);
@@ -55,13 +55,13 @@ export const openCertificates = async (options: {
 };
 
 const keepFresh = (channel: ChannelAuthority, clock: Clock, use: (tls: ServerTls) => void, log: Log): (() => void) => {
-  let held = channel.serverCredentials(clock.now()).notAfter;
+  let held = channel.serverCredentials(clock.now()).chainPem;
   let cancel = (): void => {};
   const look = (): void => {
     try {
       const tls = channel.serverCredentials(clock.now());
-      if (tls.notAfter !== held) use(tls);
-      held = tls.notAfter;
+      if (tls.chainPem !== held) use(tls);
+      held = tls.chainPem;
     } catch (error) {
       log.error({ err: error }, 'the certificate of the xDS listener could not be renewed');
     }

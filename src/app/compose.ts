@@ -186,7 +186,12 @@ const startAdmin = async (
       listen: bind,
       token,
       control,
-      ca: { describe: authority.describe, describeChannel: channel.describe, bundle: authority.trustBundle },
+      ca: {
+        describe: authority.describe,
+        describeChannel: channel.describe,
+        channelSlots: channel.slots,
+        bundle: authority.trustBundle,
+      },
       registry: metrics.registry,
       onError: (error) => options.log.error({ err: error }, 'an admin request failed'),
     }),

@@ -24,9 +24,13 @@ export type CaCertificate = {
   /** For sentences, for example `the mesh root 5f1c…`. */
   readonly name: string;
   readonly pem: string;
+  /** The same as DER. */
+  readonly raw: Buffer;
   /** DER. */
   readonly subject: Buffer;
   readonly identifier: Buffer;
+  /** Key identifier of its issuer. */
+  readonly issuedBy: Buffer;
   /** The extension that its leaves carry. */
   readonly authorityKey: Buffer;
   readonly notBefore: Instant;
@@ -59,14 +63,17 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
     throw new Error('it is not the right kind of CA certificate');
   if (uris.length !== 1 || uris[0] !== trustDomainId(trustDomain)) throw new Error('it names another trust domain');
   const identifier = read.extensions.get(OID.subjectKeyIdentifier)?.value.subarray(2);
-  if (identifier === undefined) throw new Error('it has no subject key identifier');
+  const issuedBy = read.extensions.get(OID.authorityKeyIdentifier)?.value.subarray(4);
+  if (identifier === undefined || issuedBy === undefined) throw new Error('it has no key identifiers');
   const serial = read.serial.toString('hex');
   const { notBefore, notAfter } = read;
   return Object.freeze({
     name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
     pem: pem('CERTIFICATE', x509.raw),
+    raw: x509.raw,
     subject: read.subject,
     identifier,
+    issuedBy,
     authorityKey: authorityKeyExtension(identifier),
     notBefore,
     notAfter,

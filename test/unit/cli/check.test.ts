@@ -26,8 +26,9 @@ describe('signet check', () => {
   beforeEach(async () => {
     test = await TestControl.start(MESH);
     const ca = {
-      describe: () => ({ trustDomain, root: FACTS, intermediate: FACTS }),
+      describe: () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] }),
       describeChannel: () => FACTS,
+      channelSlots: () => [],
       bundle: () => ({ trustDomain, authorities: ['PEM'] }),
     };
     const { registry } = createMetrics();
