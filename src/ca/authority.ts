@@ -2,8 +2,10 @@ import type { Secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import type { CertificateFacts, SlotFacts } from './facts.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
-import type { SlotState } from './slots.ts';
+
+export type { CertificateFacts, SlotFacts } from './facts.ts';
 
 /** The mesh's certificate authority: roots, issuing intermediates, leaves for workloads. */
 export type Authority = {
@@ -58,24 +60,6 @@ export type AuthorityStatus = {
   readonly intermediate: CertificateFacts;
   /** All, roots first, in the order in which they were made. */
   readonly slots: readonly SlotFacts[];
-};
-
-export type CertificateFacts = {
-  readonly subject: string;
-  readonly serial: string;
-  readonly notBefore: Instant;
-  readonly notAfter: Instant;
-  /** SHA-256 of the DER, lower-case hex. */
-  readonly fingerprint: string;
-};
-
-export type SlotFacts = CertificateFacts & {
-  readonly kind: 'root' | 'intermediate' | 'channel';
-  readonly state: SlotState;
-  /** Since when it is in this state; 0 if that was not recorded. */
-  readonly since: Instant;
-  /** Serial of the root that signed it; its own for a root. */
-  readonly root: string;
 };
 
 /** The channel CA: anchors the stream between sidecars and Signet, and nothing else. */

@@ -4,8 +4,8 @@ import { invariant } from '../lib/errors.ts';
 import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { type TrustDomain, trustDomainId } from '../spiffe/spiffeId.ts';
-import type { CertificateFacts } from './authority.ts';
 import { nameDer, pem } from './der.ts';
+import type { CertificateFacts } from './facts.ts';
 import { newKey } from './keys.ts';
 import {
   authorityKeyExtension,

@@ -1,14 +1,7 @@
 import { AppError } from '../lib/errors.ts';
 import type { Instant } from '../lib/time.ts';
-import type { SlotFacts } from './authority.ts';
 import type { CaCertificate, CaKeyPair } from './caCertificate.ts';
-
-/**
- * The life of a CA: `prepared` is trusted and does not sign yet, `active` signs, `old` is trusted and signs no more,
- * `tainted` is trusted for as long as leaves of it are replaced because somebody else may have its key, `revoked` is
- * trusted no more and stays as the record of that.
- */
-export type SlotState = 'prepared' | 'active' | 'old' | 'tainted' | 'revoked';
+import type { SlotFacts, SlotState } from './facts.ts';
 
 export type Slot = {
   readonly state: SlotState;

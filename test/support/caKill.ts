@@ -9,7 +9,7 @@ import { auditCaStore } from './caScript.ts';
  * state that it was told was committed, or the one after it. Returns how many commits it was told of.
  */
 export const killAndAudit = async (dir: string, from: number, killAt: number, afterMs: number): Promise<number> => {
-  const script = join(import.meta.dirname, 'caScriptProcess.ts');
+  const script = join(import.meta.dirname, '../drills/caScriptProcess.ts');
   const args = ['--import', 'tsx', script, dir, `${from}`, `${killAt}`, `${afterMs}`];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';

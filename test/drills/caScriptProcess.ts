@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 import type { Store } from '../../src/lib/store.ts';
 import { openLmdbStore } from '../../src/store/lmdbStore.ts';
-import { runCaScript } from './caScript.ts';
+import { runCaScript } from '../support/caScript.ts';
 
 const [dir = '', from = '0', killAt, after = '0'] = process.argv.slice(2);
 const disk = openLmdbStore(dir);
