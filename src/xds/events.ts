@@ -50,3 +50,23 @@ type Untimed<E> = E extends unknown ? Omit<E, 'stream' | 'at'> : never;
 
 /** An event before it is known on which stream and when. */
 export type Happening = Untimed<StreamEvent>;
+
+/** Says on which stream and when. Written out for what comes with every push: copying an object of many possible shapes is slow. */
+export const onStream = (what: Happening, stream: StreamId, at: Instant): StreamEvent => {
+  switch (what.kind) {
+    case 'sent': {
+      const { kind, type, version, resources, removed, bytes } = what;
+      return { kind, type, version, resources, removed, bytes, stream, at };
+    }
+    case 'acked': {
+      const { kind, type, version, stillRefused } = what;
+      return { kind, type, version, stillRefused, stream, at };
+    }
+    case 'progress': {
+      const { kind, progress } = what;
+      return { kind, progress, stream, at };
+    }
+    default:
+      return { ...what, stream, at };
+  }
+};

@@ -50,7 +50,7 @@ export const newPump = (ports: PumpPorts): Pump => {
   };
 
   const write = (response: SessionResponse): void => {
-    ports.turnstile.enter((leave) => {
+    ports.turnstile.enter(sizeOf(response), (leave) => {
       if (stopped) {
         leave();
         return;
@@ -75,11 +75,14 @@ export const newPump = (ports: PumpPorts): Pump => {
   return { step, stop };
 };
 
+/** About the bytes of a response, before there are any. */
+const sizeOf = ({ resources }: SessionResponse): number => resources.reduce((sum, { any }) => sum + any.length, 0);
+
 const sentEvent = ({ type, version, resources, removed }: SessionResponse, bytes: number): Happening => ({
   kind: 'sent',
   type,
   version,
-  resources: resources.map((r) => ({ name: r.name, version: r.version })),
+  resources,
   removed,
   bytes,
 });

@@ -4,10 +4,11 @@ import { HealthImplementation } from 'grpc-health-check';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { Peer, Refusal, StreamEvent, StreamId } from './events.ts';
+import { onStream, type Peer, type Refusal, type StreamEvent, type StreamId } from './events.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import { addDiscovery, SERVICE_NAMES } from './service.ts';
+import { writeInSlices } from './slices.ts';
 import { type Call, type Stream, serveStream } from './stream.ts';
 import { type ServerTls, Tls13Credentials } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
@@ -53,8 +54,8 @@ export type XdsServer = {
 };
 
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
-/** Writes under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
-const WRITES_AT_ONCE = 64;
+/** Under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
+const ROOM = { writes: 64, bytes: 8 * 1024 * 1024 };
 const WRITE_PATIENCE: Duration = 250;
 
 const GRPC_OPTIONS = {
@@ -78,7 +79,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
   const server = new Server(GRPC_OPTIONS);
   const streams = new Map<StreamId, Stream>();
-  const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
+  const turnstile = newTurnstile(ROOM, WRITE_PATIENCE);
   const now = options.now ?? Date.now;
   const run = randomBytes(4).toString('hex');
   let opened = 0;
@@ -87,6 +88,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     opened += 1;
     const id = `${run}-${opened}` as StreamId;
     const credentials = credentialsOf(call);
+    writeInSlices(call);
     const stream = serveStream(call, {
       id,
       peer: credentials.peer,
@@ -96,7 +98,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
         if (!caller.ok) return caller;
         return { ok: true, value: (node: NodeIdentity) => options.admit(caller.value, node, id) };
       },
-      tell: (what) => options.onEvent({ ...what, stream: id, at: now() }),
+      tell: (what) => options.onEvent(onStream(what, id, now())),
       turnstile,
       firstMessageWithin: options.firstMessageWithin ?? 15_000,
       holdFor: options.holdFor ?? 2_000,

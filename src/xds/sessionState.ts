@@ -1,3 +1,4 @@
+import type { Standings } from './order.ts';
 import type { Resource, Snapshot, TypeUrl } from './resource.ts';
 import type { Naming, Subscribing, TypeState } from './typeState.ts';
 
@@ -9,6 +10,8 @@ export type SessionState = {
   readonly variant: Variant;
   readonly snapshot: Snapshot | undefined;
   readonly types: ReadonlyMap<TypeUrl, TypeState>;
+  /** What the last turn found out about each type. */
+  readonly standings: Standings;
   readonly noncePrefix: string;
   /** Nonces given out; one is valid on its own stream only. */
   readonly nonces: number;
@@ -22,6 +25,8 @@ export type SessionState = {
   readonly holding: boolean;
   readonly impatient: boolean;
   readonly progress: Progress;
+  /** Nothing but what is being written was lacking: when it is written there is nothing to choose. */
+  readonly calm: boolean;
 };
 
 /** `settled`: the client ACKed all that the newest snapshot has for it. `refused`: all but what it NACKed. */

@@ -43,8 +43,6 @@ export type TypeState = {
   /** A wildcard was just asked for: it is answered even if the answer is empty. */
   readonly due: boolean;
   readonly inFlight: InFlight | undefined;
-  /** The snapshot's resources of this type that nothing needed to be sent for. */
-  readonly settledOn: ReadonlyMap<string, Resource> | undefined;
   /** `undefined` in delta. */
   readonly sotw: SotwType | undefined;
 };
@@ -75,7 +73,6 @@ const newType = (url: TypeUrl): TypeState => ({
   owed: new Set(),
   due: false,
   inFlight: undefined,
-  settledOn: undefined,
   sotw: undefined,
 });
 
@@ -121,7 +118,7 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
       else owed.delete(name);
     }
   }
-  return forgetUnwanted({ ...before, names, owed, wildcard, due, settledOn: undefined });
+  return forgetUnwanted({ ...before, names, owed, wildcard, due });
 };
 
 const forgetUnwanted = (t: TypeState): TypeState => {
@@ -136,11 +133,12 @@ const forgetUnwanted = (t: TypeState): TypeState => {
 
 /** The client applied the response in flight. */
 export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
-  const refused = new Map(t.refused);
-  for (const name of [...acked.upserts.keys(), ...acked.removals]) refused.delete(name);
-  const upserts = [...acked.upserts].filter(([name]) => isWanted(t, name));
-  const held = withChanges(t.held, upserts, acked.removals);
-  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+  const gone = new Set(t.refused.size === 0 ? [] : acked.removals);
+  const isAcked = (name: string): boolean => acked.upserts.has(name) || gone.has(name);
+  const refused = t.refused.size === 0 ? t.refused : new Map([...t.refused].filter(([name]) => !isAcked(name)));
+  const wanted = [...acked.upserts.keys()].every((name) => isWanted(t, name));
+  const upserts = wanted ? acked.upserts : [...acked.upserts].filter(([name]) => isWanted(t, name));
+  return { ...t, held: withChanges(t.held, upserts, acked.removals), refused, inFlight: undefined };
 };
 
 /**
@@ -151,5 +149,5 @@ export const afterNack = (t: TypeState, nacked: InFlight): TypeState => {
   const refused = new Map(t.refused);
   for (const [name, version] of nacked.upserts) if (isWanted(t, name)) refused.set(name, version);
   const held = withChanges(t.held, [], nacked.removals);
-  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+  return { ...t, held, refused, inFlight: undefined };
 };
