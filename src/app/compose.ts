@@ -7,8 +7,10 @@ import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
+import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { Mesh } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
@@ -92,7 +94,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
 const overlap = (a: string, b: string): boolean => `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 
 type Ground = {
-  readonly data: string;
+  readonly token: Secret;
   readonly store: WatchedStore;
   readonly source: MeshSource;
   readonly metrics: Metrics;
@@ -115,7 +117,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const { trustDomain } = source.state().mesh;
   const { issued } = metrics;
   const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued, log: options.log });
-  return { data, store, source, metrics, certificates };
+  return { token: await openAdminToken(data), store, source, metrics, certificates };
 };
 
 const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
@@ -147,7 +149,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
-  { certificates }: Ground,
+  { certificates, token }: Ground,
   control: ControlPlane,
   closers: Closers,
 ): Promise<XdsServer> => {
@@ -158,6 +160,7 @@ const startXds = async (
       authenticate: ({ authorization, peer }) => control.authenticate(authorization, peer),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
       onEvent: (event) => control.onEvent(event),
+      operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
     }),
   );
   closers.add(() => server.close(GRACE));
@@ -168,10 +171,9 @@ const startXds = async (
 const startAdmin = async (
   options: ServeOptions,
   bind: HostPort,
-  { data, metrics, certificates }: Ground,
+  { token, metrics, certificates }: Ground,
   control: ControlPlane,
 ): Promise<AdminServer> => {
-  const token = await openAdminToken(data);
   const { authority, channel } = certificates;
   return listen('--admin', options.admin, () =>
     startAdminServer({

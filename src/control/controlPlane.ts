@@ -6,6 +6,7 @@ import type { HostPort } from '../plan/proxyPlan.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
+import type { SidecarRecord } from '../xds/ledger.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
@@ -21,7 +22,7 @@ import type { MeshSource, MeshState } from './meshSource.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Refusal } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
-import { type FleetStatus, fleetStatus } from './status.ts';
+import { explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import type { WatchedStore } from './watchedStore.ts';
 
 /** Whoever keeps the workloads' certificates. */
@@ -178,6 +179,13 @@ export class ControlPlane {
   async health(): Promise<ControlFacts> {
     const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
     return gatherFacts({ ...this.#options, ...parts, startedAt: this.#startedAt });
+  }
+
+  /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */
+  ledger(): readonly SidecarRecord[] {
+    return this.#fleet
+      .members()
+      .map(({ sidecar, record }) => explainedRecord(record, this.#reconciler.emittedFor(sidecar.stream)));
   }
 
   /** Certificates in force, by instance. */

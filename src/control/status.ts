@@ -127,6 +127,18 @@ const broughtAlong = (type: TypeUrl, snapshot: Snapshot | undefined): TypeStatus
   return { sent: held, acked: held, nacked: null, error: null };
 };
 
+/** The same record, each of its refusals explained. */
+export const explainedRecord = (record: SidecarRecord, emitted: readonly Emitted[]): SidecarRecord => {
+  const types = [...record.types].map(([url, type]) => [url, explainedType(type, emitted)] as const);
+  return { ...record, types: new Map(types) };
+};
+
+const explainedType = (type: TypeRecord, emitted: readonly Emitted[]): TypeRecord => {
+  const { nacked } = type;
+  if (nacked === undefined) return type;
+  return { ...type, nacked: { ...nacked, error: explainNack(nacked.error, nacked.resources, emitted) } };
+};
+
 /** A sidecar's refusal as one line, and the lines of mesh.yaml that the refused resources come from. */
 export const explainNack = (
   error: string,

@@ -1,7 +1,7 @@
 import type { Duration } from '../lib/time.ts';
 import type { Happening } from './events.ts';
 import { newSession, turn } from './session.ts';
-import type { SessionEvent, SessionResponse, Variant } from './sessionState.ts';
+import type { SessionEvent, SessionResponse, SessionState, Variant } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
 import { encodeResponse } from './wire.ts';
 
@@ -17,7 +17,11 @@ export type PumpPorts = {
 };
 
 /** The session's effects: it turns at each event, writes what comes out and keeps the one timer. */
-export type Pump = { readonly step: (event: SessionEvent) => void; readonly stop: () => void };
+export type Pump = {
+  readonly step: (event: SessionEvent) => void;
+  readonly session: () => SessionState;
+  readonly stop: () => void;
+};
 
 export const newPump = (ports: PumpPorts): Pump => {
   let session = newSession(ports.noncePrefix, ports.variant);
@@ -72,7 +76,7 @@ export const newPump = (ports: PumpPorts): Pump => {
     session = newSession();
   };
 
-  return { step, stop };
+  return { step, session: () => session, stop };
 };
 
 const sentEvent = ({ type, version, resources, removed }: SessionResponse, bytes: number): Happening => ({

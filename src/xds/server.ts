@@ -5,6 +5,7 @@ import { AppError, messageOf } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Peer, Refusal, StreamEvent, StreamId } from './events.ts';
+import { addOperators, type OperatorPorts } from './operators.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import { addDiscovery, SERVICE_NAMES } from './service.ts';
@@ -34,6 +35,8 @@ export type XdsServerOptions<Caller> = {
    */
   readonly admit: (caller: Caller, node: NodeIdentity, stream: StreamId) => Promise<Result<void, Refusal>>;
   readonly onEvent: (event: StreamEvent) => void;
+  /** Serves client status and reflection; absent: nobody is served them. */
+  readonly operators?: OperatorPorts;
   readonly now?: () => Instant;
   /** How long listeners and routes wait for a client that does not take what they refer to. Default 2 s. */
   readonly holdFor?: Duration;
@@ -83,9 +86,12 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const run = randomBytes(4).toString('hex');
   let opened = 0;
 
-  const serve = (call: Call, dialect: Dialect): void => {
+  const newId = (): StreamId => {
     opened += 1;
-    const id = `${run}-${opened}` as StreamId;
+    return `${run}-${opened}` as StreamId;
+  };
+  const serve = (call: Call, dialect: Dialect): void => {
+    const id = newId();
     const credentials = credentialsOf(call);
     const stream = serveStream(call, {
       id,
@@ -109,6 +115,17 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
 
   addDiscovery(server, serve);
   health.addToServer(server);
+  const endOperators =
+    options.operators &&
+    addOperators(server, {
+      ...options.operators,
+      authorizationOf: (call) => credentialsOf(call).authorization,
+      sessionOf: (stream) => streams.get(stream)?.session(),
+      turnedAway: (call, message) => {
+        const refusal: Refusal = { code: 'unauthenticated', message };
+        options.onEvent({ kind: 'refused', peer: peerOf(call.getPeer()), refusal, stream: newId(), at: now() });
+      },
+    });
   const port = await bind(server, options.listen, credentials);
 
   return {
@@ -120,6 +137,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       for (const name of healthOf) health.setStatus(name, 'NOT_SERVING');
       for (const stream of streams.values())
         stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
+      endOperators?.();
       return shutDown(server, grace);
     },
   };

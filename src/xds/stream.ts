@@ -5,7 +5,7 @@ import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.t
 import { newPump, type Pump } from './pump.ts';
 import { type Dialect, type NodeIdentity, readNode, readNodeId, readRequest, type WireRequest } from './request.ts';
 import type { Snapshot } from './resource.ts';
-import type { SessionRequest } from './sessionState.ts';
+import type { SessionRequest, SessionState } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
 
 export type Call = ServerDuplexStream<Buffer, Buffer>;
@@ -29,6 +29,8 @@ export type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
 export type Stream = {
   readonly publish: (snapshot: Snapshot) => void;
   readonly end: (refusal: Refusal) => void;
+  /** What the client asked for, holds and refused at this moment. */
+  readonly session: () => SessionState;
 };
 
 const STATUS: Readonly<Record<RefusalCode, status>> = {
@@ -105,7 +107,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   });
   for (const over of ['error', 'cancelled', 'close']) call.on(over, finish);
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
-  return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end };
+  return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end, session: pump.session };
 };
 
 /** `undefined` if the stream was over before there was anything to judge. */
