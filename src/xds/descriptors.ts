@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { create, createFileRegistry, type DescFile, type FileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { protoCamelCase } from '@bufbuild/protobuf/reflect';
+import {
+  type DescriptorProto,
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt';
 
 /** What reflection is asked about. */
 export type Descriptors = {
@@ -15,6 +21,7 @@ export type Descriptors = {
 /** The descriptors that `src/gen/` was made of, and these files beside them. Costs time and memory: not before they are asked for. */
 export const loadDescriptors = (others: readonly FileDescriptorProto[]): Descriptors => {
   const image = fromBinary(FileDescriptorSetSchema, readFileSync(new URL('../gen/image.binpb', import.meta.url)));
+  for (const { messageType } of image.file) nameForJson(messageType);
   const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: [...image.file, ...others] }));
   return {
     fileNamed: (name) => registry.getFile(name),
@@ -31,6 +38,14 @@ export const loadDescriptors = (others: readonly FileDescriptorProto[]): Descrip
       return found.sort((a, b) => a - b);
     },
   };
+};
+
+/** The image has no JSON names. Tools would take the fields' own names, and print JSON that is not the usual one. */
+const nameForJson = (messages: readonly DescriptorProto[]): void => {
+  for (const { field: fields, nestedType } of messages) {
+    for (const field of fields) field.jsonName = protoCamelCase(field.name);
+    nameForJson(nestedType);
+  }
 };
 
 const scopeOf = (name: string): string => name.slice(0, Math.max(name.lastIndexOf('.'), 0));

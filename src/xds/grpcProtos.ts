@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { protoCamelCase } from '@bufbuild/protobuf/reflect';
 import {
   type DescriptorProtoSchema,
   FieldDescriptorProto_Label,
@@ -30,7 +31,7 @@ const message = (pkg: string, name: string, fields: readonly string[], oneof?: s
     const scalar = SCALARS[type ?? ''];
     return {
       name: field ?? '',
-      jsonName: (field ?? '').replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
+      jsonName: protoCamelCase(field ?? ''),
       number: Number(number),
       label: more === 'repeated' ? FieldDescriptorProto_Label.REPEATED : FieldDescriptorProto_Label.OPTIONAL,
       type: scalar ?? (type?.endsWith('Status') ? FieldDescriptorProto_Type.ENUM : FieldDescriptorProto_Type.MESSAGE),

@@ -83,19 +83,27 @@ const talk = (call: Call, answers: (request: Buffer) => Answer): void => {
       over,
       new Promise<boolean>((resolve) => call.write(bytes, (error?: Error | null) => resolve(!error))),
     ]);
-  const answer = async (request: Buffer): Promise<void> => {
+  /** Whether the call goes on. */
+  const answer = async (request: Buffer): Promise<boolean> => {
     if (request.length > MAX_REQUEST_BYTES) {
-      return refuse(call, status.RESOURCE_EXHAUSTED, `a request has at most ${MAX_REQUEST_BYTES} bytes here`);
+      refuse(call, status.RESOURCE_EXHAUSTED, `a request has at most ${MAX_REQUEST_BYTES} bytes here`);
+      return false;
     }
     for await (const part of answers(request)) {
-      if (!part.ok) return refuse(call, part.error.code, part.error.message);
-      if (!(await written(part.value))) return;
+      if (!part.ok) refuse(call, part.error.code, part.error.message);
+      if (!part.ok || !(await written(part.value))) return false;
     }
-    call.resume();
+    return true;
   };
+  let answered = Promise.resolve(true);
   call.on('data', (request: Buffer) => {
     call.pause();
-    answer(request).catch(() => refuse(call, status.INTERNAL, 'this request cannot be answered'));
+    answered = answer(request).catch(() => {
+      refuse(call, status.INTERNAL, 'this request cannot be answered');
+      return false;
+    });
+    void answered.then((goesOn) => goesOn && call.resume());
   });
-  call.on('end', () => call.end());
+  // It comes while the last answer is under way, too.
+  call.on('end', () => void answered.then((goesOn) => goesOn && call.end()));
 };
