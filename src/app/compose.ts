@@ -149,7 +149,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
-  { certificates, token }: Ground,
+  { certificates, metrics, token }: Ground,
   control: ControlPlane,
   closers: Closers,
 ): Promise<XdsServer> => {
@@ -159,10 +159,13 @@ const startXds = async (
       tls: certificates.channel.serverCredentials(clock.now()),
       authenticate: ({ authorization, peer }) => control.authenticate(authorization, peer),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
+      credentialOf: ({ token }) => token,
       onEvent: (event) => control.onEvent(event),
       operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
+      onDropped: metrics.dropped,
     }),
   );
+  metrics.watchDoor(server.unproven);
   closers.add(() => server.close(GRACE));
   closers.add(certificates.keepChannelFresh(clock, (tls) => server.renewTls(tls), log));
   return server;

@@ -16,6 +16,8 @@ export type OperatorPorts = {
 type Ports = OperatorPorts &
   StatusPorts & {
     readonly authorizationOf: (call: Call) => string | undefined;
+    /** A call with the right credential: its connection is no stranger's while it lasts. */
+    readonly letIn: (call: Call) => void;
     /** A call was refused with these words for its credential. */
     readonly turnedAway: (call: Call, message: string) => void;
   };
@@ -43,6 +45,7 @@ export const addOperators = (server: Server, ports: Ports): (() => void) => {
         return;
       }
       calls.set(call, call.getPeer());
+      ports.letIn(call);
       for (const over of ['close', 'cancelled']) call.on(over, () => calls.delete(call));
       talk(call, newAnswers());
     };

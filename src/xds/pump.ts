@@ -60,7 +60,12 @@ export const newPump = (ports: PumpPorts): Pump => {
         return;
       }
       // Only now are there bytes: a thousand streams that wait for their turn hold none.
-      const bytes = encodeResponse(response);
+      const bytes = encoded(response);
+      if (bytes === undefined) {
+        leave();
+        ports.overrun('a response for this sidecar cannot be encoded');
+        return;
+      }
       ports.tell(sentEvent(response, bytes.length));
       ports.write(bytes, () => {
         leave();
@@ -77,6 +82,15 @@ export const newPump = (ports: PumpPorts): Pump => {
   };
 
   return { step, session: () => session, stop };
+};
+
+/** `undefined` if there are no such bytes (a response beyond what a Buffer holds): the end of one stream, not of the process. */
+const encoded = (response: SessionResponse): Buffer | undefined => {
+  try {
+    return encodeResponse(response);
+  } catch {
+    return undefined;
+  }
 };
 
 const sentEvent = ({ type, version, resources, removed }: SessionResponse, bytes: number): Happening => ({

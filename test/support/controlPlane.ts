@@ -91,7 +91,7 @@ export class TestControl {
       },
       onMesh: () => {},
       log: { info: say, warn: say, error: say },
-      observer: { pushed: () => {}, converged: (span) => this.converged.push(span) },
+      observer: { pushed: () => {}, refused: () => {}, converged: (span) => this.converged.push(span) },
     });
   }
 
