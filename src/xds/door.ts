@@ -13,7 +13,7 @@ export type DoorOptions = ConnectionsOptions & {
 };
 
 /** Where connections come in: they are accepted here, wait here for their TLS handshake, and are handed on after it. */
-export type Door = Pick<Connections, 'hold' | 'called' | 'cut' | 'unproven'> & {
+export type Door = Pick<Connections, 'find' | 'unproven'> & {
   readonly port: number;
   /** No new connections; those that are unproven go at once. */
   readonly shut: () => void;
@@ -41,9 +41,9 @@ export const openDoor = async (options: DoorOptions): Promise<Door> => {
   });
   await listening(server, options.listen);
   const timer = setInterval(connections.look, LOOK).unref();
-  const { hold, called, cut, unproven } = connections;
   return {
-    ...{ hold, called, cut, unproven },
+    find: connections.find,
+    unproven: connections.unproven,
     port: portOf(server),
     shut: () => {
       clearInterval(timer);

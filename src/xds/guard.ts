@@ -23,14 +23,14 @@ export type Guard = {
   readonly admit: (who: Guarded, node: NodeIdentity, admit: Admit) => Promise<Result<Share, Refusal>>;
 };
 
-export const newGuard = (door: Pick<Door, 'hold'>, limits: Limits): Guard => {
+export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
   const now = (): number => performance.now();
   const admissions = newAdmissions(limits, now);
   const nodes = newNodes(limits, now);
   const tooMany = `this node has newer streams, and at most ${limits.streamsPerNode} at once`;
   return {
     admit: async ({ call, connection, credential, end }, node, admit) => {
-      const release = door.hold(connection);
+      const release = door.find(connection)?.hold() ?? (() => {});
       whenClosed(call, release);
       const who = { credential, node: node.id, isOver: () => call.destroyed };
       const admitted = await admissions.enter(who, () => admit(node));

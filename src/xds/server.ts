@@ -121,23 +121,20 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       turnstile,
       holdFor: options.holdFor ?? 2_000,
       limits,
-      cut: () => door.cut(connection, 'unread'),
+      cut: () => door.find(connection)?.cut('unread'),
     });
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));
   };
-  const healthOf = ['', ...SERVICE_NAMES];
-  const health = new HealthImplementation(Object.fromEntries(healthOf.map((name) => [name, 'SERVING'])));
-
   addDiscovery(server, serve);
-  health.addToServer(server);
+  const stopHealth = addHealth(server);
   const endOperators =
     options.operators &&
     addOperators(server, {
       ...options.operators,
       authorizationOf: (call) => credentialsOf(call).authorization,
       sessionOf: (stream) => streams.get(stream)?.session(),
-      letIn: (call) => void call.once('close', door.hold(call.getPeer())),
+      letIn: (call) => whenClosed(call, door.find(call.getPeer())?.hold() ?? (() => {})),
       turnedAway: (call, message) => {
         const refusal: Refusal = { code: 'unauthenticated', message };
         options.onEvent({ kind: 'refused', peer: peerOf(call.getPeer()), refusal, stream: newId(), at: now() });
@@ -149,7 +146,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
   const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
   const guard = newGuard(door, limits);
-  overhearCalls(server, door.called);
+  overhearCalls(server, (peer) => door.find(peer)?.called());
 
   return {
     address: () => ({ host: listen.host, port: door.port }),
@@ -158,12 +155,22 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     unproven: door.unproven,
     renewTls: (tls) => credentials.renew(tls),
     close: (grace) => {
-      for (const name of healthOf) health.setStatus(name, 'NOT_SERVING');
+      stopHealth();
       for (const stream of streams.values())
         stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
       endOperators?.();
       return shutDown(server, door, grace);
     },
+  };
+};
+
+/** Answers anybody; the function that it returns says NOT_SERVING from then on. */
+const addHealth = (server: Server): (() => void) => {
+  const names = ['', ...SERVICE_NAMES];
+  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
+  health.addToServer(server);
+  return () => {
+    for (const name of names) health.setStatus(name, 'NOT_SERVING');
   };
 };
 
