@@ -23,6 +23,7 @@ import { Reconciler } from './reconciler.ts';
 import type { Refusal } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
 import { explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
+import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
 
 /** Whoever keeps the workloads' certificates. */
@@ -67,6 +68,8 @@ export class ControlPlane {
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
+  /** `false` while the store takes no writes, so that nobody can join. */
+  readonly canStore: () => Promise<boolean>;
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -74,6 +77,7 @@ export class ControlPlane {
     this.#startedAt = clock.now();
     const mesh = (): Mesh => options.source.state().mesh;
     this.tokens = new JoinTokens(store);
+    this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
     this.#admission = new Admission({ tokens: this.tokens, clock, mesh });
     this.#convergence = new Convergence(observer.converged);
