@@ -49,7 +49,7 @@ export const LIMITS: Limits = {
   unprovenGrace: 5_000,
   unprovenAtMost: 8_192,
   handshakeWithin: 15_000,
-  handshakesPerTurn: 4,
+  handshakesPerTurn: 8,
   streamWithin: 15_000,
   unprovenBytes: 128 * KIB,
   unprovenCalls: 16,
