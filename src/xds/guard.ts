@@ -45,7 +45,7 @@ export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
   };
 };
 
-const whenClosed = (call: Call, then: () => void): void => {
+export const whenClosed = (call: Call, then: () => void): void => {
   if (call.closed) then();
   else call.once('close', then);
 };

@@ -7,7 +7,7 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
 import type { Peer, Refusal, StreamEvent, StreamId } from './events.ts';
-import { newGuard } from './guard.ts';
+import { newGuard, whenClosed } from './guard.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { addOperators, type OperatorPorts } from './operators.ts';
 import { overhearCalls } from './overhear.ts';
