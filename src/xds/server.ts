@@ -95,13 +95,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const streams = new Map<StreamId, Stream>();
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const now = options.now ?? Date.now;
-  const run = randomBytes(4).toString('hex');
-  let opened = 0;
-
-  const newId = (): StreamId => {
-    opened += 1;
-    return `${run}-${opened}` as StreamId;
-  };
+  const newId = streamIds();
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
     const credentials = credentialsOf(call);
@@ -140,16 +134,11 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
         options.onEvent({ kind: 'refused', peer: peerOf(call.getPeer()), refusal, stream: newId(), at: now() });
       },
     });
-  const { listen, onDropped = () => {} } = options;
-  // TLS ends at the door, which has every connection from its first byte on.
-  const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
-  const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
+  const door = await openFor(server, options, credentials, limits);
   const guard = newGuard(door, limits);
-  overhearCalls(server, (peer) => door.find(peer)?.called());
 
   return {
-    address: () => ({ host: listen.host, port: door.port }),
+    address: () => ({ host: options.listen.host, port: door.port }),
     publish: (stream, snapshot) => streams.get(stream)?.publish(snapshot),
     end: (stream, refusal) => streams.get(stream)?.end(refusal),
     unproven: door.unproven,
@@ -162,6 +151,26 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       return shutDown(server, door, grace);
     },
   };
+};
+
+const streamIds = (): (() => StreamId) => {
+  const run = randomBytes(4).toString('hex');
+  let opened = 0;
+  return () => `${run}-${++opened}` as StreamId;
+};
+
+/** TLS ends at the door, which has every connection from its first byte on. */
+const openFor = async (
+  server: Server,
+  { listen, onDropped = () => {} }: Pick<XdsServerOptions<never>, 'listen' | 'onDropped'>,
+  credentials: Tls13Credentials,
+  limits: Limits,
+): Promise<Door> => {
+  const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
+  const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
+  overhearCalls(server, (peer) => door.find(peer)?.called());
+  return door;
 };
 
 /** Answers anybody; the function that it returns says NOT_SERVING from then on. */
