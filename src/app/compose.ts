@@ -19,7 +19,8 @@ import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { isLoopbackHost, listenAddress } from './listenAddress.ts';
-import { loadMeshFile, meshLoader } from './meshFile.ts';
+import { loadMeshFile } from './meshFile.ts';
+import { meshThread } from './meshThread.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -112,7 +113,9 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   if (!existsSync(data)) await firstMesh(config, env);
   const store = watchStore(openLmdbStore(data), clock);
   closers.add(() => store.close());
-  const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
+  const loader = meshThread(env);
+  closers.add(() => loader.close());
+  const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const { issued } = metrics;

@@ -99,7 +99,8 @@ export class TestControl {
     const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
     const file = join(folder, 'mesh.yaml');
     await writeFile(file, mesh);
-    const source = await MeshSource.open({ file, store, clock, load: meshLoader({}) });
+    const load = meshLoader({});
+    const source = await MeshSource.open({ file, store, clock, load: async (...bytes) => load(...bytes) });
     const test = new TestControl(folder, store, source, clock);
     test.control.start();
     return test;

@@ -22,7 +22,7 @@ const mistake = (file: string): Diagnostic => ({
 });
 
 /** A file is good if it ends in `end`, and says what it says in its first line. */
-const load: MeshSourceOptions['load'] = (file, bytes) => {
+const load: MeshSourceOptions['load'] = async (file, bytes) => {
   const text = Buffer.from(bytes).toString();
   if (!text.trimEnd().endsWith('end')) return err([mistake(file)]);
   const mesh: Mesh = {
