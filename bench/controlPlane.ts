@@ -11,6 +11,8 @@ import { type Child, startServer } from './processes.ts';
 export type BenchServer = Child & {
   /** Saves mesh.yaml as editors do; resolves with the moment of the save, `Date.now()`. */
   readonly save: (text: string) => Promise<number>;
+  /** What the admin address answers. */
+  readonly get: (path: string) => Promise<string>;
   /** All that `count` simulated sidecars of these services need. */
   readonly fleet: (services: number, count: number) => Promise<FleetOptions>;
 };
@@ -31,24 +33,28 @@ type Bootstrap = {
 
 const host = '127.0.0.1';
 
-export const startBenchServer = async (text: string): Promise<BenchServer> => {
+export const startBenchServer = async (text: string, env: NodeJS.ProcessEnv = {}): Promise<BenchServer> => {
   const folder = await mkdtemp(join(tmpdir(), 'signet-bench-'));
   const [file, data] = [join(folder, 'mesh.yaml'), join(folder, 'data')];
   const [xds, admin] = [await freePort(), await freePort()];
   await writeFile(file, text);
   const places = ['--xds', `${host}:${xds}`, '--admin', `${host}:${admin}`];
-  const server = startServer(['--config', file, '--data', data, ...places], join(folder, 'serve.log'));
+  const server = startServer(['--config', file, '--data', data, ...places], join(folder, 'serve.log'), env);
   const url = `http://${host}:${admin}`;
   const stop = async (): Promise<void> => {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   };
-  const ask = async <T>(path: string, body: object): Promise<T> => {
+  const fetchText = async (path: string, init: RequestInit): Promise<string> => {
     const authorization = `Bearer ${(await readFile(join(data, 'admin.token'), 'utf8')).trim()}`;
-    const headers = { authorization, 'content-type': 'application/json' };
-    const answer = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as T;
+    const answer = await fetch(`${url}${path}`, { ...init, headers: { ...init.headers, authorization } });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
+    return text;
+  };
+  const ask = async <T>(path: string, body: object): Promise<T> => {
+    const headers = { 'content-type': 'application/json' };
+    return JSON.parse(await fetchText(path, { method: 'POST', headers, body: JSON.stringify(body) })) as T;
   };
   try {
     await untilReady(`${url}/readyz`);
@@ -64,6 +70,7 @@ export const startBenchServer = async (text: string): Promise<BenchServer> => {
       await rename(`${file}.new`, file);
       return Date.now();
     },
+    get: (path) => fetchText(path, {}),
     fleet: async (services, count) => {
       const { bootstrap } = await ask<{ bootstrap: Bootstrap }>('/api/v1/bootstraps', { service: 'bench/s0' });
       const [cluster] = bootstrap.static_resources.clusters;

@@ -206,11 +206,13 @@ export class ControlPlane {
   }
 
   listTokens(): readonly (TokenRecord & { readonly instances: readonly Claim[] })[] {
-    const claims = this.tokens.claims();
-    return this.tokens.list().map((token) => ({
-      ...token,
-      instances: claims.filter((claim) => claim.token === token.id),
-    }));
+    const claims = new Map<string, Claim[]>();
+    for (const claim of this.tokens.claims()) {
+      const known = claims.get(claim.token);
+      if (known === undefined) claims.set(claim.token, [claim]);
+      else known.push(claim);
+    }
+    return this.tokens.list().map((token) => ({ ...token, instances: claims.get(token.id) ?? [] }));
   }
 
   /** Refuses the token from now on and ends all streams that joined with it. `false` if there is none of that id. */
