@@ -11,8 +11,6 @@ import { type Child, startServer } from './processes.ts';
 export type BenchServer = Child & {
   /** Saves mesh.yaml as editors do; resolves with the moment of the save, `Date.now()`. */
   readonly save: (text: string) => Promise<number>;
-  /** What the admin address answers. */
-  readonly get: (path: string) => Promise<string>;
   /** All that `count` simulated sidecars of these services need. */
   readonly fleet: (services: number, count: number) => Promise<FleetOptions>;
 };
@@ -33,28 +31,24 @@ type Bootstrap = {
 
 const host = '127.0.0.1';
 
-export const startBenchServer = async (text: string, env: NodeJS.ProcessEnv = {}): Promise<BenchServer> => {
+export const startBenchServer = async (text: string): Promise<BenchServer> => {
   const folder = await mkdtemp(join(tmpdir(), 'signet-bench-'));
   const [file, data] = [join(folder, 'mesh.yaml'), join(folder, 'data')];
   const [xds, admin] = [await freePort(), await freePort()];
   await writeFile(file, text);
   const places = ['--xds', `${host}:${xds}`, '--admin', `${host}:${admin}`];
-  const server = startServer(['--config', file, '--data', data, ...places], join(folder, 'serve.log'), env);
+  const server = startServer(['--config', file, '--data', data, ...places], join(folder, 'serve.log'));
   const url = `http://${host}:${admin}`;
   const stop = async (): Promise<void> => {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   };
-  const fetchText = async (path: string, init: RequestInit): Promise<string> => {
-    const authorization = `Bearer ${(await readFile(join(data, 'admin.token'), 'utf8')).trim()}`;
-    const answer = await fetch(`${url}${path}`, { ...init, headers: { ...init.headers, authorization } });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
-    return text;
-  };
   const ask = async <T>(path: string, body: object): Promise<T> => {
-    const headers = { 'content-type': 'application/json' };
-    return JSON.parse(await fetchText(path, { method: 'POST', headers, body: JSON.stringify(body) })) as T;
+    const authorization = `Bearer ${(await readFile(join(data, 'admin.token'), 'utf8')).trim()}`;
+    const headers = { authorization, 'content-type': 'application/json' };
+    const answer = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as T;
   };
   try {
     await untilReady(`${url}/readyz`);
@@ -70,7 +64,6 @@ export const startBenchServer = async (text: string, env: NodeJS.ProcessEnv = {}
       await rename(`${file}.new`, file);
       return Date.now();
     },
-    get: (path) => fetchText(path, {}),
     fleet: async (services, count) => {
       const { bootstrap } = await ask<{ bootstrap: Bootstrap }>('/api/v1/bootstraps', { service: 'bench/s0' });
       const [cluster] = bootstrap.static_resources.clusters;

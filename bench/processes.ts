@@ -37,13 +37,10 @@ const own = (child: ChildProcess, name: string): Child => {
 };
 
 /** `signet serve` as users run it: `./bin/signet` after `npm run build`, its output in `log`. */
-export const startServer = (args: readonly string[], log: string, env: NodeJS.ProcessEnv = {}): Child => {
+export const startServer = (args: readonly string[], log: string): Child => {
   const command = fileURLToPath(new URL('../bin/signet', import.meta.url));
   const output = openSync(log, 'w');
-  const child = spawn(command, ['serve', ...args], {
-    stdio: ['ignore', output, output],
-    env: { ...process.env, ...env },
-  });
+  const child = spawn(command, ['serve', ...args], { stdio: ['ignore', output, output] });
   closeSync(output);
   return own(child, 'signet serve');
 };

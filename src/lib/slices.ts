@@ -11,22 +11,17 @@ export type Slices = {
 /** Slices of 10 ms, shared by whoever shares the value. The pieces are to be much smaller than that. */
 export const newSlices = (): Slices => {
   let since = performance.now();
-  let turning: Promise<void> | undefined;
-  const turned = (): Promise<void> =>
-    new Promise((resolve) => {
-      setImmediate(() => {
-        since = performance.now();
-        turning = undefined;
-        resolve();
-      });
-    });
+  let last = Promise.resolve();
+  const untilTime = async (): Promise<void> => {
+    if (performance.now() - since < SLICE) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    since = performance.now();
+  };
   return {
-    pause: async () => {
-      // Again after the turn: many may have waited for it, and the first of them used it up.
-      while (performance.now() - since >= SLICE) {
-        turning ??= turned();
-        await turning;
-      }
+    // One after the other: each looks at the time when the piece before it is done, not when all asked.
+    pause: () => {
+      last = last.then(untilTime);
+      return last;
     },
   };
 };

@@ -62,6 +62,8 @@ export class TestControl {
   readonly folder: string;
   readonly file: string;
   readonly control: ControlPlane;
+  /** Called after each publication, in the middle of the work. */
+  onPublished: () => void = () => {};
   #streams = 0;
 
   private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock) {
@@ -82,6 +84,7 @@ export class TestControl {
       advertised: () => ({ host: '127.0.0.1', port: 18000 }),
       publish: (stream, snapshot) => {
         this.published.push({ stream, snapshot });
+        this.onPublished();
         // As the session does, before it returns.
         this.event({ kind: 'progress', stream, at: clock.now(), progress: 'pending' });
       },

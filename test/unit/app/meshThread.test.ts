@@ -18,6 +18,9 @@ const mesh = (services: number, trustDomain = 'shop.example'): Buffer =>
     ].join('\n'),
   );
 
+/** `${NAME}.example` */
+const fromEnv = (name: string): string => `\${${name}}.example`;
+
 describe('a mesh file loaded in a thread', () => {
   const threads: MeshThread[] = [];
   const open = (options: { readonly heapMiB?: number } = {}): MeshThread['load'] => {
@@ -31,7 +34,13 @@ describe('a mesh file loaded in a thread', () => {
   it('is the same frozen mesh, warnings and errors that loading it at once gives, small or large', async () => {
     const load = open();
     const loadNow = meshLoader({ WHO: 'world' });
-    for (const bytes of [mesh(3), mesh(400), mesh(400, '${WHO}.example'), mesh(400, 'UPPER'), mesh(400, '${NOBODY}')]) {
+    for (const bytes of [
+      mesh(3),
+      mesh(400),
+      mesh(400, fromEnv('WHO')),
+      mesh(400, 'UPPER'),
+      mesh(400, fromEnv('NOBODY')),
+    ]) {
       assert.deepEqual(await load('mesh.yaml', bytes), loadNow('mesh.yaml', bytes));
     }
     const large = await load('mesh.yaml', mesh(400));
