@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { ok, type Result } from '../lib/result.ts';
+import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
@@ -93,6 +94,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const limits: Limits = { ...LIMITS, ...options.limits };
   const server = new Server(grpcOptions(limits));
   const streams = new Map<StreamId, Stream>();
+  const slices = newSlices();
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const now = options.now ?? Date.now;
   const newId = streamIds();
@@ -113,6 +115,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       },
       tell: (what) => options.onEvent({ ...what, stream: id, at: now() }),
       turnstile,
+      slices,
       holdFor: options.holdFor ?? 2_000,
       limits,
       cut: () => door.find(connection)?.cut('unread'),

@@ -1,5 +1,6 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Slices } from '../lib/slices.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
 import type { Limits } from './limits.ts';
@@ -21,6 +22,8 @@ export type StreamPorts = {
   readonly authenticate: () => Promise<Result<Admit, Refusal>>;
   readonly tell: (what: Happening) => void;
   readonly turnstile: Turnstile;
+  /** Shared by all streams. */
+  readonly slices: Slices;
   readonly holdFor: Duration;
   readonly limits: Limits;
   /** The stream is over and does not close, or its client does not read: cuts the connection. */
@@ -101,10 +104,13 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     if (cameTooLate) ports.tell({ kind: 'closed' });
     if (isOver()) return;
     pump.step(first);
-    readPaced(call, share, (bytes) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
+    readPaced(call, share, ports.slices, (bytes) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
   };
   const join = async (): Promise<void> => {
+    await ports.slices.pause();
     const joined = await authenticateAndAdmit(call, ports, isOver, () => clearTimeout(timer));
+    // A store commit lets many in at once.
+    await ports.slices.pause();
     if (joined?.ok) open(joined.value);
     else if (joined !== undefined) end(joined.error);
   };
@@ -136,15 +142,22 @@ const authenticateAndAdmit = async (
   return admitted.ok ? ok({ ...first.value, share: admitted.value }) : admitted;
 };
 
-/** Reads on, but no faster than the node may: beyond that its requests wait with the client. */
-const readPaced = (call: Call, share: Share, take: (bytes: Buffer) => void): void => {
-  call.on('data', (bytes: Buffer) => {
+/**
+ * Reads on, but no faster than the node may: beyond that its requests wait with the client. A thousand that speak at once
+ * are heard in slices, so that nobody else waits for all of them.
+ */
+const readPaced = (call: Call, share: Share, slices: Slices, take: (bytes: Buffer) => void): void => {
+  const hear = async (bytes: Buffer): Promise<void> => {
+    await slices.pause();
     const began = performance.now();
     take(bytes);
     const wait = share.spend(performance.now() - began + OVERHEAD);
-    if (wait === 0) return;
+    if (wait === 0) call.resume();
+    else setTimeout(() => call.resume(), wait).unref();
+  };
+  call.on('data', (bytes: Buffer) => {
     call.pause();
-    setTimeout(() => call.resume(), wait).unref();
+    void hear(bytes);
   });
   call.resume();
 };
