@@ -39,8 +39,8 @@ const withLimit = async <T>(
   const fleet = startSimulated();
   try {
     const { port } = await peer.ask({ kind: 'listen', ...tls, recorded });
-    const sidecars = Array.from({ length: streams }, () => ({
-      nodeId: 'bench/s0/i0',
+    const sidecars = Array.from({ length: streams }, (_, index) => ({
+      nodeId: `bench/s0/i${index}`,
       token: '',
       localAddress: undefined,
     }));

@@ -5,6 +5,7 @@ import {
   caAnswer,
   canAnswer,
   fleetStatus,
+  healthReport,
   jsonSchema,
   meshAnswer,
   renewAnswer,
@@ -39,6 +40,7 @@ export const openApi = (): object => ({
   security: [{ adminToken: [] }],
   paths: {
     '/api/v1/status': get('Every connected sidecar: what it was sent and took, and its certificate', fleetStatus),
+    '/api/v1/check': get('The health of the whole mesh: what was looked at, and what to do', healthReport),
     '/api/v1/mesh': get('The mesh in force, and why the file on disk may be another one', meshAnswer),
     '/api/v1/tokens': {
       ...get('All join tokens, without the tokens themselves', tokenList),

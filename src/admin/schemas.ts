@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { CanAnswer } from '../control/can.ts';
+import type { HealthReport } from '../control/health/finding.ts';
 import type { FleetStatus } from '../control/status.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import type { BundleAnswer, CaAnswer, MeshAnswer, RenewAnswer, TokenCreated, TokenList } from './responses.ts';
@@ -96,6 +97,22 @@ export const fleetStatus: z.ZodType<FleetStatus> = z.strictObject({
   warnings: z.array(text),
 });
 
+export const healthReport: z.ZodType<HealthReport> = z.strictObject({
+  at: moment,
+  healthy: z.boolean().describe('no finding is a failure'),
+  pending: z.boolean().describe('some finding is worth waiting for'),
+  findings: z.array(
+    z.strictObject({
+      code: text.describe('CHK0xxx, explained in docs/check.md'),
+      group: z.enum(['control plane', 'mesh file', 'sidecars', 'endpoints', 'certificates', 'exceptions']),
+      level: z.enum(['ok', 'warning', 'failure']),
+      message: text,
+      action: text.nullable().describe('what to do'),
+      pending: z.boolean().describe('it will most likely be another one soon'),
+    }),
+  ),
+});
+
 const listedCall = z.strictObject({ call: text, rule: text, until: moment.nullable() });
 
 export const canAnswer: z.ZodType<CanAnswer> = z.strictObject({
@@ -150,6 +167,7 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   'token create': tokenCreated,
   'token list': tokenList,
   status: fleetStatus,
+  check: healthReport,
   can: canAnswer,
   'ca status': caAnswer,
   'ca bundle': bundleAnswer,

@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../lib/errors.ts';
 import { type HostPort, showHostPort } from '../lib/hostPort.ts';
 import type { Secret } from '../lib/secret.ts';
 import { type CaPort, caRoutes } from './caRoutes.ts';
+import { checkRoutes } from './checkRoutes.ts';
 import { guard, refuse } from './guards.ts';
 import { meshRoutes } from './meshRoutes.ts';
 import { openApi } from './openApi.ts';
@@ -37,6 +38,7 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   meshRoutes(app, options.control);
   tokenRoutes(app, options.control);
   caRoutes(app, options.control, options.ca);
+  checkRoutes(app, options.control, options.ca);
   app.get('/api/v1/openapi.json', () => openApi());
   const { host, port } = options.listen;
   try {
@@ -54,9 +56,14 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
 const health = (app: FastifyInstance, { control, registry }: AdminOptions): void => {
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'));
   // Ready is to serve a good mesh; that the file on disk is another one is told by `status`, and is no outage.
-  app.get('/readyz', (_request, reply) => {
+  app.get('/readyz', async (_request, reply) => {
     control.meshState();
-    return reply.type('text/plain').send('ok\n');
+    const ready = await control.canStore();
+    const text = ready ? 'ok\n' : 'the store takes no writes, so no sidecar can join: see the log\n';
+    return reply
+      .code(ready ? 200 : 503)
+      .type('text/plain')
+      .send(text);
   });
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
 };

@@ -6,9 +6,11 @@ import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
+import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
+import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
-import type { Store } from '../lib/store.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { Mesh } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
@@ -17,7 +19,8 @@ import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { isLoopbackHost, listenAddress } from './listenAddress.ts';
-import { loadMeshFile, meshLoader } from './meshFile.ts';
+import { loadMeshFile } from './meshFile.ts';
+import { meshThread } from './meshThread.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -92,8 +95,8 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
 const overlap = (a: string, b: string): boolean => `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 
 type Ground = {
-  readonly data: string;
-  readonly store: Store;
+  readonly token: Secret;
+  readonly store: WatchedStore;
   readonly source: MeshSource;
   readonly metrics: Metrics;
   readonly certificates: Certificates;
@@ -108,14 +111,16 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const data = resolve(options.data);
   // A first start that cannot succeed leaves no directory behind.
   if (!existsSync(data)) await firstMesh(config, env);
-  const store = openLmdbStore(data);
+  const store = watchStore(openLmdbStore(data), clock);
   closers.add(() => store.close());
-  const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
+  const loader = meshThread(env);
+  closers.add(() => loader.close());
+  const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const { issued } = metrics;
   const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued, log: options.log });
-  return { data, store, source, metrics, certificates };
+  return { token: await openAdminToken(data), store, source, metrics, certificates };
 };
 
 const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
@@ -147,7 +152,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
-  { certificates }: Ground,
+  { certificates, metrics, token }: Ground,
   control: ControlPlane,
   closers: Closers,
 ): Promise<XdsServer> => {
@@ -157,9 +162,13 @@ const startXds = async (
       tls: certificates.channel.serverCredentials(clock.now()),
       authenticate: ({ authorization, peer }) => control.authenticate(authorization, peer),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
+      credentialOf: ({ token }) => token,
       onEvent: (event) => control.onEvent(event),
+      operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
+      onDropped: metrics.dropped,
     }),
   );
+  metrics.watchDoor(server.unproven);
   closers.add(() => server.close(GRACE));
   closers.add(certificates.keepChannelFresh(clock, (tls) => server.renewTls(tls), log));
   return server;
@@ -168,10 +177,9 @@ const startXds = async (
 const startAdmin = async (
   options: ServeOptions,
   bind: HostPort,
-  { data, metrics, certificates }: Ground,
+  { token, metrics, certificates }: Ground,
   control: ControlPlane,
 ): Promise<AdminServer> => {
-  const token = await openAdminToken(data);
   const { authority, channel } = certificates;
   return listen('--admin', options.admin, () =>
     startAdminServer({

@@ -16,8 +16,8 @@ const DEFAULT_SERVER = 'http://127.0.0.1:18001';
 const DEFAULT_TOKEN_FILE = './.signet/admin.token';
 const PATIENCE = 30_000;
 
-/** By `--server` and `--admin-token-file`, or their variables, or their defaults. */
-export const adminClient = async (input: Input, io: Io): Promise<AdminClient> => {
+/** By `--server` and `--admin-token-file`, or their variables, or their defaults. `patience` is for each answer. */
+export const adminClient = async (input: Input, io: Io, patience = PATIENCE): Promise<AdminClient> => {
   const server = serverUrl(input.text('server') ?? io.env.SIGNET_SERVER ?? DEFAULT_SERVER);
   const file = input.text('admin-token-file') ?? io.env.SIGNET_ADMIN_TOKEN_FILE ?? DEFAULT_TOKEN_FILE;
   const token = await readToken(file);
@@ -26,7 +26,7 @@ export const adminClient = async (input: Input, io: Io): Promise<AdminClient> =>
       authorization: `Bearer ${token}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
-    const init = { method, headers, signal: AbortSignal.timeout(PATIENCE), redirect: 'error' } as const;
+    const init = { method, headers, signal: AbortSignal.timeout(patience), redirect: 'error' } as const;
     let response: Response;
     try {
       response = await fetch(
@@ -69,10 +69,13 @@ const serverUrl = (text: string): URL => {
 };
 
 const readToken = async (file: string): Promise<string> => {
+  const advice = '`signet serve` writes it as DATA/admin.token; name it with --admin-token-file';
   try {
-    return (await readFile(file, 'utf8')).trim();
+    const token = (await readFile(file, 'utf8')).trim();
+    // Another file, a key perhaps: `fetch` would refuse it as a header and quote it whole.
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new AppError('no_admin_token', 'it holds something else');
+    return token;
   } catch (error) {
-    const advice = '`signet serve` writes it as DATA/admin.token; name it with --admin-token-file';
     throw new AppError(
       'no_admin_token',
       `the admin token cannot be read from ${file} (${messageOf(error)}): ${advice}`,

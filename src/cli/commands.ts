@@ -2,6 +2,7 @@ import type { CommandSpec } from './command.ts';
 import { bootstrapCommand } from './commands/bootstrap.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
+import { checkCommand } from './commands/check.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sidecarCommand } from './commands/sidecar.ts';
 import { statusCommand } from './commands/status.ts';
@@ -20,6 +21,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokenListCommand,
   tokenRevokeCommand,
   statusCommand,
+  checkCommand,
   canCommand,
   caStatusCommand,
   caBundleCommand,
@@ -37,7 +39,6 @@ export const NOT_BUILT: readonly string[] = [
   'plan',
   'tls-check',
   'callers',
-  'check',
   'init',
   'explain',
   'test',

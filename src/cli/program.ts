@@ -1,17 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { version } from '../admin/version.ts';
 import { type Diagnostic, showDiagnostic } from '../lib/diagnostic.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { CommandSpec, ExitCode, Input, Io, OptionSpec } from './command.ts';
 import { COMMANDS, GROUPS, NOT_BUILT } from './commands.ts';
-
-/** That of package.json, two folders up both from the sources and from what is built. */
-const version = (): string => {
-  const { version: own } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    readonly version: string;
-  };
-  return own;
-};
 
 /** Runs one command line (without `node` and the script) and tells its exit code. Never throws. */
 export const runCommandLine = async (argv: readonly string[], io: Io): Promise<ExitCode> => {

@@ -12,7 +12,7 @@ import { permissionDenied, type Refusal } from './refusals.ts';
 import { type Caller, DEFAULT_OUTBOUND, type Sidecar, type StreamId } from './sidecar.ts';
 
 /** What a stream says of itself in its first request. */
-export type NodeClaim = { readonly id: string; readonly metadata: unknown };
+export type NodeClaim = { readonly id: string; readonly metadata: unknown; readonly userAgent?: string };
 
 export type AdmissionOptions = {
   readonly tokens: JoinTokens;
@@ -43,6 +43,7 @@ export class Admission {
     if (service === undefined) return err(permissionDenied('this mesh has no such service'));
     const placed = place(service, claim.metadata, caller.peer.address);
     if (!placed.ok) return err(permissionDenied(placed.error));
+    const client = /^grpc\b/i.test(claim.userAgent ?? '') ? 'grpc' : 'envoy';
     const joined = await tokens.join(caller.token, node.id, mesh.rejoin, clock.now());
     if (!joined.ok) return joined;
     return ok({
@@ -51,8 +52,10 @@ export class Admission {
       service: node.service,
       token: caller.token,
       peer: plainAddress(caller.peer.address),
-      address: placed.value.registered,
+      // Nothing listens for callers where there is no sidecar.
+      address: client === 'grpc' ? undefined : placed.value.registered,
       ref: { service: node.service, address: placed.value.listens, outbound: placed.value.outbound },
+      client,
       connectedSince: clock.now(),
     });
   }

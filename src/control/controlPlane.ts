@@ -1,12 +1,12 @@
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
+import type { SidecarRecord } from '../xds/ledger.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
@@ -14,13 +14,17 @@ import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
 import { Fleet } from './fleet.ts';
+import type { ControlFacts } from './health/facts.ts';
+import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { MeshSource, MeshState } from './meshSource.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Refusal } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
-import { type FleetStatus, fleetStatus } from './status.ts';
+import { explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
+import { newStoreProbe } from './storeProbe.ts';
+import type { WatchedStore } from './watchedStore.ts';
 
 /** Whoever keeps the workloads' certificates. */
 export type SvidKeeper = {
@@ -36,7 +40,7 @@ export type SvidKeeper = {
 
 export type ControlPlaneOptions = {
   readonly clock: Clock;
-  readonly store: Store;
+  readonly store: WatchedStore;
   readonly source: MeshSource;
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
@@ -60,15 +64,20 @@ export class ControlPlane {
   readonly #reconciler: Reconciler;
   readonly #convergence: Convergence;
   readonly #fleet: Fleet;
+  readonly #startedAt: Instant;
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
+  /** `false` while the store takes no writes, so that nobody can join. */
+  readonly canStore: () => Promise<boolean>;
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { clock, store, log, observer, end } = options;
+    this.#startedAt = clock.now();
     const mesh = (): Mesh => options.source.state().mesh;
     this.tokens = new JoinTokens(store);
+    this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
     this.#admission = new Admission({ tokens: this.tokens, clock, mesh });
     this.#convergence = new Convergence(observer.converged);
@@ -170,6 +179,19 @@ export class ControlPlane {
     return fleetStatus(this.meshState(), connected, this.#tracker.list());
   }
 
+  /** What `signet check` judges, as far as it is known here. */
+  async health(): Promise<ControlFacts> {
+    const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
+    return gatherFacts({ ...this.#options, ...parts, startedAt: this.#startedAt });
+  }
+
+  /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */
+  ledger(): readonly SidecarRecord[] {
+    return this.#fleet
+      .members()
+      .map(({ sidecar, record }) => explainedRecord(record, this.#reconciler.emittedFor(sidecar.stream)));
+  }
+
   /** Certificates in force, by instance. */
   certificates(): readonly { readonly node: string; readonly svid: X509Svid }[] {
     return this.#fleet.members().flatMap(({ sidecar }) => {
@@ -184,11 +206,13 @@ export class ControlPlane {
   }
 
   listTokens(): readonly (TokenRecord & { readonly instances: readonly Claim[] })[] {
-    const claims = this.tokens.claims();
-    return this.tokens.list().map((token) => ({
-      ...token,
-      instances: claims.filter((claim) => claim.token === token.id),
-    }));
+    const claims = new Map<string, Claim[]>();
+    for (const claim of this.tokens.claims()) {
+      const known = claims.get(claim.token);
+      if (known === undefined) claims.set(claim.token, [claim]);
+      else known.push(claim);
+    }
+    return this.tokens.list().map((token) => ({ ...token, instances: claims.get(token.id) ?? [] }));
   }
 
   /** Refuses the token from now on and ends all streams that joined with it. `false` if there is none of that id. */

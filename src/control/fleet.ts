@@ -76,6 +76,7 @@ export class Fleet {
   }
 
   onEvent(event: StreamEvent): void {
+    if (event.kind === 'refused') this.#options.observer.refused(event.refusal.code);
     if (event.kind === 'opened') this.#opened(event);
     else this.#follow(event);
   }

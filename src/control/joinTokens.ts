@@ -174,8 +174,9 @@ export class JoinTokens {
   /** Forgets tokens and claims that can never let anybody in again. */
   async prune(rejoin: Duration, now: Instant): Promise<void> {
     const claims = this.claims();
-    const lapsed = claims.filter((claim) => now - claim.lastSeen > rejoin);
-    const held = new Set(claims.filter((claim) => !lapsed.includes(claim)).map((claim) => claim.token));
+    const isLapsed = (claim: Claim): boolean => now - claim.lastSeen > rejoin;
+    const lapsed = claims.filter(isLapsed);
+    const held = new Set(claims.filter((claim) => !isLapsed(claim)).map((claim) => claim.token));
     const dead = this.list().filter((token) => now - token.expires > rejoin && !held.has(token.id));
     const keys = [...lapsed.map(({ node }) => claimKey(node)), ...dead.map(({ id }) => tokenKey(id))];
     if (keys.length > 0) await this.#store.commit(keys.map((key) => ({ key, value: undefined })));

@@ -8,6 +8,8 @@ export type Log = {
 /** What is counted. */
 export type Observer = {
   readonly pushed: (type: string, outcome: 'acked' | 'nacked') => void;
+  /** A stream was turned away or ended by us. */
+  readonly refused: (code: string) => void;
   /** From a save of mesh.yaml to the last sidecar's ACK, in milliseconds. */
   readonly converged: (span: number) => void;
 };

@@ -23,6 +23,8 @@ export type Sidecar = {
   /** What callers are told; `undefined` for a service that nobody calls at a registered address. */
   readonly address: string | undefined;
   readonly ref: ProxyRef;
+  /** `grpc`: an application that speaks xDS itself. It calls, and nobody calls it. */
+  readonly client: 'envoy' | 'grpc';
   readonly connectedSince: Instant;
 };
 

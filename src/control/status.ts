@@ -95,7 +95,10 @@ const sidecarStatus = ({ sidecar, record, svid, snapshot, emitted }: Connected):
   for (const name of Object.keys(TYPE) as TypeName[]) {
     const known = record.types.get(TYPE[name]);
     if (known !== undefined) types[name] = typeStatus(known, emitted);
-    else if (record.progress === 'settled') types[name] = broughtAlong(TYPE[name], snapshot);
+    // A gRPC client asks for fewer types, and brings nothing along.
+    else if (record.progress === 'settled' && sidecar.client === 'envoy') {
+      types[name] = broughtAlong(TYPE[name], snapshot);
+    }
   }
   return {
     node: sidecar.node,
@@ -122,6 +125,18 @@ const broughtAlong = (type: TypeUrl, snapshot: Snapshot | undefined): TypeStatus
   const resources = [...(snapshot?.get(type)?.values() ?? [])];
   const held = typeVersion(holdingsOf(resources.map(({ name, version }) => [name, version] as const)));
   return { sent: held, acked: held, nacked: null, error: null };
+};
+
+/** The same record, each of its refusals explained. */
+export const explainedRecord = (record: SidecarRecord, emitted: readonly Emitted[]): SidecarRecord => {
+  const types = [...record.types].map(([url, type]) => [url, explainedType(type, emitted)] as const);
+  return { ...record, types: new Map(types) };
+};
+
+const explainedType = (type: TypeRecord, emitted: readonly Emitted[]): TypeRecord => {
+  const { nacked } = type;
+  if (nacked === undefined) return type;
+  return { ...type, nacked: { ...nacked, error: explainNack(nacked.error, nacked.resources, emitted) } };
 };
 
 /** A sidecar's refusal as one line, and the lines of mesh.yaml that the refused resources come from. */

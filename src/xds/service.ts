@@ -23,7 +23,8 @@ export const SERVICE_NAMES: readonly string[] = OFFERS.map(({ name }) => name);
 /** Bytes pass through: requests are read when their stream was authenticated, responses are already encoded. */
 const identity = (bytes: Buffer): Buffer => bytes;
 
-const method = (service: string, name: string, streams: boolean): MethodDefinition<Buffer, Buffer> => ({
+/** A method whose messages pass as bytes; `streams` in both directions or in none. */
+export const method = (service: string, name: string, streams: boolean): MethodDefinition<Buffer, Buffer> => ({
   path: `/${service}/${name}`,
   requestStream: streams,
   responseStream: streams,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { connect as http2Connect } from 'node:http2';
-import { credentials, Server as GrpcServer, makeGenericClientConstructor, ServerCredentials } from '@grpc/grpc-js';
-import { HealthImplementation, service as healthService } from 'grpc-health-check';
-import { type HttpApp, http2App, httpApp } from '../support/apps.ts';
+import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+import { grpcApp, type HttpApp, http2App, httpApp } from '../support/apps.ts';
 import { call } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
@@ -196,14 +196,3 @@ describe('the outbound port', function () {
     }
   });
 });
-
-const grpcApp = async (): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> => {
-  const server = new GrpcServer();
-  new HealthImplementation({ ready: 'SERVING' }).addToServer(server);
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    ),
-  );
-  return { port, stop: async () => server.forceShutdown() };
-};

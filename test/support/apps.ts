@@ -6,6 +6,8 @@ import {
 } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
 
 /** A request as an application saw it. */
 export type Seen = {
@@ -146,4 +148,16 @@ export const tcpApp = async (banner = ''): Promise<TcpApp> => {
     received: () => Buffer.concat(received),
     stop,
   };
+};
+
+/** A gRPC server that answers for its own health: `ready` is SERVING. */
+export const grpcApp = async (): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> => {
+  const server = new GrpcServer();
+  new HealthImplementation({ ready: 'SERVING' }).addToServer(server);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+  return { port, stop: async () => server.forceShutdown() };
 };

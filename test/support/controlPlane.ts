@@ -5,6 +5,7 @@ import { meshLoader } from '../../src/app/meshFile.ts';
 import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';
+import { watchStore } from '../../src/control/watchedStore.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
 import type { Store } from '../../src/lib/store.ts';
 import { parseTrustDomain } from '../../src/spiffe/spiffeId.ts';
@@ -61,6 +62,8 @@ export class TestControl {
   readonly folder: string;
   readonly file: string;
   readonly control: ControlPlane;
+  /** Called after each publication, in the middle of the work. */
+  onPublished: () => void = () => {};
   #streams = 0;
 
   private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock) {
@@ -73,7 +76,7 @@ export class TestControl {
     };
     this.control = new ControlPlane({
       clock,
-      store,
+      store: watchStore(store, clock),
       source,
       svids: this.svids,
       bundle: () => ({ trustDomain: parseTrustDomain('shop.example') as never, authorities: ['root'] }),
@@ -81,6 +84,7 @@ export class TestControl {
       advertised: () => ({ host: '127.0.0.1', port: 18000 }),
       publish: (stream, snapshot) => {
         this.published.push({ stream, snapshot });
+        this.onPublished();
         // As the session does, before it returns.
         this.event({ kind: 'progress', stream, at: clock.now(), progress: 'pending' });
       },
@@ -90,7 +94,7 @@ export class TestControl {
       },
       onMesh: () => {},
       log: { info: say, warn: say, error: say },
-      observer: { pushed: () => {}, converged: (span) => this.converged.push(span) },
+      observer: { pushed: () => {}, refused: () => {}, converged: (span) => this.converged.push(span) },
     });
   }
 
@@ -98,7 +102,8 @@ export class TestControl {
     const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
     const file = join(folder, 'mesh.yaml');
     await writeFile(file, mesh);
-    const source = await MeshSource.open({ file, store, clock, load: meshLoader({}) });
+    const load = meshLoader({});
+    const source = await MeshSource.open({ file, store, clock, load: async (...bytes) => load(...bytes) });
     const test = new TestControl(folder, store, source, clock);
     test.control.start();
     return test;

@@ -67,14 +67,20 @@ type SecretRead = {
   };
 };
 
+/** What a member of the mesh has to show, and to hold others against. */
+export type MemberCertificate = {
+  readonly chainPem: string;
+  readonly keyPem: string;
+  readonly bundlePem: string;
+  /** Of the channel to the control plane. */
+  readonly anchorPem: string;
+};
+
 /** The certificate of a workload and its key, taken as its sidecar takes it. */
-export const takeCertificate = async (
-  mesh: TestMesh,
-  service: string,
-  uri: string,
-): Promise<{ readonly chainPem: string; readonly keyPem: string }> => {
+export const takeCertificate = async (mesh: TestMesh, service: string, uri: string): Promise<MemberCertificate> => {
   const token = await createToken(mesh, service);
-  const client = (await stranger(mesh, service)).connect(`${service}/taker`, token);
+  const { anchorPem, connect } = await stranger(mesh, service);
+  const client = connect(`${service}/taker`, token);
   try {
     client.ask(TYPE_URL.sds, { subscribe: [uri] });
     const { resources } = await client.next();
@@ -84,6 +90,8 @@ export const takeCertificate = async (
     return {
       chainPem: read.certificate_chain.inline_bytes.toString(),
       keyPem: read.private_key.inline_bytes.toString(),
+      bundlePem: (await mesh.signet('ca', 'bundle')).stdout,
+      anchorPem,
     };
   } finally {
     client.close();

@@ -79,6 +79,32 @@ export const upstreamTls = (
     ),
   );
 
+/** Where a gRPC client's own bootstrap says that its certificate, key and trust bundle lie (`certificate_providers`). */
+export const CERTIFICATE_PROVIDER = 'signet';
+
+/**
+ * The same for a gRPC client without a sidecar, which takes keys from files of its own and not from SDS; versions and ALPN are
+ * not said to it. https://github.com/grpc/proposal/blob/master/A29-xds-tls-security.md
+ */
+export const providedTls = (peer: SpiffeId): TransportSocket =>
+  tlsSocket(
+    packAny(
+      UpstreamTlsContext,
+      UpstreamTlsContext.fromPartial({
+        commonTlsContext: {
+          tlsCertificateProviderInstance: { instanceName: CERTIFICATE_PROVIDER },
+          validationContextType: {
+            $case: 'validationContext',
+            value: {
+              caCertificateProviderInstance: { instanceName: CERTIFICATE_PROVIDER },
+              matchSubjectAltNames: [{ matchPattern: { $case: 'exact', value: peer } }],
+            },
+          },
+        },
+      }),
+    ),
+  );
+
 const tlsSocket = (typedConfig: ReturnType<typeof packAny>): TransportSocket =>
   TransportSocket.fromPartial({
     name: 'envoy.transport_sockets.tls',

@@ -84,6 +84,12 @@ describe('the command line', () => {
     ['token create prod/web --uses 0', /^signet: --uses 0 is no number/],
     ['token revoke web', /^signet: that is no id of a token/],
     ['token crate', /^signet: unknown command 'crate' \(Did you mean create\?\): see `signet token --help`\n$/],
+    ['check --timeout 1m', /^signet: --timeout says how long --wait may take: write --wait, too\n$/],
+    ['check --wait --timeout soon', /^signet: --timeout soon is no duration/],
+    ['check --wait --timeout 0s', /^signet: --timeout 0s is no duration/],
+    ['check --server nowhere', /^signet: --server nowhere is no URL/],
+    ['check -o yaml', /^signet: -o yaml is neither json nor text\n$/],
+    ['check prod/web', /^signet: too many arguments/],
     ['status -o yaml', /^signet: -o yaml is neither json nor text\n$/],
     ['status --server nowhere', /^signet: --server nowhere is no URL/],
     ['status --server http://a:b@127.0.0.1', /^signet: --server takes no credentials/],
@@ -191,6 +197,14 @@ describe('the command line', () => {
     const none = await runCli(['status', '--admin-token-file', join(folder, 'none')]);
     assert.equal(none.code, 1);
     assert.match(none.stderr, /the admin token cannot be read .*--admin-token-file/);
+    const other = await file('other', '-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n');
+    const wrong = await runCli(['status', '--admin-token-file', other]);
+    assert.equal(wrong.code, 1);
+    assert.match(
+      wrong.stderr,
+      /^signet: the admin token cannot be read .*it holds something else.*--admin-token-file\n$/,
+    );
+    assert.doesNotMatch(wrong.stderr, /PRIVATE|MC4/);
     const token = await file('token', 'x\n');
     const silent = await runCli(['status', '--server', 'http://127.0.0.1:1', '--admin-token-file', token]);
     assert.equal(silent.code, 1);

@@ -74,7 +74,8 @@ describe('the published JSON Schemas', () => {
   });
 
   it('hold for what is printed about an empty mesh', async () => {
-    for (const line of ['status', 'token list', 'ca status', 'ca bundle', 'ca renew default/web']) await fits(line);
+    for (const line of ['status', 'check', 'token list', 'ca status', 'ca bundle', 'ca renew default/web'])
+      await fits(line);
   });
 
   it('hold for a sidecar that took, refused and left, and a file that does not load', async () => {
@@ -89,6 +90,7 @@ describe('the published JSON Schemas', () => {
     await writeFile(test.file, 'mesh: {}');
     await test.clock.advance(1_000);
     await fits('ca renew default/web');
+    await fits('check');
     const status = fleetStatus.parse((await json('status')).value);
     assert.deepEqual(status.sidecars[0]?.types.lds, { sent: 'v1', acked: null, nacked: 'v1', error: 'no' });
     assert.deepEqual([status.away[0]?.node, status.mesh.problem?.diagnostics.length], ['default/orders/a', 1]);

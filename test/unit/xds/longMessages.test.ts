@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ServerHttp2Stream } from 'node:http2';
 import { Client, credentials, type MethodDefinition, Server, ServerCredentials } from '@grpc/grpc-js';
-import { writeInSlices } from '../../../src/xds/slices.ts';
+import { writeInPieces } from '../../../src/xds/longMessages.ts';
 import type { Call } from '../../../src/xds/stream.ts';
 
 const identity = (bytes: Buffer): Buffer => bytes;
@@ -16,7 +16,7 @@ const method: MethodDefinition<Buffer, Buffer> = {
 };
 
 describe('long messages', () => {
-  it('reach the transport in slices and the client whole and in order', async () => {
+  it('reach the transport in pieces and the client whole and in order', async () => {
     const written: number[] = [];
     const server = new Server();
     const serve = (call: Call): void => {
@@ -26,7 +26,7 @@ describe('long messages', () => {
         written.push(chunk.length);
         whole(chunk, ...rest);
       };
-      writeInSlices(call);
+      writeInPieces(call);
       for (const [byte, size] of [100, 1_000_000, 64 * 1024, 0].entries()) call.write(Buffer.alloc(size, byte + 1));
       call.end();
     };

@@ -1,0 +1,36 @@
+import { authorities, workloadCertificates } from './certificates.ts';
+import { answers, storeTakesWrites } from './controlPlane.ts';
+import { everyServiceServed, noCrowd, serviceIsLive, startIsOver } from './endpoints.ts';
+import { permissivePorts, plaintextPorts, rulesInTime } from './exceptions.ts';
+import type { HealthFacts } from './facts.ts';
+import { type Check, finding, type HealthReport, reportOf } from './finding.ts';
+import { fileInForce, fileWarnings } from './meshFile.ts';
+import { allSettled, configurationMade, nothingRefused, oneStreamEach } from './sidecars.ts';
+
+/** Everything that `signet check` looks at, in the order in which it is shown. `docs/check.md` explains each code. */
+export const CHECKS: readonly Check[] = [
+  answers,
+  storeTakesWrites,
+  fileInForce,
+  fileWarnings,
+  allSettled,
+  nothingRefused,
+  configurationMade,
+  oneStreamEach,
+  startIsOver,
+  noCrowd,
+  serviceIsLive,
+  everyServiceServed,
+  workloadCertificates,
+  authorities,
+  permissivePorts,
+  plaintextPorts,
+  rulesInTime,
+];
+
+/** The health of the whole mesh at one moment. */
+export const checkHealth = (facts: HealthFacts): HealthReport =>
+  reportOf(
+    facts.now,
+    CHECKS.flatMap((check) => check.look(facts).map((line) => finding(check, line))),
+  );

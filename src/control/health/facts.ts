@@ -1,0 +1,71 @@
+import type { Instant } from '../../lib/time.ts';
+import type { Mesh, ServiceKey } from '../../model/mesh.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
+import type { Progress } from '../../xds/sessionState.ts';
+import type { KeptReason } from '../departures.ts';
+import type { MeshProblem } from '../meshSource.ts';
+
+/** Everything that `signet check` judges, as one value of one moment. */
+export type HealthFacts = ControlFacts & {
+  readonly version: string;
+  readonly authorities: readonly AuthorityFacts[];
+};
+
+/** What the control plane itself knows of it. */
+export type ControlFacts = {
+  readonly now: Instant;
+  readonly startedAt: Instant;
+  /** The last commit, if the store refused it. */
+  readonly storeTrouble: { readonly since: Instant; readonly message: string } | undefined;
+  readonly file: FileFacts;
+  readonly mesh: Mesh;
+  /** Plans of this mesh are still being made for somebody. */
+  readonly planning: boolean;
+  readonly sidecars: readonly SidecarFacts[];
+  /** How many instances of each service callers are told of. */
+  readonly registered: ReadonlyMap<ServiceKey, number>;
+  /** Instances that callers are told of although their sidecar is not connected. */
+  readonly kept: readonly KeptInstance[];
+  /** Until when nothing is withdrawn because of the start; `undefined` once that is over. */
+  readonly graceUntil: Instant | undefined;
+};
+
+export type FileFacts = {
+  readonly name: string;
+  /** The disk holds something that was not looked at yet. */
+  readonly unread: boolean;
+  readonly problem: MeshProblem | undefined;
+  /** As `signet validate` prints them. */
+  readonly warnings: readonly string[];
+};
+
+export type SidecarFacts = {
+  readonly node: string;
+  /** The id of the token that it joined with. */
+  readonly token: string;
+  readonly peer: string;
+  readonly progress: Progress;
+  readonly progressSince: Instant;
+  /** Short names of the types that were sent and not ACKed. */
+  readonly open: readonly string[];
+  /** Refusals that stand, in the sidecar's words, with the lines of mesh.yaml behind them. */
+  readonly refused: readonly { readonly type: string; readonly words: string }[];
+  /** Why its newest configuration could not be made. */
+  readonly trouble: string | undefined;
+  readonly certificate: Pick<X509Svid, 'serial' | 'notBefore' | 'notAfter'> | undefined;
+};
+
+export type KeptInstance = {
+  readonly node: string;
+  readonly service: ServiceKey;
+  readonly leftAt: Instant;
+  readonly why: KeptReason;
+  /** When it may be withdrawn at the earliest; `undefined`: not before another instance of its service is live. */
+  readonly until: Instant | undefined;
+};
+
+export type AuthorityFacts = {
+  readonly role: 'root' | 'intermediate' | 'channel';
+  readonly notBefore: Instant;
+  readonly notAfter: Instant;
+};
