@@ -218,7 +218,7 @@ export class Reconciler {
       const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
       await this.#slices.pause();
       const secrets = emitSecrets(svid, this.#options.bundle());
-      const snapshot = assemble([...planned.emitted, ...secrets], held.snapshot);
+      const snapshot = assemble(planned.emitted, secrets, held.snapshot);
       if (!this.#held.has(stream)) return;
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
       this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });

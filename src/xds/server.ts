@@ -70,7 +70,10 @@ export type XdsServer = {
 };
 
 /** Under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
-const ROOM = { writes: 64, bytes: 8 * 1024 * 1024 };
+const WRITES_AT_ONCE = [
+  { upTo: 64 * 1024, writes: 64 },
+  { upTo: Number.POSITIVE_INFINITY, writes: 8 },
+];
 const WRITE_PATIENCE: Duration = 250;
 
 const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
@@ -96,7 +99,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const server = new Server(grpcOptions(limits));
   const streams = new Map<StreamId, Stream>();
   const slices = newSlices();
-  const turnstile = newTurnstile(ROOM, WRITE_PATIENCE);
+  const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const now = options.now ?? Date.now;
   const newId = streamIds();
   const serve = (call: Call, dialect: Dialect): void => {

@@ -1,60 +1,55 @@
 import type { Duration } from '../lib/time.ts';
 
-/** Lets a bounded number of writes, and of bytes in them, be under way at once, first come first served. */
+/** Lets a bounded number of writes be under way at once, first come first served. */
 export type Turnstile = {
-  /**
-   * Calls `pass` when there is room for so many bytes, now or later; `pass` gets the function that makes room again. What is
-   * larger than all room passes alone.
-   */
+  /** Calls `pass` when there is room for a write of so many bytes, now or later; `pass` gets the function that makes room again. */
   readonly enter: (bytes: number, pass: (leave: () => void) => void) => void;
 };
 
-export type Room = { readonly writes: number; readonly bytes: number };
+/** Writes of at most `upTo` bytes, and how many of them may be under way at once. */
+export type Lane = { readonly upTo: number; readonly writes: number };
 
-type Visit = { readonly bytes: number; readonly pass: (leave: () => void) => void };
+type Pass = (leave: () => void) => void;
 
 /**
- * A push to thousands of streams would otherwise hold every response in memory at once. Whoever does not leave within
- * `patience` (a client that does not read) stops counting, so it never keeps the others waiting.
+ * A push to thousands of streams would otherwise hold every response in memory at once. Long writes have a lane of their own, so that
+ * short ones never wait for them. Whoever does not leave within `patience` (a client that does not read) stops counting, so it
+ * never keeps the others waiting. The last lane takes whatever is longer, too.
  */
-export const newTurnstile = (room: Room, patience: Duration): Turnstile => {
-  const queue: Visit[] = [];
+export const newTurnstile = (lanes: readonly Lane[], patience: Duration): Turnstile => {
+  const gates = lanes.map(({ upTo, writes }) => ({ upTo, enter: newGate(writes, patience) }));
+  return { enter: (bytes, pass) => (gates.find(({ upTo }) => bytes <= upTo) ?? gates.at(-1))?.enter(pass) };
+};
+
+const newGate = (limit: number, patience: Duration): ((pass: Pass) => void) => {
+  const queue: Pass[] = [];
   /** Who is inside, oldest first, and since when. */
-  const inside = new Map<Visit, number>();
-  let bytes = 0;
+  const inside = new Map<Pass, number>();
   let timer: NodeJS.Timeout | undefined;
 
-  const hasRoom = (next: Visit): boolean =>
-    inside.size === 0 || (inside.size < room.writes && bytes + next.bytes <= room.bytes);
   const admit = (): void => {
-    while (queue[0] !== undefined && hasRoom(queue[0])) {
-      const visit = queue.shift() as Visit;
-      inside.set(visit, performance.now());
-      bytes += visit.bytes;
-      visit.pass(() => leave(visit));
+    while (inside.size < limit) {
+      const pass = queue.shift();
+      if (pass === undefined) return;
+      inside.set(pass, performance.now());
+      pass(() => {
+        if (inside.delete(pass)) admit();
+      });
     }
     // Only where somebody waits does it matter who stays too long.
     if (queue.length > 0 && timer === undefined) timer = setTimeout(look, patience).unref();
   };
-  const leave = (visit: Visit): void => {
-    if (!inside.delete(visit)) return;
-    bytes -= visit.bytes;
-    admit();
-  };
   const look = (): void => {
     timer = undefined;
     const now = performance.now();
-    for (const [visit, since] of inside) {
+    for (const [pass, since] of inside) {
       if (now - since < patience) break;
-      inside.delete(visit);
-      bytes -= visit.bytes;
+      inside.delete(pass);
     }
     admit();
   };
-  return {
-    enter: (size, pass) => {
-      queue.push({ bytes: size, pass });
-      admit();
-    },
+  return (pass) => {
+    queue.push(pass);
+    admit();
   };
 };

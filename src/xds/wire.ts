@@ -2,7 +2,7 @@ import type { Resource } from './resource.ts';
 import type { SessionResponse } from './sessionState.ts';
 
 /*
- * Responses of both variants by concatenation: a resource is encoded once, its bytes are shared by every stream that is sent it.
+ * Responses of both variants by concatenation: a resource is encoded once, and a response once for all streams that are sent the same.
  * Field numbers: envoy/service/discovery/v3/discovery.proto; `test/unit/xds/wire.test.ts` holds them against two decoders.
  */
 const RESPONSE = { systemVersionInfo: 1, resources: 2, typeUrl: 4, nonce: 5, removedResources: 6 } as const;
@@ -30,20 +30,20 @@ const textField = (field: number, text: string): readonly Uint8Array[] =>
   // proto3: an empty string in a singular field is not written.
   text === '' ? [] : bytesField(field, Buffer.from(text, 'utf8'));
 
-const encoded = new WeakMap<Resource, Uint8Array>();
-
-/** `resources` of a DeltaDiscoveryResponse: one `Resource` with its tag and length, encoded once for each `Resource` value. */
-export const encodeResource = (resource: Resource): Uint8Array => {
-  const known = encoded.get(resource);
-  if (known !== undefined) return known;
-  const body = Buffer.concat([
+/** `resources` of a DeltaDiscoveryResponse: one `Resource` with its tag and length. */
+const resourceField = (resource: Resource): readonly Uint8Array[] => {
+  const parts = [
     ...textField(RESOURCE.version, resource.version),
     ...bytesField(RESOURCE.resource, resource.any),
     ...textField(RESOURCE.name, resource.name),
-  ]);
-  const bytes = Buffer.concat(bytesField(RESPONSE.resources, body));
-  encoded.set(resource, bytes);
-  return bytes;
+  ];
+  return [
+    head(
+      RESPONSE.resources,
+      parts.reduce((sum, part) => sum + part.length, 0),
+    ),
+    ...parts,
+  ];
 };
 
 /** The bytes of one response, for a gRPC method whose serializer is the identity. */
@@ -70,7 +70,8 @@ const sharedBody = (response: SessionResponse): Buffer => {
   if (first === undefined) return encodeBody(response);
   const known = bodies.get(first);
   if (known !== undefined && saysTheSame(known.of, response)) return known.body;
-  const body = encodeBody(response);
+  // A copy of its own: a slice of Node's pool would keep all of the pool.
+  const body = Buffer.from(new Uint8Array(encodeBody(response)).buffer);
   kept += body.length - (known?.body.length ?? 0);
   if (kept > MAX_BODIES) {
     bodies.clear();
@@ -102,7 +103,7 @@ const encodeSotw = (response: SessionResponse): Buffer =>
 const encodeDelta = (response: SessionResponse): Buffer =>
   Buffer.concat([
     ...textField(RESPONSE.systemVersionInfo, response.version),
-    ...response.resources.map(encodeResource),
+    ...response.resources.flatMap(resourceField),
     ...textField(RESPONSE.typeUrl, response.type),
     // A repeated field keeps its empty strings, so this one is written even if it is empty.
     ...response.removed.flatMap((name) => bytesField(RESPONSE.removedResources, Buffer.from(name, 'utf8'))),
