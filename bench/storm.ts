@@ -116,6 +116,8 @@ const reconnect = async ({ server, fleet, sidecars }: Scene): Promise<Storm['rec
 export const measureStorm = (sidecars: number): Promise<{ readonly storm: Storm; readonly recording: Recording }> =>
   withScene(sidecars, SERVICES, async (scene) => {
     const { server, fleet } = scene;
+    // At rest: what only starting and loading took is given back.
+    await sleep(6_000);
     await settledCpu(server.pid);
     const idle = rssMiB(server.pid);
     const cold = await coldStart(scene);

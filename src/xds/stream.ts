@@ -147,17 +147,22 @@ const authenticateAndAdmit = async (
  * are heard in slices, so that nobody else waits for all of them.
  */
 const readPaced = (call: Call, share: Share, slices: Slices, take: (bytes: Buffer) => void): void => {
-  const hear = async (bytes: Buffer): Promise<void> => {
-    await slices.pause();
+  /** How long the node's next request is to wait, ms. */
+  const hear = (bytes: Buffer): Duration => {
     const began = performance.now();
     take(bytes);
-    const wait = share.spend(performance.now() - began + OVERHEAD);
+    return share.spend(performance.now() - began + OVERHEAD);
+  };
+  const goOn = (wait: Duration): void => {
     if (wait === 0) call.resume();
     else setTimeout(() => call.resume(), wait).unref();
   };
   call.on('data', (bytes: Buffer) => {
+    const wait = slices.hasTime() ? hear(bytes) : undefined;
+    if (wait === 0) return;
     call.pause();
-    void hear(bytes);
+    if (wait !== undefined) goOn(wait);
+    else void slices.pause().then(() => goOn(hear(bytes)));
   });
   call.resume();
 };
