@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { MeshSourceOptions } from '../control/meshSource.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
-import type { Duration } from '../lib/time.ts';
 import { meshLoader } from './meshFile.ts';
 import { type PackedMesh, unpackMesh } from './packedMesh.ts';
 
@@ -18,36 +17,27 @@ type Options = {
 /** Some 40 services: loaded in the time that a thread needs to start. */
 const SMALL_BYTES = 16 * 1024;
 const PATIENCE_SECONDS = 60;
-/** Saves come in bursts; between them the thread's 45 MiB are better free. */
-const IDLE: Duration = 5_000;
 const HEAP_MIB = 1_024;
 const ENTRY = new URL('meshWorker.js', import.meta.url);
 
 /**
- * Loads small files at once and others in a thread, which starts with the first of them and ends when none came for 5 s. `load` rejects
+ * Loads small files at once and others in a thread, which starts with the first of them and then stays. `load` rejects
  * with one sentence (AppError `mesh_unloadable`) if a file takes more memory or time than a mesh may.
  */
 export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry = ENTRY }: Options = {}): MeshThread => {
   const loadNow = meshLoader(env);
   let thread: Worker | undefined;
   let turn: Promise<unknown> = Promise.resolve();
-  let idle: NodeJS.Timeout | undefined;
 
   const start = (): Worker => {
-    const worker = new Worker(entry, { workerData: { ...env }, resourceLimits: { maxOldGenerationSizeMb: heapMiB } });
+    const worker = new Worker(entry, { workerData: { ...env }, resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 } });
     const ended = (): void => {
       if (thread === worker) thread = undefined;
     };
     return worker.on('exit', ended).on('error', ended);
   };
 
-  const retire = (worker: Worker): void => {
-    if (thread === worker) thread = undefined;
-    void worker.terminate();
-  };
-
   const ask = async (file: string, bytes: Uint8Array): Promise<PackedMesh> => {
-    clearTimeout(idle);
     thread ??= start();
     const worker = thread;
     const answered = new AbortController();
@@ -58,7 +48,6 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
       worker.postMessage({ file, bytes });
       const [packed] = (await Promise.race([once(worker, 'message', { signal }), died])) as [PackedMesh];
       worker.unref();
-      idle = setTimeout(() => retire(worker), IDLE).unref();
       return packed;
     } catch (error) {
       // The next file has a thread of its own.
@@ -77,7 +66,6 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
       return unpackMesh(await packed);
     },
     close: async () => {
-      clearTimeout(idle);
       await thread?.terminate();
     },
   };
