@@ -5,7 +5,7 @@ import type { Duration } from '../lib/time.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
 import type { Limits } from './limits.ts';
 import type { Share } from './nodes.ts';
-import { newPump, type Pump } from './pump.ts';
+import { newPump, type Pump, type PumpPorts } from './pump.ts';
 import { type Dialect, type NodeIdentity, readNode, readNodeId, readRequest, type WireRequest } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import type { SessionRequest, SessionState } from './sessionState.ts';
@@ -90,7 +90,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     ...ports,
     variant: ports.dialect.variant,
     noncePrefix: `${ports.id}-`,
-    write: (bytes, written) => writeWithin(call, bytes, ports.limits, written, unread),
+    write: writerOf(call, ports.limits, unread),
     overrun: (message) => end({ code: 'resource_exhausted', message }),
   });
   const late = `no request came within ${ports.limits.streamWithin / 1000} s`;
@@ -167,17 +167,18 @@ const readPaced = (call: Call, share: Share, slices: Slices, take: (bytes: Buffe
   call.resume();
 };
 
-/** A write that the client did not take in time is `unread`. Slow links have their time. */
-const writeWithin = (call: Call, bytes: Buffer, limits: Limits, written: () => void, unread: () => void): void => {
-  const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
-  const timer = setTimeout(unread, patience).unref();
-  const stop = (): void => clearTimeout(timer);
-  call.once('close', stop);
-  call.write(bytes, (error?: Error | null) => {
-    stop();
-    call.off('close', stop);
-    if (!error) written();
-  });
+/** Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. */
+const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['write'] => {
+  let timer: NodeJS.Timeout | undefined;
+  call.once('close', () => clearTimeout(timer));
+  return (bytes, written) => {
+    const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
+    timer = setTimeout(unread, patience).unref();
+    call.write(bytes, (error?: Error | null) => {
+      clearTimeout(timer);
+      if (!error) written();
+    });
+  };
 };
 
 /** The status stands behind all that was written before it: a client that does not read would keep its stream for ever. */
