@@ -9,6 +9,10 @@ export const ratio = (a: number, b: number): number => round(a / b);
 export const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
+/** 0 for none. */
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+
 /** The times of many sidecars, in seconds. */
 export type Times = { readonly p50: number; readonly p99: number; readonly max: number };
 
