@@ -103,7 +103,9 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
   let { wildcard, due } = before;
   for (const name of request.subscribe) {
     if (name === WILDCARD && takesWildcard(before.url)) {
-      if (wildcard) for (const held of before.held.versions.keys()) owed.add(held);
+      // Like a name that is subscribed again: what was sent may have been forgotten, acknowledged or not.
+      const sent = [...before.held.versions.keys(), ...(before.inFlight?.upserts.keys() ?? [])];
+      if (wildcard) for (const name of sent) owed.add(name);
       wildcard = true;
       due = true;
     } else {
