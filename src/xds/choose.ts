@@ -22,8 +22,8 @@ export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
   if (snapshot === undefined) return { state: before, response: undefined, progress: 'pending' };
   const standings = standingsOf(before, snapshot);
-  const { refresh, impatient } = before;
-  const gates: Gates = { refreshing: isRefreshing(before), refresh, impatient };
+  const { refresh, impatient, returning } = before;
+  const gates: Gates = { refreshing: isRefreshing(before), refresh, impatient, returning };
   const next = before.writing ? undefined : nextToSend(standings, gates);
   const rested: SessionState = {
     ...before,
@@ -106,7 +106,7 @@ const isHolding = (standings: Standings, gates: Gates): boolean => {
     if (standing === undefined || standing.type.inFlight !== undefined) return false;
     return changes(standing.needs) > changes(sendable(url, standings, gates));
   };
-  return REFERRERS.some(heldBack) || (gates.refreshing && SENDING_ORDER.some(heldBack));
+  return gates.returning || REFERRERS.some(heldBack) || (gates.refreshing && SENDING_ORDER.some(heldBack));
 };
 
 const referrersLack = (standings: Standings): boolean =>

@@ -26,6 +26,8 @@ export type Gates = {
   readonly refresh: ReadonlySet<string>;
   /** The client was waited for long enough: listeners and routes stop waiting for it. */
   readonly impatient: boolean;
+  /** The client came back a moment ago: what it says last may refer to what it said first. */
+  readonly returning: boolean;
 };
 
 const arriving = ({ type, needs }: Standing): boolean =>
@@ -43,6 +45,7 @@ const foundationsReady = (standings: Standings, gates: Gates): boolean =>
 
 /** Listeners and routes hold the new state. Where they refused it they still use the old one, so nothing is taken away. */
 const nothingRefersBack = (standings: Standings, gates: Gates): boolean =>
+  !gates.returning &&
   foundationsReady(standings, { ...gates, impatient: false }) &&
   ![TYPE.lds, TYPE.rds].some((url) => is(standings, url, (s) => arriving(s) || leaving(s) || s.type.refused.size > 0));
 

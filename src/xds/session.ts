@@ -20,6 +20,7 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
   leaving: new Map(),
   holding: false,
   impatient: false,
+  returning: false,
   progress: 'pending',
 });
 
@@ -48,11 +49,15 @@ const take = (before: SessionState, event: SessionEvent): Taken => {
     case 'written':
       return { state: { ...before, writing: false }, notices: [] };
     case 'waited':
-      return { state: { ...before, impatient: before.holding, refresh: subscribedOnly(before) }, notices: [] };
+      return { state: afterWait(before), notices: [] };
     case 'request':
       return takeRequest(before, event);
   }
 };
+
+/** A client that came back has said by now all that it holds. Only then is it waited for what it does not take. */
+const afterWait = (s: SessionState): SessionState =>
+  s.returning ? { ...s, returning: false } : { ...s, impatient: s.holding, refresh: subscribedOnly(s) };
 
 /** Endpoints that the client never asked for are waited for once. */
 const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
@@ -62,13 +67,24 @@ const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
 
 const takeRequest = (before: SessionState, request: SessionRequest): Taken => {
   const known = before.types.get(request.type);
-  if (known === undefined) return withType(before, firstOf(request), []);
+  if (known === undefined) return takeFirst(before, request);
   if (isStale(known, request)) return { state: before, notices: [] };
   const { type, notices } = answerOf(known, request);
   const after = withType(before, subscriptionAfter(type, request), notices);
   // A refused cluster asks for no endpoints: nobody waits for them.
   const nackedClusters = request.type === TYPE.cds && notices.some((n) => n.kind === 'nacked');
   return nackedClusters ? { ...after, state: { ...after.state, refresh: subscribedOnly(after.state) } } : after;
+};
+
+const takeFirst = (before: SessionState, request: SessionRequest): Taken => {
+  const what = typeNameOf(request.type) ?? 'this type';
+  if (request.variant === 'delta' && request.initialResourceVersions.size > LIMITS.names) {
+    const message = `more than ${LIMITS.names} versions declared for ${what}`;
+    return { state: before, notices: [{ kind: 'overrun', message }] };
+  }
+  const type = firstOf(request);
+  const returning = before.returning || type.held.versions.size > 0;
+  return withType({ ...before, returning }, type, []);
 };
 
 const firstOf = (request: SessionRequest): TypeState =>

@@ -21,6 +21,8 @@ export type SessionState = {
   /** Listeners or routes wait for the client; the caller sends `waited` if that lasts too long. */
   readonly holding: boolean;
   readonly impatient: boolean;
+  /** The client came back a moment ago, and goes on saying what it holds type by type: not all that refers to things is known. */
+  readonly returning: boolean;
   readonly progress: Progress;
 };
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { status } from '@grpc/grpc-js';
 import { err, ok } from '../../../../src/lib/result.ts';
 import { secret } from '../../../../src/lib/secret.ts';
+import type { Duration } from '../../../../src/lib/time.ts';
 import { TYPE, type TypeName, typeNameOf } from '../../../../src/xds/resource.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../../../src/xds/server.ts';
 import type { Variant } from '../../../../src/xds/sessionState.ts';
@@ -70,7 +71,7 @@ export type Rig = {
 
 const BOTH: readonly Variant[] = ['delta', 'sotw'];
 
-type Rule = (rule: string, run: (rig: Rig) => Promise<void>) => void;
+type Rule = (rule: string, run: (rig: Rig) => Promise<void>, holdFor?: Duration) => void;
 export type Rules = { readonly both: Rule; readonly delta: Rule; readonly sotw: Rule };
 
 /** A section of the checklist: the rules of one paragraph. */
@@ -79,14 +80,14 @@ export const checklist = (title: string, paragraph: string, define: (rules: Rule
     this.timeout(10_000);
     const holdsIn =
       (variants: readonly Variant[]): Rule =>
-      (rule, run) => {
-        for (const variant of variants) it(`${rule} [${variant}]`, () => withRig(variant, run));
+      (rule, run, holdFor = 2_000) => {
+        for (const variant of variants) it(`${rule} [${variant}]`, () => withRig(variant, holdFor, run));
       };
     define({ both: holdsIn(BOTH), delta: holdsIn(['delta']), sotw: holdsIn(['sotw']) });
   });
 };
 
-const withRig = async (variant: Variant, run: (rig: Rig) => Promise<void>): Promise<void> => {
+const withRig = async (variant: Variant, holdFor: Duration, run: (rig: Rig) => Promise<void>): Promise<void> => {
   const events: StreamEvent[] = [];
   const admitted: StreamId[] = [];
   const sidecars: Sidecar[] = [];
@@ -102,6 +103,7 @@ const withRig = async (variant: Variant, run: (rig: Rig) => Promise<void>): Prom
       return ok(undefined);
     },
     onEvent: (event) => void events.push(event),
+    holdFor,
   });
   const rig: Rig = {
     variant,
