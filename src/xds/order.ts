@@ -41,7 +41,13 @@ const is = (standings: Standings, url: TypeUrl, test: (s: Standing) => boolean):
 };
 
 const foundationsReady = (standings: Standings, gates: Gates): boolean =>
-  gates.impatient || !(gates.refreshing || [TYPE.cds, TYPE.eds, TYPE.sds].some((url) => is(standings, url, arriving)));
+  gates.impatient ||
+  !(
+    gates.refreshing ||
+    // Who comes back asks for clusters last while one of them warms.
+    (gates.returning && !standings.has(TYPE.cds)) ||
+    [TYPE.cds, TYPE.eds, TYPE.sds].some((url) => is(standings, url, arriving))
+  );
 
 /** Listeners and routes hold the new state. Where they refused it they still use the old one, so nothing is taken away. */
 const nothingRefersBack = (standings: Standings, gates: Gates): boolean =>

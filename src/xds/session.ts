@@ -1,7 +1,15 @@
 import { choose } from './choose.ts';
 import { leavingAfter } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
-import type { Notice, SessionEvent, SessionRequest, SessionState, Turn, Variant } from './sessionState.ts';
+import type {
+  DeltaRequest,
+  Notice,
+  SessionEvent,
+  SessionRequest,
+  SessionState,
+  Turn,
+  Variant,
+} from './sessionState.ts';
 import { changeNames, firstNames, isStale, recognise, shelfAfterAck, shelfAfterNack } from './stateOfTheWorld.ts';
 import { afterAck, afterNack, changeSubscription, firstRequest, type TypeState } from './typeState.ts';
 
@@ -82,10 +90,17 @@ const takeFirst = (before: SessionState, request: SessionRequest): Taken => {
     const message = `more than ${LIMITS.names} versions declared for ${what}`;
     return { state: before, notices: [{ kind: 'overrun', message }] };
   }
-  const type = firstOf(request);
+  const type = firstOf(mayWarm(before, request) ? { ...request, initialResourceVersions: new Map() } : request);
   const returning = before.returning || type.held.versions.size > 0;
   return withType({ ...before, returning }, type, []);
 };
+
+/**
+ * An Envoy that lost its stream between a changed cluster and its endpoints waits for them for ever: it holds the old ones and says
+ * so. As long as a cluster warms it does not ask for clusters, which else it does first (seen on 1.40).
+ */
+const mayWarm = (s: SessionState, request: SessionRequest): request is DeltaRequest =>
+  request.variant === 'delta' && request.type === TYPE.eds && !s.types.has(TYPE.cds);
 
 const firstOf = (request: SessionRequest): TypeState =>
   request.variant === 'delta' ? firstRequest(request.type, request) : firstNames(request.type, request);

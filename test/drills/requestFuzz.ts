@@ -18,6 +18,9 @@ import { type Dice, newDice } from './randomness.ts';
  * foreign resource is seen wherever it turns up; good clients of both variants must go on converging all the while.
  */
 
+/** In bytes: what the process has of the machine, and what of it is in use. */
+export type Memory = { readonly rss: number; readonly used: number };
+
 export type FuzzReport = {
   readonly streams: number;
   readonly requests: number;
@@ -27,8 +30,9 @@ export type FuzzReport = {
   readonly slowest: number;
   /** How streams ended, by status. */
   readonly ends: Readonly<Record<string, number>>;
-  readonly startBytes: number;
-  readonly endBytes: number;
+  /** After garbage collection. */
+  readonly before: Memory;
+  readonly after: Memory;
   readonly findings: readonly string[];
 };
 
@@ -70,12 +74,13 @@ const collectGarbage: () => void = (() => {
   return runInNewContext('gc') as () => void;
 })();
 
-const residentAfterGc = async (): Promise<number> => {
+const memoryAfterGc = async (): Promise<Memory> => {
   for (let i = 0; i < 3; i += 1) {
     collectGarbage();
     await sleep(20);
   }
-  return process.memoryUsage().rss;
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { rss, used: heapUsed + external };
 };
 
 type Arena = {
@@ -218,15 +223,15 @@ const push = async (arena: Arena, good: readonly Good[]): Promise<void> => {
 
 /**
  * Attacks for so many seconds. Findings are foreign resources, streams that end with a status that is no answer, good clients that
- * do not converge, errors that nobody catches, streams that are not closed, and memory beyond `growth` bytes.
+ * do not converge, errors that nobody catches, streams that are not closed, and memory that grows by more than `growth`.
  */
-export const fuzzRequests = async (seed: number, seconds: number, growth: number): Promise<FuzzReport> => {
+export const fuzzRequests = async (seed: number, seconds: number, growth: Memory): Promise<FuzzReport> => {
   const arena = await startArena(newDice(seed));
   const uncaught = (reason: unknown): void => void arena.findings.push(`nobody caught ${String(reason)}`);
   process.on('unhandledRejection', uncaught).on('uncaughtExceptionMonitor', uncaught);
   const good = GOOD.flatMap((node) => [openGood(arena, node, 'delta'), openGood(arena, node, 'sotw')]);
   await push(arena, good);
-  const startBytes = await residentAfterGc();
+  const before = await memoryAfterGc();
   const until = Date.now() + seconds * 1000;
   const attacker = async (): Promise<void> => {
     while (Date.now() < until) await attack(arena);
@@ -249,8 +254,11 @@ export const fuzzRequests = async (seed: number, seconds: number, growth: number
   await sleep(200);
   if (arena.live.size > 0) arena.findings.push(`${arena.live.size} streams were opened and never closed`);
   await arena.server.close(1000);
-  const endBytes = await residentAfterGc();
+  const after = await memoryAfterGc();
   process.off('unhandledRejection', uncaught).off('uncaughtExceptionMonitor', uncaught);
-  if (endBytes > startBytes + growth) arena.findings.push(`memory grew from ${startBytes} to ${endBytes} bytes`);
-  return { ...arena.counts, ends: arena.ends, startBytes, endBytes, findings: arena.findings };
+  for (const kind of ['rss', 'used'] as const) {
+    if (after[kind] > before[kind] + growth[kind])
+      arena.findings.push(`memory (${kind}) grew from ${before[kind]} to ${after[kind]}`);
+  }
+  return { ...arena.counts, ends: arena.ends, before, after, findings: arena.findings };
 };

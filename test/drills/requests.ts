@@ -2,7 +2,7 @@
 import { fuzzRequests } from './requestFuzz.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const GROWTH = 192 * MEBIBYTE;
+const GROWTH = { rss: 256 * MEBIBYTE, used: 48 * MEBIBYTE };
 
 const [seedText = `${Date.now() % 1_000_000}`, secondsText = '60'] = process.argv.slice(2);
 const [seed, seconds] = [Number(seedText), Number(secondsText)];
@@ -18,8 +18,8 @@ const mebibytes = (bytes: number): string => `${Math.round(bytes / MEBIBYTE)} Mi
 const ends = Object.entries(report.ends).map(([code, count]) => `${count} ${code}`);
 console.log(
   `seed ${seed}: ${report.streams} streams (${ends.join(', ')}), ${report.requests} requests, ${report.responses} responses, ` +
-    `${report.pushes} pushes (slowest ${Math.round(report.slowest)} ms), memory ${mebibytes(report.startBytes)} to ` +
-    `${mebibytes(report.endBytes)}, ${report.findings.length} findings`,
+    `${report.pushes} pushes (slowest ${Math.round(report.slowest)} ms), RSS ${mebibytes(report.before.rss)} to ` +
+    `${mebibytes(report.after.rss)}, in use ${mebibytes(report.before.used)} to ${mebibytes(report.after.used)}, ${report.findings.length} findings`,
 );
 // A drill that tried nothing has found nothing out.
 process.exit(report.findings.length > 0 || report.requests < 100 ? 1 : 0);

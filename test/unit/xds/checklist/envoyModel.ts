@@ -99,15 +99,21 @@ export const hear = (e: Envoy, event: SessionEvent): void => {
   }
 };
 
-/** The stream breaks, and a new one says what is held. Of a cluster that warms just then nobody can tell. */
+const isWarm = (e: Envoy): boolean => [...e.clusters.values()].every((c) => c.warm);
+
+/** The stream breaks, and a new one says what is held. Clusters are not asked for again before all of them are warm. */
 export const restart = (e: Envoy, snapshot: Snapshot): void => {
-  if (![...e.clusters.values()].every((c) => c.warm)) return;
+  // State of the world has no word for endpoints that are gone: such a cluster would warm for ever.
+  if (e.variant === 'sotw' && !isWarm(e)) return;
   const types = [TYPE.cds, TYPE.eds, TYPE.lds, TYPE.rds].filter((type) => e.asked.has(type));
   e.streams += 1;
   e.connection = newConnection(e.variant, e.streams);
   e.excused = e.variant === 'sotw';
   hear(e, { kind: 'published', snapshot });
-  for (const type of types) first(e, type);
+  for (const type of types) {
+    if (type === TYPE.cds && !isWarm(e)) e.connection.withheld.push(() => first(e, type));
+    else first(e, type);
+  }
 };
 
 const heldOf = (e: Envoy, type: TypeUrl): ReadonlyMap<string, string> => {
@@ -207,7 +213,12 @@ const takeEndpoints = (e: Envoy, r: SessionResponse): void => {
     e.clusters.set(name, { ...cluster, warm: true, served: true });
     e.endpoints.add(name);
   }
-  for (const name of goneIn(e, r, e.endpoints)) e.endpoints.delete(name);
+  for (const name of goneIn(e, r, e.endpoints)) {
+    const cluster = e.clusters.get(name);
+    // To be told that there are none is an answer, too.
+    if (cluster !== undefined) e.clusters.set(name, { ...cluster, warm: true });
+    e.endpoints.delete(name);
+  }
 };
 
 const takeListeners = (e: Envoy, r: SessionResponse, refused: boolean): void => {
@@ -256,9 +267,9 @@ const apply = (e: Envoy, r: SessionResponse): void => {
     const own = outbox.pop();
     if (own !== undefined) outbox.splice(/[14]$/.test(r.nonce) ? asksBefore : outbox.length, 0, own);
   }
-  const served = [...e.clusters.values()];
-  if (served.every((c) => c.warm)) for (const late of withheld.splice(0)) late();
-  if (!e.asked.has(TYPE.lds) && served.length > 0 && served.every((c) => c.served)) first(e, TYPE.lds);
+  if (isWarm(e)) for (const late of withheld.splice(0)) late();
+  const clusters = [...e.clusters.values()];
+  if (!e.asked.has(TYPE.lds) && clusters.length > 0 && clusters.every((c) => c.served)) first(e, TYPE.lds);
 };
 
 /** One thing of those that can happen next, chosen by a number; `false` if nothing can. */

@@ -59,11 +59,25 @@ checklist('coming back in delta', `${PROTOCOL}#incremental-xds`, ({ delta }) => 
   );
 
   delta('names that are subscribed to without a version are answered', async (rig) => {
-    rig.publish({ eds: { a: '1', b: '1' } });
+    rig.publish({ rds: { a: '1', b: '1' } });
     const sidecar = rig.open();
-    sidecar.want('eds', ['a', 'b'], had('a'));
-    await sidecar.hears('eds +b@1');
+    sidecar.want('rds', ['a', 'b'], had('a'));
+    await sidecar.hears('rds +b@1');
   });
+
+  delta(
+    'endpoints that are named before any clusters are sent although they are held: one may wait for them',
+    async (rig) => {
+      rig.publish({ cds: { a: '2' }, eds: { a: '1' }, lds: { l: '1' } });
+      const sidecar = rig.open();
+      sidecar.want('eds', ['a', 'gone'], had('a', 'gone'));
+      await sidecar.hears('eds +a@1 -gone');
+      sidecar.want('lds', [], had('l'));
+      sidecar.ack('eds');
+      sidecar.want('cds', [], { initialResourceVersions: { a: '2' } });
+      await sidecar.quiet();
+    },
+  );
 
   delta('versions of names that are not subscribed to count for nothing', async (rig) => {
     rig.publish({ eds: { a: '1', b: '2' } });
