@@ -2,7 +2,7 @@
 import { fuzzRequests } from './requestFuzz.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const GROWTH = { rss: 256 * MEBIBYTE, used: 48 * MEBIBYTE };
+const GROWTH = { rss: 256 * MEBIBYTE, used: 96 * MEBIBYTE };
 
 const [seedText = `${Date.now() % 1_000_000}`, secondsText = '60'] = process.argv.slice(2);
 const [seed, seconds] = [Number(seedText), Number(secondsText)];
