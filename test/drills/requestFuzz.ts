@@ -115,7 +115,8 @@ const startArena = async (dice: Dice): Promise<Arena> => {
       if (event.kind === 'closed') live.delete(event.stream);
     },
     holdFor: 200,
-    firstMessageWithin: 500,
+    // Nobody is made to wait: as much as can be is to get through to the protocol.
+    limits: { streamWithin: 500, openBurst: 1e6, callBurst: 1e6, requestBurst: 1e6 },
   });
   return Object.assign(arena, {
     dice,
