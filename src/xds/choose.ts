@@ -75,7 +75,10 @@ const send = (
   const version = typeVersion(withChanges(t.held, upserts, removed));
   const nonce = `${before.noncePrefix}${before.nonces + 1}`;
   const inFlight = { nonce, version, upserts, removals: removed, whole };
-  const sent = withNonce({ ...t, owed: new Set(), due: false, inFlight, settledOn: undefined }, nonce);
+  // Other content is under way: what was said to the old one counts no more.
+  const refused = new Map(t.refused);
+  for (const { name } of news) refused.delete(name);
+  const sent = withNonce({ ...t, refused, owed: new Set(), due: false, inFlight, settledOn: undefined }, nonce);
   const state: SessionState = {
     ...before,
     nonces: before.nonces + 1,

@@ -34,7 +34,7 @@ export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & 
       readonly kind: 'nacked';
       readonly type: TypeUrl;
       readonly version: string;
-      /** What the response held. */
+      /** What was refused: those of the response that Envoy names, or all of it where it names none. */
       readonly resources: readonly NamedVersion[];
       readonly removed: readonly string[];
       /** Envoy's words, without key material. */

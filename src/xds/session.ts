@@ -1,3 +1,4 @@
+import { namedIn } from './blame.ts';
 import { choose } from './choose.ts';
 import { leavingAfter } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
@@ -120,10 +121,13 @@ const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; not
     const stillRefused = type.refused.size > 0;
     return { type, notices: [{ kind: 'acked', type: t.url, version: inFlight.version, stillRefused }] };
   }
-  const resources = [...inFlight.upserts].map(([name, version]) => ({ name, version }));
+  const names = new Set(inFlight.upserts.keys());
+  const named = namedIn(request.error, names);
+  const refused = named.size > 0 ? named : names;
+  const resources = [...inFlight.upserts].flatMap(([name, version]) => (refused.has(name) ? [{ name, version }] : []));
   const { version, removals: removed } = inFlight;
   const nacked: Notice = { kind: 'nacked', type: t.url, version, error: request.error, resources, removed };
-  return { type: shelfAfterNack(afterNack(t, inFlight), inFlight), notices: [nacked] };
+  return { type: shelfAfterNack(afterNack(t, inFlight, refused), inFlight, named), notices: [nacked] };
 };
 
 const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {

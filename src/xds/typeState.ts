@@ -136,22 +136,40 @@ const forgetUnwanted = (t: TypeState): TypeState => {
   };
 };
 
+/** A client that takes the last good form of a resource once more has not taken what it refused. */
+const forgive = (refused: Map<string, string>, name: string, taken: string): void => {
+  if (refused.get(name) === taken) refused.delete(name);
+};
+
 /** The client applied the response in flight. */
 export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
   const refused = new Map(t.refused);
-  for (const name of [...acked.upserts.keys(), ...acked.removals]) refused.delete(name);
+  for (const [name, version] of acked.upserts) forgive(refused, name, version);
+  for (const name of acked.removals) refused.delete(name);
   const upserts = [...acked.upserts].filter(([name]) => isWanted(t, name));
   const held = withChanges(t.held, upserts, acked.removals);
   return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
 };
 
+/** The client has this name in a version that nobody can tell: it is sent again, or removed. */
+const UNKNOWN_VERSION = '';
+
 /**
- * The client refused the response in flight. Envoy may have applied a part of it, so its names count as neither held
- * nor free: another content, the one that was held before included, is sent when it comes.
+ * The client refused the response in flight: `refused` of it, and took the rest. Envoy may have applied a part of what it refused, so
+ * those names count as neither held nor free: another content, the one that was held before included, is sent when it comes. The rest
+ * is sent once more without them, and then its ACK is certain. Each round has fewer names, so it comes to an end.
  */
-export const afterNack = (t: TypeState, nacked: InFlight): TypeState => {
+export const afterNack = (t: TypeState, nacked: InFlight, refusedNames: ReadonlySet<string>): TypeState => {
   const refused = new Map(t.refused);
-  for (const [name, version] of nacked.upserts) if (isWanted(t, name)) refused.set(name, version);
-  const held = withChanges(t.held, [], nacked.removals);
+  const spared: [string, string][] = [];
+  for (const [name, version] of nacked.upserts) {
+    if (!isWanted(t, name)) continue;
+    if (refusedNames.has(name)) refused.set(name, version);
+    else {
+      forgive(refused, name, version);
+      spared.push([name, UNKNOWN_VERSION]);
+    }
+  }
+  const held = withChanges(t.held, spared, nacked.removals);
   return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
 };

@@ -44,9 +44,16 @@ type Client = {
   readonly held: Map<string, Map<string, string>>;
   readonly wanted: Map<string, { wildcard: boolean; names: Set<string> }>;
   readonly unanswered: Map<string, SessionResponse>;
-  readonly refused: Set<string>;
+  /** What it refuses by name, whenever it comes; it takes the rest of that response. */
+  readonly refuses: (version: string) => boolean;
+  /** What it refused by name last, until it takes anything else. */
+  readonly standing: Map<string, string>;
+  /** What it asked for by name, and was not answered yet. */
+  readonly asked: Set<string>;
   writing: boolean;
 };
+
+const isBad = (version: string): boolean => version === '3';
 
 const feed = (c: Client, event: SessionEvent): void => {
   const { state, responses } = turn(c.session, event);
@@ -66,6 +73,8 @@ const receive = (c: Client, r: SessionResponse): void => {
     // Endpoints stay for as long as their cluster does, which goes last.
     const leaving = r.type === TYPE.eds && newest === undefined && !c.snapshot.get(TYPE.cds)?.has(name);
     assert.ok(leaving || version === newest, 'the newest');
+    const key = `${r.type} ${name}`;
+    if (!c.asked.delete(key)) assert.notEqual(c.standing.get(key), version, `${key}@${version} was refused already`);
   }
   for (const name of r.removed) assert.ok(!c.snapshot.get(r.type)?.has(name), `${name} is there`);
   c.writing = true;
@@ -85,6 +94,9 @@ const subscribe = (c: Client, type: string, sub: readonly string[], unsub: reado
     else now.names.delete(name);
   }
   c.wanted.set(type, now);
+  // What it asks for by name, it is sent again.
+  const named = [...sub, ...unsub];
+  for (const name of named.includes('*') ? NAMES : named) c.asked.add(`${type} ${name}`);
   const held = c.held.get(type);
   for (const name of [...(held?.keys() ?? [])]) if (!now.wildcard && !now.names.has(name)) held?.delete(name);
 };
@@ -113,12 +125,22 @@ const answer = (c: Client, type: string, refuse: boolean): void => {
   const wanted = c.wanted.get(type);
   const held = c.held.get(type) ?? new Map<string, string>();
   c.held.set(type, held);
+  const bad = response.resources.filter(({ version }) => c.refuses(version)).map(({ name }) => name);
   for (const { name, version } of response.resources) {
-    if (refuse) c.refused.add(`${type} ${name} ${version}`);
-    else if (wanted?.wildcard || wanted?.names.has(name)) held.set(name, version);
+    const key = `${type} ${name}`;
+    if (bad.includes(name)) {
+      c.standing.set(key, version);
+    } else {
+      c.standing.delete(key);
+      if (!refuse && (wanted?.wildcard || wanted?.names.has(name))) held.set(name, version);
+    }
   }
-  for (const name of response.removed) held.delete(name);
-  feed(c, request(type, response.nonce, refuse ? 'no' : undefined, [], []));
+  for (const name of response.removed) {
+    held.delete(name);
+    c.standing.delete(`${type} ${name}`);
+  }
+  const named = bad.length > 0 ? `cannot take ${bad.join(', ')}: bad` : undefined;
+  feed(c, request(type, response.nonce, refuse ? 'no' : named, [], []));
 };
 
 const perform = (c: Client, a: Act): void => {
@@ -162,16 +184,20 @@ const drain = (c: Client): void => {
   assert.fail('the session does not come to rest');
 };
 
+const newClient = (refuses: Client['refuses']): Client => ({
+  session: newSession(),
+  snapshot: new Map(),
+  held: new Map(),
+  wanted: new Map(),
+  unanswered: new Map(),
+  refuses,
+  standing: new Map(),
+  asked: new Set(),
+  writing: false,
+});
+
 const run = (acts: readonly Act[]): Client => {
-  const c: Client = {
-    session: newSession(),
-    snapshot: new Map(),
-    held: new Map(),
-    wanted: new Map(),
-    unanswered: new Map(),
-    refused: new Set(),
-    writing: false,
-  };
+  const c = newClient(() => false);
   for (const a of acts) perform(c, a);
   perform(c, {
     do: 'publish',
@@ -209,6 +235,25 @@ describe('an xDS session, whatever happens', function () {
         const c = run(acts);
         for (const type of c.wanted.keys()) {
           assert.deepEqual(Object.fromEntries(c.held.get(type) ?? []), expected(c, type));
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('gives a client that refuses by name all but what it refuses, and nothing of that twice', () => {
+    fc.assert(
+      fc.property(fc.array(act(false), { maxLength: 40, size: 'max' }), anySnapshot, (acts, last) => {
+        const c = newClient(isBad);
+        for (const a of acts) perform(c, a);
+        perform(c, { do: 'publish', names: last });
+        drain(c);
+        for (const type of c.wanted.keys()) {
+          const good = Object.entries(expected(c, type)).filter(([, version]) => !isBad(version));
+          const held = c.held.get(type) ?? new Map<string, string>();
+          for (const [name, version] of good) assert.equal(held.get(name), version, `${type} ${name}`);
+          const bad = Object.entries(expected(c, type)).filter(([, version]) => isBad(version));
+          if (bad.length > 0) assert.equal(c.session.progress, 'refused');
         }
       }),
       { numRuns: 1000 },
