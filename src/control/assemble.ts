@@ -5,7 +5,10 @@ import { type Resource, type Snapshot, TYPE, type TypeUrl } from '../xds/resourc
  * The snapshot of these resources. What `previous` already holds is kept as the same objects, so that an unchanged type
  * is recognised without comparing, and equal bytes exist once.
  */
-export const assemble = (emitted: readonly Emitted[], previous?: Snapshot): Snapshot => {
+export const assemble = (
+  emitted: readonly Pick<Emitted, 'type' | 'name' | 'version' | 'any'>[],
+  previous?: Snapshot,
+): Snapshot => {
   const types = new Map<TypeUrl, Map<string, Resource>>(Object.values(TYPE).map((url) => [url, new Map()]));
   for (const { type, name, version, any } of emitted) {
     const old = previous?.get(type)?.get(name);

@@ -19,10 +19,12 @@ import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { MeshSource, MeshState } from './meshSource.ts';
+import { Quarantine } from './quarantine.ts';
+import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Refusal } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
-import { explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
+import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
 
@@ -63,6 +65,7 @@ export class ControlPlane {
   readonly #tracker: EndpointTracker;
   readonly #reconciler: Reconciler;
   readonly #convergence: Convergence;
+  readonly #quarantine = new Quarantine();
   readonly #fleet: Fleet;
   readonly #startedAt: Instant;
   #cancelHousekeeping: () => void = () => {};
@@ -92,11 +95,15 @@ export class ControlPlane {
       mesh,
       endpoints: () => this.#tracker.table(),
       bundle: options.bundle,
+      quarantine: this.#quarantine,
       svid: options.svids.current,
       renewalTime: options.svids.renewalTime,
       publish: options.publish,
       end,
-      onReconciled: ({ revision }) => this.#convergence.published(revision, clock.now()),
+      onReconciled: ({ revision }) => {
+        this.#fleet.quarantineChanged();
+        this.#convergence.published(revision, clock.now());
+      },
       onFailure: ({ node }, error) => log.error({ node, err: error }, 'the sidecar keeps what it has'),
     });
     this.#fleet = new Fleet({
@@ -106,6 +113,7 @@ export class ControlPlane {
       mesh,
       tracker: this.#tracker,
       reconciler: this.#reconciler,
+      quarantine: this.#quarantine,
       convergence: this.#convergence,
       end,
       log,
@@ -169,14 +177,12 @@ export class ControlPlane {
   }
 
   status(): FleetStatus {
-    const connected = this.#fleet.members().map(({ sidecar, record }) => ({
-      sidecar,
-      record,
-      svid: this.#reconciler.svidOf(sidecar.stream),
-      snapshot: this.#reconciler.snapshotOf(sidecar.stream),
-      emitted: this.#reconciler.emittedFor(sidecar.stream),
-    }));
-    return fleetStatus(this.meshState(), connected, this.#tracker.list());
+    return fleetStatus(this.meshState(), this.#connected(), this.#tracker.list());
+  }
+
+  /** What is kept from sidecars because some refused it. */
+  quarantined(): readonly QuarantineStatus[] {
+    return quarantineStatus(this.#connected());
   }
 
   /** What `signet check` judges, as far as it is known here. */
@@ -244,11 +250,23 @@ export class ControlPlane {
     return ok(renewed);
   }
 
+  #connected(): readonly Connected[] {
+    return this.#fleet.members().map(({ sidecar, record }) => ({
+      sidecar,
+      record,
+      svid: this.#reconciler.svidOf(sidecar.stream),
+      snapshot: this.#reconciler.snapshotOf(sidecar.stream),
+      emitted: this.#reconciler.emittedFor(sidecar.stream),
+      withheld: this.#quarantine.withheld(sidecar),
+    }));
+  }
+
   #onMesh(state: MeshState, noticedAt: Instant): void {
     const { log } = this.#options;
     const { mesh, warnings } = state;
     log.info({ revision: mesh.revision, services: mesh.services.size, warnings: warnings.length }, 'mesh in force');
     this.#convergence.saved(mesh.revision, noticedAt);
+    this.#quarantine.retain(mesh.services);
     this.#reconciler.markAll();
     this.#fleet.meshChanged();
     this.#options.onMesh(mesh);

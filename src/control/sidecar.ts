@@ -30,3 +30,7 @@ export type Sidecar = {
 
 /** The outbound port of a bootstrap that names none. */
 export const DEFAULT_OUTBOUND: HostPort = { host: '127.0.0.1', port: 15001 };
+
+/** Sidecars of one key are planned alike to the last byte but for their secrets. */
+export const planKey = ({ ref, client }: Pick<Sidecar, 'ref' | 'client'>): string =>
+  `${client} ${ref.service} ${ref.address ?? ''} ${ref.outbound.host} ${ref.outbound.port}`;

@@ -29,7 +29,14 @@ export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & 
       readonly removed: readonly string[];
       readonly bytes: number;
     }
-  | { readonly kind: 'acked'; readonly type: TypeUrl; readonly version: string; readonly stillRefused: boolean }
+  | {
+      readonly kind: 'acked';
+      readonly type: TypeUrl;
+      readonly version: string;
+      /** Versions by name: what the response held. */
+      readonly taken: ReadonlyMap<string, string>;
+      readonly stillRefused: boolean;
+    }
   | {
       readonly kind: 'nacked';
       readonly type: TypeUrl;

@@ -119,7 +119,8 @@ const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; not
   if (request.error === undefined) {
     const type = shelfAfterAck(afterAck(t, inFlight), inFlight);
     const stillRefused = type.refused.size > 0;
-    return { type, notices: [{ kind: 'acked', type: t.url, version: inFlight.version, stillRefused }] };
+    const { version, upserts: taken } = inFlight;
+    return { type, notices: [{ kind: 'acked', type: t.url, version, taken, stillRefused }] };
   }
   const names = new Set(inFlight.upserts.keys());
   const named = namedIn(request.error, names);

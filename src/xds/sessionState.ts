@@ -65,7 +65,14 @@ export type SessionResponse = {
 export type NamedVersion = { readonly name: string; readonly version: string };
 
 export type Notice =
-  | { readonly kind: 'acked'; readonly type: TypeUrl; readonly version: string; readonly stillRefused: boolean }
+  | {
+      readonly kind: 'acked';
+      readonly type: TypeUrl;
+      readonly version: string;
+      /** Versions by name: what the response held. */
+      readonly taken: ReadonlyMap<string, string>;
+      readonly stillRefused: boolean;
+    }
   | {
       readonly kind: 'nacked';
       readonly type: TypeUrl;
