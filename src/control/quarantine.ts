@@ -57,7 +57,7 @@ type OfService = {
 
 /**
  * Keeps what one sidecar refused from the others of its service: they keep the last good version, and a joiner or a sidecar that comes
- * back gets that one. Only replicas of one service count as alike, so that no identity can keep anything from another. Held in memory: a
+ * back gets that one. Only instances of one service count as alike, so that no identity can keep anything from another. Held in memory: a
  * restart of Signet tries everything once more.
  */
 export class Quarantine {
@@ -173,20 +173,34 @@ export class Quarantine {
   }
 
   #shelf(sidecar: Sidecar, type: TypeUrl): Shelf {
-    const [shared, listening] = this.#shelves(sidecar);
     // A listener says where it listens: it is the same only for those that listen alike.
-    return type === TYPE.lds ? listening : shared;
+    return type === TYPE.lds ? this.#listening(sidecar) : this.#shared(sidecar);
   }
 
-  #shelves(sidecar: Sidecar): readonly [Shelf, Shelf] {
-    const { service, client } = sidecar;
-    const fresh = () => ({ shared: { envoy: newShelf(), grpc: newShelf() }, listening: new Map<string, Shelf>() });
-    const of = this.#services.get(service) ?? fresh();
-    this.#services.set(service, of);
+  #shelves(sidecar: Sidecar): readonly Shelf[] {
+    return [this.#shared(sidecar), this.#listening(sidecar)];
+  }
+
+  #shared(sidecar: Sidecar): Shelf {
+    return this.#ofService(sidecar).shared[sidecar.client];
+  }
+
+  #ofService({ service }: Sidecar): OfService {
+    const known = this.#services.get(service);
+    if (known !== undefined) return known;
+    const fresh = { shared: { envoy: newShelf(), grpc: newShelf() }, listening: new Map<string, Shelf>() };
+    this.#services.set(service, fresh);
+    return fresh;
+  }
+
+  #listening(sidecar: Sidecar): Shelf {
+    const { listening } = this.#ofService(sidecar);
     const key = planKey(sidecar);
-    const listening = of.listening.get(key) ?? newShelf();
-    if (!of.listening.has(key)) keepNewest(of.listening, key, listening, MOST_LISTENINGS);
-    return [of.shared[client], listening];
+    const known = listening.get(key);
+    if (known !== undefined) return known;
+    const shelf = newShelf();
+    keepNewest(listening, key, shelf, MOST_LISTENINGS);
+    return shelf;
   }
 }
 

@@ -128,7 +128,7 @@ export class Reconciler {
 
   /** Another certificate or bundle; the plan stands. */
   markSecrets(node?: string): void {
-    this.#markSecrets([...this.#held.values()].filter(({ sidecar }) => node === undefined || sidecar.node === node));
+    this.#markUrgent([...this.#held.values()].filter(({ sidecar }) => node === undefined || sidecar.node === node));
   }
 
   /** What these are kept from is another; their plans stand. */
@@ -136,10 +136,7 @@ export class Reconciler {
     const concerned = [...this.#held.values()].filter(
       ({ sidecar }) => sidecar.service === service && (node === undefined || sidecar.node === node),
     );
-    this.#mark(
-      concerned.map(({ sidecar }) => sidecar.stream),
-      false,
-    );
+    this.#markUrgent(concerned);
   }
 
   svidOf(stream: StreamId): X509Svid | undefined {
@@ -178,7 +175,7 @@ export class Reconciler {
     await this.idle();
   }
 
-  #markSecrets(concerned: readonly Held[]): void {
+  #markUrgent(concerned: readonly Held[]): void {
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: false })));
   }
 
@@ -268,7 +265,7 @@ export class Reconciler {
     const jumpedBack = now < this.#lastLook;
     this.#lastLook = now;
     if (jumpedBack || (this.#nextChange !== undefined && this.#nextChange <= now)) this.markAll();
-    this.#markSecrets([...this.#held.values()].filter((held) => dueAt(held) <= now));
+    this.#markUrgent([...this.#held.values()].filter((held) => dueAt(held) <= now));
   }
 }
 
