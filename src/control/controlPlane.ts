@@ -1,3 +1,4 @@
+import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -5,10 +6,12 @@ import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import type { CallCredentials } from '../xds/callCredentials.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import type { SidecarRecord } from '../xds/ledger.ts';
-import type { Snapshot } from '../xds/resource.ts';
+import { type Resource, type Snapshot, TYPE } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
+import { assemble } from './assemble.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
@@ -22,7 +25,7 @@ import type { MeshSource, MeshState } from './meshSource.ts';
 import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
-import type { Refusal } from './refusals.ts';
+import { type Refusal, unauthenticated } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
@@ -34,6 +37,8 @@ export type SvidKeeper = {
   /** A new one, whatever is left of the old. */
   readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   readonly renewalTime: (svid: X509Svid, node: string) => Instant;
+  /** The node id that a certificate was issued to, by its serial, until it ends. */
+  readonly holderOf: (serial: string, now: Instant) => string | undefined;
   /** Drops what is kept for an instance that is gone for good. */
   readonly forget: (node: string) => Promise<void>;
   /** Drops what has expired. */
@@ -82,7 +87,7 @@ export class ControlPlane {
     this.tokens = new JoinTokens(store);
     this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
-    this.#admission = new Admission({ tokens: this.tokens, clock, mesh });
+    this.#admission = new Admission({ tokens: this.tokens, clock, mesh, holderOf: options.svids.holderOf });
     this.#convergence = new Convergence(observer.converged);
     this.#tracker = new EndpointTracker({
       store,
@@ -154,12 +159,30 @@ export class ControlPlane {
 
   // What the xDS server asks.
 
-  async authenticate(authorization: string | undefined, peer: Caller['peer']): Promise<Result<Caller, Refusal>> {
-    return this.#admission.authenticate(authorization, peer);
+  async authenticate(credentials: CallCredentials): Promise<Result<Caller, Refusal>> {
+    return this.#admission.authenticate(credentials);
   }
 
   admit(caller: Caller, node: NodeClaim, stream: StreamId): Promise<Result<void, Refusal>> {
     return this.#fleet.admit(caller, node, stream);
+  }
+
+  /**
+   * The secrets of a node, for a client that is not its Envoy: it joins if it must, and nobody is told of an endpoint.
+   * @throws AppError the authority's or the store's
+   */
+  async fetchSecrets(caller: Caller, claim: NodeClaim): Promise<Result<readonly Resource[], Refusal>> {
+    const agreed = this.#admission.agree(caller, claim.id);
+    if (!agreed.ok) return agreed;
+    const { node, service } = agreed.value;
+    const joined = await this.#admission.join(caller, node);
+    if (!joined.ok) return joined;
+    const { clock, svids, bundle } = this.#options;
+    const { ttl } = this.meshState().mesh.certificates;
+    const svid = await svids.current(node.id, service.identity, ttl, clock.now());
+    // Revoked while the certificate was made.
+    if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
+    return ok([...(assemble(emitSecrets(svid, bundle())).get(TYPE.sds)?.values() ?? [])]);
   }
 
   onEvent(event: StreamEvent): void {

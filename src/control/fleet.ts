@@ -13,10 +13,11 @@ import type { JoinTokens } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Reconciler } from './reconciler.ts';
-import { type Refusal, unauthenticated } from './refusals.ts';
+import { certificateEnds, type Refusal, unauthenticated } from './refusals.ts';
 import { repeats } from './repeats.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { explainNack } from './status.ts';
+import { StreamEnds } from './streamEnds.ts';
 
 export type FleetOptions = {
   readonly clock: Clock;
@@ -48,11 +49,13 @@ export class Fleet {
   readonly #members = new Map<StreamId, Member>();
   readonly #logged = new WeakSet<Refusal>();
   readonly #refusals: ReturnType<typeof repeats>;
+  readonly #ends: StreamEnds;
   #cancelNote: () => void;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#refusals = repeats(options.clock, SAME_REFUSAL);
+    this.#ends = new StreamEnds(options.clock, (stream) => options.end(stream, certificateEnds()));
     this.#cancelNote = options.clock.after(NOTE_EVERY, () => this.#note());
   }
 
@@ -161,6 +164,7 @@ export class Fleet {
 
   async close(): Promise<void> {
     this.#cancelNote();
+    this.#ends.close();
     await this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
   }
 
@@ -186,6 +190,7 @@ export class Fleet {
       end(stream, unauthenticated());
       return;
     }
+    if (sidecar.certificateEnds !== undefined) this.#ends.add(stream, sidecar.certificateEnds);
     this.#register(sidecar);
     reconciler.add(sidecar);
     log.info({ node, peer, address, agent: event.node.userAgent }, 'sidecar connected');
@@ -229,6 +234,7 @@ export class Fleet {
   #closed(sidecar: Sidecar, now: Instant): void {
     const { tracker, reconciler, convergence, log } = this.#options;
     this.#members.delete(sidecar.stream);
+    this.#ends.remove(sidecar.stream);
     reconciler.remove(sidecar.stream);
     tracker.left(sidecar.stream, sidecar.node);
     convergence.progress(sidecar.stream, 'gone', now);

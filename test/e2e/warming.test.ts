@@ -82,7 +82,7 @@ describe('a sidecar whose stream breaks', function () {
     admin = envoyAdmin(at);
     const config = bootstrap({
       nodeId: 'prod/web/1',
-      token: secret('token'),
+      credential: { token: secret('token') },
       trustDomain: 'shop.example' as TrustDomain,
       xds: server.address(),
       channelAnchorPem: tls.chainPem,
