@@ -12,9 +12,9 @@ import { startSignet } from '../support/signet.ts';
 import { stranger, TYPE_URL } from '../support/workload.ts';
 import { useWorld } from '../support/world.ts';
 
-const TTL = 20_000;
+const TTL = 10_000;
 const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: 20s } }
+mesh: { trustDomain: shop.example, certificates: { ttl: 10s } }
 namespaces:
   prod:
     services:
@@ -101,8 +101,8 @@ describe('a stock Envoy with a client certificate from files', function () {
   it('is served without a token, and shows each next certificate by itself before the one before ends', async () => {
     const load = world.load(web, { host: 'orders' });
     const start = Date.now();
-    for (let i = 1; i <= 6; i++) {
-      await untilMoment(start + i * 8_000);
+    for (let i = 1; i <= 5; i++) {
+      await untilMoment(start + i * 0.42 * TTL);
       // Neither side may lose anything when Signet falls in the middle of it.
       if (i === 3) await mesh.kill();
       if (i === 3) await mesh.start();
@@ -111,7 +111,7 @@ describe('a stock Envoy with a client certificate from files', function () {
     await eventually(() => connected(mesh, 'prod/web'));
     const { ok, failures } = await load.stop();
     assert.deepEqual(failures, {});
-    assert.ok(ok > 500, `only ${ok} calls were made`);
+    assert.ok(ok > 300, `only ${ok} calls were made`);
     assert.ok(Date.now() - start > 2 * TTL);
     const { unavailable = 0, ...others } = await refusals(mesh);
     assert.ok(unavailable >= 1, 'no stream was ended in time');
@@ -158,15 +158,15 @@ describe('signet sidecar with its client certificate', function () {
   it('renews it again and again under load, over a kill -9 of Signet, without one failed request', async () => {
     const load = world.own(startLoad(outbound, { host: 'orders' }));
     const start = Date.now();
-    await untilMoment(start + 25_000);
+    await untilMoment(start + 1.25 * TTL);
     await mesh.kill();
-    await untilMoment(start + 28_000);
+    await untilMoment(start + 1.5 * TTL);
     await mesh.start();
     await untilMoment(start + 3.2 * TTL);
     for (const service of ['prod/web', 'prod/orders']) await eventually(() => connected(mesh, service));
     const { ok, failures } = await load.stop();
     assert.deepEqual(failures, {});
-    assert.ok(ok > 1000, `only ${ok} calls were made`);
+    assert.ok(ok > 300, `only ${ok} calls were made`);
     const { unavailable = 0, ...others } = await refusals(mesh);
     assert.ok(unavailable >= 2, 'streams were not ended in time');
     assert.deepEqual(others, {});

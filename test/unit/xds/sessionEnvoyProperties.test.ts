@@ -182,7 +182,7 @@ describe('an xDS session with an Envoy', function () {
           assert.deepEqual(routes, { ...newest.routes });
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 });

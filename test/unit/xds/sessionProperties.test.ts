@@ -225,7 +225,7 @@ describe('an xDS session, whatever happens', function () {
         }
         if (c.wanted.size > 0) assert.equal(c.session.progress, 'settled');
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -237,7 +237,7 @@ describe('an xDS session, whatever happens', function () {
           assert.deepEqual(Object.fromEntries(c.held.get(type) ?? []), expected(c, type));
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -256,7 +256,7 @@ describe('an xDS session, whatever happens', function () {
           if (bad.length > 0) assert.equal(c.session.progress, 'refused');
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 

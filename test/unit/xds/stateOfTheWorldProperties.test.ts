@@ -203,14 +203,14 @@ describe('an xDS session of state of the world, whatever happens', function () {
         assertConverged(c);
         if (c.session.types.size > 0) assert.equal(c.session.progress, 'settled');
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
   });
 
   it('converges for a client that refuses now and then, too, once the content is other', () => {
     fc.assert(
       fc.property(fc.array(act(true), { maxLength: 80, size: 'max' }), (acts) => assertConverged(run(acts, LAST))),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
   });
 
@@ -225,7 +225,7 @@ describe('an xDS session of state of the world, whatever happens', function () {
           }
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
   });
 });

@@ -79,7 +79,7 @@ describe(`xDS rules: make before break, whatever happens (${PROTOCOL}#eventual-c
         fc.property(mesh, fc.array(step, { maxLength: 120, size: 'max' }), (start, steps) =>
           run(variant, start, steps),
         ),
-        { numRuns: 1000 },
+        { numRuns: 400 },
       );
     });
   }
