@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { ControlPlane } from '../control/controlPlane.ts';
 import type { Observer } from '../control/log.ts';
 import type { Instant } from '../lib/time.ts';
+import { TYPE } from '../xds/resource.ts';
 
 export type Metrics = {
   readonly registry: Registry;
@@ -84,6 +85,17 @@ const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Inst
     registers,
     collect() {
       this.set(control.streams());
+    },
+  });
+  new Gauge({
+    name: 'signet_xds_quarantined_resources',
+    help: 'Resources that sidecars are kept from because some refused them, by resource type.',
+    labelNames: ['type'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const type of Object.keys(TYPE)) this.set({ type }, 0);
+      for (const { type } of control.quarantined()) this.inc({ type });
     },
   });
   new Gauge({

@@ -159,10 +159,11 @@ const startXds = async (
   const server = await listen('--xds', xds, () =>
     startXdsServer({
       listen: bind,
-      tls: certificates.channel.serverCredentials(clock.now()),
-      authenticate: ({ authorization, peer }) => control.authenticate(authorization, peer),
+      tls: certificates.serverTls(clock.now()),
+      authenticate: (credentials) => control.authenticate(credentials),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
       credentialOf: ({ token }) => token,
+      fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
       onEvent: (event) => control.onEvent(event),
       operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
       onDropped: metrics.dropped,

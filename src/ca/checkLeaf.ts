@@ -1,9 +1,10 @@
 import { AppError, messageOf } from '../lib/errors.ts';
+import { OID } from '../spiffe/oid.ts';
+import { readCertificate, readElements, readOid, readUris } from '../spiffe/readCertificate.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate } from './caCertificate.ts';
 import { EMPTY_NAME, SEQUENCE, tlv } from './der.ts';
-import { KEY_USAGE_LEAF, keyIdentifier, type LeafUse, OID, PURPOSES } from './profile.ts';
-import { readCertificate, readElements, readOid, readUris } from './readCertificate.ts';
+import { KEY_USAGE_LEAF, keyIdentifier, type LeafUse, PURPOSES } from './profile.ts';
 import { openSslReads, type Template } from './sign.ts';
 
 const NO_CA = tlv(SEQUENCE);

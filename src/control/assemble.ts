@@ -1,12 +1,12 @@
-import type { Emitted } from '../emit/emitted.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from '../xds/resource.ts';
+import type { Content } from './quarantine.ts';
 
 /**
  * The snapshot of what alike sidecars have in common and of what is one sidecar's own. What is emitted is the resource: sidecars
  * that are sent the same share its bytes, and the sets of it. A type in which nothing changed stays `previous`'s object, so that it
  * is recognised without comparing.
  */
-export const assemble = (common: readonly Emitted[], own: readonly Emitted[], previous?: Snapshot): Snapshot => {
+export const assemble = (common: readonly Content[], own: readonly Content[], previous?: Snapshot): Snapshot => {
   const [shared, mine] = [byType(common), group(own)];
   const both = (url: TypeUrl): ReadonlyMap<string, Resource> => {
     const [ours, more] = [shared.get(url) ?? NONE, mine.get(url)];
@@ -21,15 +21,15 @@ const NONE: ReadonlyMap<string, Resource> = new Map();
 
 type Groups = ReadonlyMap<TypeUrl, ReadonlyMap<string, Resource>>;
 
-const known = new WeakMap<readonly Emitted[], Groups>();
+const known = new WeakMap<readonly Content[], Groups>();
 
-const byType = (emitted: readonly Emitted[]): Groups => {
+const byType = (emitted: readonly Content[]): Groups => {
   const groups = known.get(emitted) ?? group(emitted);
   known.set(emitted, groups);
   return groups;
 };
 
-const group = (emitted: readonly Emitted[]): Groups => {
+const group = (emitted: readonly Content[]): Groups => {
   const types = new Map<TypeUrl, Map<string, Resource>>();
   for (const resource of emitted) {
     const resources = types.get(resource.type) ?? new Map<string, Resource>();

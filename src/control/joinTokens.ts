@@ -78,6 +78,14 @@ export class JoinTokens {
     return ok(record);
   }
 
+  /** The token that a node joined with, if that join still stands: not revoked, and not away for longer than `rejoin`. */
+  joinOf(node: string, rejoin: Duration, now: Instant): TokenRecord | undefined {
+    const claim = decodeJson<Claim>(this.#store.get(claimKey(node)));
+    const record = claim === undefined ? undefined : this.get(claim.token);
+    if (claim === undefined || record === undefined || record.revokedAt !== undefined) return undefined;
+    return now - claim.lastSeen <= rejoin ? record : undefined;
+  }
+
   /**
    * Lets `node` in with a token that was proven: as an instance that comes back, or as a new one while the token's
    * time and uses last. Two at once cannot share the last use: the commit holds only at the revision that was read.

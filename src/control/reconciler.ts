@@ -14,8 +14,9 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
 import type { Clock } from './clock.ts';
+import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
-import type { Sidecar, StreamId } from './sidecar.ts';
+import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
 import { type Work, WorkQueue } from './workQueue.ts';
 
@@ -24,6 +25,8 @@ export type ReconcilerOptions = {
   readonly mesh: () => Mesh;
   readonly endpoints: () => EndpointTable;
   readonly bundle: () => TrustBundle;
+  /** Keeps from a sidecar what others of its kind refused. */
+  readonly quarantine: Pick<Quarantine, 'serve'>;
   /** The certificate in force for an instance, a new one if none is or if it is due. */
   readonly svid: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   /** From when on it is due; jitter included. */
@@ -125,7 +128,15 @@ export class Reconciler {
 
   /** Another certificate or bundle; the plan stands. */
   markSecrets(node?: string): void {
-    this.#markSecrets([...this.#held.values()].filter(({ sidecar }) => node === undefined || sidecar.node === node));
+    this.#markUrgent([...this.#held.values()].filter(({ sidecar }) => node === undefined || sidecar.node === node));
+  }
+
+  /** What these are kept from is another; their plans stand. */
+  markQuarantine(service: ServiceKey, node?: string): void {
+    const concerned = [...this.#held.values()].filter(
+      ({ sidecar }) => sidecar.service === service && (node === undefined || sidecar.node === node),
+    );
+    this.#markUrgent(concerned);
   }
 
   svidOf(stream: StreamId): X509Svid | undefined {
@@ -164,7 +175,7 @@ export class Reconciler {
     await this.idle();
   }
 
-  #markSecrets(concerned: readonly Held[]): void {
+  #markUrgent(concerned: readonly Held[]): void {
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: false })));
   }
 
@@ -218,7 +229,8 @@ export class Reconciler {
       const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
       await this.#slices.pause();
       const secrets = emitSecrets(svid, this.#options.bundle());
-      const snapshot = assemble(planned.emitted, secrets, held.snapshot);
+      const content = this.#options.quarantine.serve(sidecar, planned.emitted);
+      const snapshot = assemble(content, secrets, held.snapshot);
       if (!this.#held.has(stream)) return;
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
       this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
@@ -253,7 +265,7 @@ export class Reconciler {
     const jumpedBack = now < this.#lastLook;
     this.#lastLook = now;
     if (jumpedBack || (this.#nextChange !== undefined && this.#nextChange <= now)) this.markAll();
-    this.#markSecrets([...this.#held.values()].filter((held) => dueAt(held) <= now));
+    this.#markUrgent([...this.#held.values()].filter((held) => dueAt(held) <= now));
   }
 }
 
@@ -265,8 +277,9 @@ type Moment = {
   readonly plans: Map<string, Planned | undefined>;
 };
 
-const planOf = ({ ref, client }: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
-  const key = `${client} ${ref.service} ${ref.address ?? ''} ${ref.outbound.host} ${ref.outbound.port}`;
+const planOf = (sidecar: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
+  const { ref, client } = sidecar;
+  const key = planKey(sidecar);
   if (plans.has(key)) return plans.get(key);
   const plan = planProxy(mesh, now, ref, endpoints);
   const planned = plan && {

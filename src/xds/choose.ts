@@ -18,7 +18,8 @@ export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
   if (snapshot === undefined) return { state: before, response: undefined };
   const standings = standingsOf(before, snapshot);
-  const gates: Gates = { refreshing: isRefreshing(before), refresh: before.refresh, impatient: before.impatient };
+  const { refresh: refreshed, impatient: tired, returning } = before;
+  const gates: Gates = { refreshing: isRefreshing(before), refresh: refreshed, impatient: tired, returning };
   const next = before.writing ? undefined : nextToSend(standings, gates);
   const types = typesOf(before.types, standings);
   const holding = isHolding(standings, gates);
@@ -117,10 +118,13 @@ const send = (s: SessionState, { type: t, needs }: Next): Sent => {
   const nonce = `${s.noncePrefix}${s.nonces + 1}`;
   const inFlight: InFlight = { nonce, version, upserts, removals: removed, whole };
   const owed = t.owed.size === 0 ? t.owed : NO_NAMES;
+  // Other content is under way: what was said to the old one counts no more.
+  const refused = t.refused.size === 0 ? t.refused : new Map([...t.refused].filter(([name]) => !isAmong(news, name)));
   return {
     type: {
       ...t,
       owed,
+      refused,
       due: false,
       inFlight,
       sotw: t.sotw === undefined ? undefined : { ...t.sotw, lastNonce: nonce },
@@ -128,6 +132,9 @@ const send = (s: SessionState, { type: t, needs }: Next): Sent => {
     response: { variant: s.variant, type: t.url, nonce, version, resources, removed },
   };
 };
+
+const isAmong = (resources: readonly Resource[], name: string): boolean =>
+  resources.some((resource) => resource.name === name);
 
 const REFERRERS: readonly TypeUrl[] = [TYPE.lds, TYPE.rds];
 
@@ -140,7 +147,7 @@ const isHolding = (standings: Standings, gates: Gates): boolean => {
     if (standing === undefined || standing.type.inFlight !== undefined || changes(standing.needs) === 0) return false;
     return changes(standing.needs) > changes(sendable(url, standings, gates));
   };
-  return REFERRERS.some(heldBack) || (gates.refreshing && SENDING_ORDER.some(heldBack));
+  return gates.returning || REFERRERS.some(heldBack) || (gates.refreshing && SENDING_ORDER.some(heldBack));
 };
 
 const referrersLack = (standings: Standings): boolean =>

@@ -5,9 +5,12 @@ import { HealthImplementation } from 'grpc-health-check';
 import { ok, type Result } from '../lib/result.ts';
 import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import { type AnyCall, type CallCredentials, credentialsOf, peerOf } from './callCredentials.ts';
+import { retireConnection, showsCertificate } from './connection.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
-import { onStream, type Peer, type Refusal, type StreamEvent, type StreamId } from './events.ts';
+import { type Happening, onStream, type Refusal, type StreamEvent, type StreamId } from './events.ts';
+import { type FetchSecrets, fetchHandler } from './fetch.ts';
 import { newGuard, whenClosed } from './guard.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { writeInPieces } from './longMessages.ts';
@@ -20,17 +23,11 @@ import { type Call, type Stream, serveStream } from './stream.ts';
 import { type ServerTls, Tls13Credentials } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
 
+export type { CallCredentials } from './callCredentials.ts';
 export type { DropReason } from './connections.ts';
 export type { Peer, Refusal, RefusalCode, StreamEvent, StreamId } from './events.ts';
 export type { NodeIdentity } from './request.ts';
 export type { NamedVersion, Progress } from './sessionState.ts';
-
-/** What a call proves about itself before a byte of it is read. */
-export type CallCredentials = {
-  /** The one `authorization` of its metadata; absent also if it came twice. */
-  readonly authorization?: string;
-  readonly peer: Peer;
-};
 
 export type XdsServerOptions<Caller> = {
   readonly listen: { readonly host: string; readonly port: number };
@@ -42,6 +39,8 @@ export type XdsServerOptions<Caller> = {
    * published to from here on. If it resolves with ok, `opened` and one day `closed` follow, in any case.
    */
   readonly admit: (caller: Caller, node: NodeIdentity, stream: StreamId) => Promise<Result<void, Refusal>>;
+  /** All secrets of a node that agrees with its caller, for a client that is no stream. Absent: UNIMPLEMENTED. */
+  readonly fetchSecrets?: FetchSecrets<Caller>;
   readonly onEvent: (event: StreamEvent) => void;
   /** Serves client status and reflection; absent: nobody is served them. */
   readonly operators?: OperatorPorts;
@@ -102,23 +101,23 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const now = options.now ?? Date.now;
   const newId = streamIds();
+  const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
-    const credentials = credentialsOf(call);
     writeInPieces(call);
     const connection = call.getPeer();
     const stream: Stream = serveStream(call, {
       id,
-      peer: credentials.peer,
+      peer: peerOf(call),
       dialect,
       authenticate: async () => {
-        const caller = await options.authenticate(credentials);
+        const caller = await authenticate(call);
         if (!caller.ok) return caller;
         const credential = options.credentialOf?.(caller.value) ?? '';
         const admit = (node: NodeIdentity) => options.admit(caller.value, node, id);
         return ok((node) => guard.admit({ call, connection, credential, end: stream.end }, node, admit));
       },
-      tell: (what) => options.onEvent(onStream(what, id, now())),
+      tell: (what) => tell(call, id, what),
       turnstile,
       slices,
       holdFor: options.holdFor ?? 2_000,
@@ -128,19 +127,17 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));
   };
-  addDiscovery(server, serve);
+  const { fetchSecrets: fetch, operators } = options;
+  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, fetch, refused: turnedAway }));
   const stopHealth = addHealth(server);
   const endOperators =
-    options.operators &&
+    operators &&
     addOperators(server, {
-      ...options.operators,
-      authorizationOf: (call) => credentialsOf(call).authorization,
+      ...operators,
+      authorizationOf: (call) => authorizationOf(call, now()),
       sessionOf: (stream) => streams.get(stream)?.session(),
       letIn: (call) => whenClosed(call, door.find(call.getPeer())?.hold() ?? (() => {})),
-      turnedAway: (call, message) => {
-        const refusal: Refusal = { code: 'unauthenticated', message };
-        options.onEvent({ kind: 'refused', peer: peerOf(call.getPeer()), refusal, stream: newId(), at: now() });
-      },
+      turnedAway: (call, message) => turnedAway(call, { code: 'unauthenticated', message }),
     });
   const door = await openFor(server, options, credentials, limits);
   const guard = newGuard(door, limits);
@@ -159,6 +156,26 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       return shutDown(server, door, grace);
     },
   };
+};
+
+/** Who calls, and what is told of their calls. */
+const newCallers = <Caller>(
+  options: Pick<XdsServerOptions<Caller>, 'authenticate' | 'onEvent'>,
+  now: () => Instant,
+  newId: () => StreamId,
+) => {
+  const authenticate = async (call: AnyCall): Promise<Result<Caller, Refusal>> => {
+    const shown = credentialsOf(call, now());
+    return shown.ok ? options.authenticate(shown.value) : shown;
+  };
+  /** Whoever is refused with a certificate proves the next one over a new connection. */
+  const tell = (call: AnyCall, stream: StreamId, what: Happening): void => {
+    if (what.kind === 'refused' && showsCertificate(call)) retireConnection(call);
+    options.onEvent(onStream(what, stream, now()));
+  };
+  const turnedAway = (call: AnyCall, refusal: Refusal): void =>
+    tell(call, newId(), { kind: 'refused', peer: peerOf(call), refusal });
+  return { authenticate, tell, turnedAway };
 };
 
 const streamIds = (): (() => StreamId) => {
@@ -191,18 +208,10 @@ const addHealth = (server: Server): (() => void) => {
   };
 };
 
-/** `x-forwarded-for` and its like are the client's own words and are not looked at. */
-const credentialsOf = (call: Call): CallCredentials => {
-  const authorization = call.metadata.get('authorization');
-  const [only] = authorization;
-  const peer = peerOf(call.getPeer());
-  return authorization.length === 1 && typeof only === 'string' ? { authorization: only, peer } : { peer };
-};
-
-/** `10.0.0.7:41234`, `::1:41234` or `::ffff:10.0.0.7:41234`, as grpc-js writes them. */
-const peerOf = (text: string): Peer => {
-  const match = /^(?:::ffff:)?(.+):(\d+)$/.exec(text);
-  return match === null ? { address: text, port: 0 } : { address: match[1] ?? '', port: Number(match[2]) };
+/** Of a call that shows no bad certificate. */
+const authorizationOf = (call: AnyCall, now: Instant): string | undefined => {
+  const shown = credentialsOf(call, now);
+  return shown.ok ? shown.value.authorization : undefined;
 };
 
 const shutDown = (server: Server, door: Door, grace: Duration): Promise<void> =>

@@ -41,10 +41,14 @@ const noFetch: handleUnaryCall<Buffer, Buffer> = (_call, answer) => {
   answer({ code: status.UNIMPLEMENTED, details });
 };
 
-/** Binds every method of every discovery service to the one handler, which is told what the method speaks. */
+/**
+ * Binds every method of every discovery service to the one handler, which is told what the method speaks; secrets can be
+ * fetched once where there is a handler for that.
+ */
 export const addDiscovery = (
   server: Server,
   serve: (call: Parameters<handleBidiStreamingCall<Buffer, Buffer>>[0], dialect: Dialect) => void,
+  fetchSecrets: handleUnaryCall<Buffer, Buffer> = noFetch,
 ): void => {
   for (const { name, noun, only } of OFFERS) {
     const speaks =
@@ -59,7 +63,7 @@ export const addDiscovery = (
     };
     add('Stream', true, speaks('sotw'));
     add('Delta', true, speaks('delta'));
-    if (only !== undefined) add('Fetch', false, noFetch);
+    if (only !== undefined) add('Fetch', false, only === TYPE.sds ? fetchSecrets : noFetch);
     server.addService(methods satisfies ServiceDefinition, handlers);
   }
 };

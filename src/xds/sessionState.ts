@@ -24,6 +24,8 @@ export type SessionState = {
   /** Listeners or routes wait for the client; the caller sends `waited` if that lasts too long. */
   readonly holding: boolean;
   readonly impatient: boolean;
+  /** The client came back a moment ago, and goes on saying what it holds type by type: not all that refers to things is known. */
+  readonly returning: boolean;
   readonly progress: Progress;
   /** Nothing but what is being written was lacking: when it is written there is nothing to choose. */
   readonly calm: boolean;
@@ -68,7 +70,14 @@ export type SessionResponse = {
 export type NamedVersion = { readonly name: string; readonly version: string };
 
 export type Notice =
-  | { readonly kind: 'acked'; readonly type: TypeUrl; readonly version: string; readonly stillRefused: boolean }
+  | {
+      readonly kind: 'acked';
+      readonly type: TypeUrl;
+      readonly version: string;
+      /** Versions by name: what the response held. */
+      readonly taken: ReadonlyMap<string, string>;
+      readonly stillRefused: boolean;
+    }
   | {
       readonly kind: 'nacked';
       readonly type: TypeUrl;

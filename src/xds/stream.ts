@@ -52,6 +52,12 @@ const STATUS: Readonly<Record<RefusalCode, status>> = {
 /** grpc-js percent-encodes the details with `encodeURI`, which throws on half a surrogate pair: make the text well formed. */
 const wellFormed = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
 
+/** A refusal as the status of a call. */
+export const statusOf = ({ code, message }: Refusal): { readonly code: status; readonly details: string } => ({
+  code: STATUS[code],
+  details: wellFormed(message),
+});
+
 /** Ends a call with a status. */
 export const refuse = (call: Call, code: status, message: string): void => {
   call.emit('error', { code, details: wellFormed(message) });

@@ -39,6 +39,11 @@ export class FakeSvids implements SvidKeeper {
 
   readonly renewalTime: SvidKeeper['renewalTime'] = ({ notBefore, notAfter }) => (notBefore + notAfter) / 2;
 
+  readonly holderOf: SvidKeeper['holderOf'] = (serial, now) => {
+    const [node, svid] = [...this.#held].find(([, held]) => held.serial === serial) ?? [];
+    return svid !== undefined && svid.notAfter > now ? node : undefined;
+  };
+
   readonly forget: SvidKeeper['forget'] = async (node) => {
     this.#held.delete(node);
   };
@@ -57,6 +62,7 @@ export class TestControl {
   readonly published: Published[] = [];
   readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
   readonly log: string[] = [];
+  readonly refused: string[] = [];
   readonly converged: number[] = [];
   readonly store: Store;
   readonly folder: string;
@@ -94,7 +100,11 @@ export class TestControl {
       },
       onMesh: () => {},
       log: { info: say, warn: say, error: say },
-      observer: { pushed: () => {}, refused: () => {}, converged: (span) => this.converged.push(span) },
+      observer: {
+        pushed: () => {},
+        refused: (code) => this.refused.push(code),
+        converged: (span) => this.converged.push(span),
+      },
     });
   }
 
@@ -138,7 +148,7 @@ export class TestControl {
   async connect(token: string, node: string, from = '127.0.0.1', metadata = {}): Promise<Refusal | StreamId> {
     const stream = `s${++this.#streams}` as StreamId;
     const peer = { address: from, port: 40_000 };
-    const caller = await this.control.authenticate(`Bearer ${token}`, peer);
+    const caller = await this.control.authenticate({ authorization: `Bearer ${token}`, peer });
     if (!caller.ok) return caller.error;
     const identity: NodeIdentity = { id: node, cluster: '', metadata, userAgent: 'test' };
     const admitted = await this.control.admit(caller.value, identity, stream);

@@ -10,11 +10,11 @@ import {
   caExtensions,
   keyIdentifier,
   leafExtensions,
-  OID,
   subjectKeyExtension,
   uriExtension,
 } from '../../../src/ca/profile.ts';
 import { newSerial, signCertificate, type Template } from '../../../src/ca/sign.ts';
+import { OID } from '../../../src/spiffe/oid.ts';
 import { workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { DAY, NOW, TD, WEB } from './support.ts';
 

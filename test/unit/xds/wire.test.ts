@@ -218,7 +218,7 @@ describe('the xDS wire', () => {
           if (!read.ok) assert.match(read.error, /cannot be read/);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
   });
 
