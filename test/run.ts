@@ -32,33 +32,43 @@ process.on('exit', (code) => {
   writeSync(1, `${totals.passed} passed, ${failed} failed${skipped}\n`);
 });
 
-const mocha = new Mocha({
-  timeout: 30_000,
-  forbidOnly: true,
-  ...(values.grep === undefined ? {} : { grep: values.grep }),
-});
-try {
-  for (const file of positionals.flatMap(testFiles)) mocha.addFile(file);
-  await mocha.loadFilesAsync();
-} catch (thrown) {
-  console.error(thrown);
-  process.exit(1);
-}
-
 // So that what tests do at the exit of the process, such as ending others, is done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-const runner = mocha.run(() => {
+/** Two processes for the quick tests, which want the processor; one for the others, which want Envoys and time. */
+const run = async (files: readonly string[], parallel: boolean): Promise<void> => {
+  if (files.length === 0) return;
+  const grep = values.grep === undefined ? {} : { grep: values.grep };
+  const mocha = new Mocha({ timeout: 30_000, forbidOnly: true, parallel, jobs: 2, ...grep });
+  for (const file of files) mocha.addFile(file);
+  if (!parallel) await mocha.loadFilesAsync();
+  await new Promise<void>((resolve) => {
+    const runner = mocha.run(() => resolve());
+    runner.on('pass', () => {
+      totals.passed += 1;
+    });
+    runner.on('fail', () => {
+      totals.failed += 1;
+    });
+    runner.on('pending', () => {
+      totals.skipped += 1;
+    });
+  });
+};
+
+try {
+  const files = positionals.flatMap(testFiles);
+  const isQuick = (file: string): boolean => file.startsWith(`${resolve('test/unit')}/`);
+  const quick = files.filter(isQuick);
+  await run(quick, quick.length > 1);
+  await run(
+    files.filter((file) => !isQuick(file)),
+    false,
+  );
   totals.ended = true;
-  // Handles that tests left open do not keep the run from ending.
-  process.exit();
-});
-runner.on('pass', () => {
-  totals.passed += 1;
-});
-runner.on('fail', () => {
-  totals.failed += 1;
-});
-runner.on('pending', () => {
-  totals.skipped += 1;
-});
+} catch (thrown) {
+  console.error(thrown);
+  process.exitCode = 1;
+}
+// Handles that tests left open do not keep the run from ending.
+process.exit();

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { ControlPlane } from '../control/controlPlane.ts';
 import type { Observer } from '../control/log.ts';
 import type { Instant } from '../lib/time.ts';
+import { TYPE } from '../xds/resource.ts';
 
 export type Metrics = {
   readonly registry: Registry;
@@ -9,6 +10,10 @@ export type Metrics = {
   readonly observer: Observer;
   /** One certificate left the authority. */
   readonly issued: () => void;
+  /** A connection to the xDS server was cut. */
+  readonly dropped: (reason: string) => void;
+  /** Reads from the xDS server how many of its connections are unproven. */
+  readonly watchDoor: (unproven: () => number) => void;
   /** Reads the rest from these whenever somebody asks. */
   readonly watch: (control: ControlPlane, rootExpiry: () => Instant) => void;
 };
@@ -22,6 +27,18 @@ export const createMetrics = (): Metrics => {
     name: 'signet_xds_pushes_total',
     help: 'Responses that sidecars took (acked) or refused (nacked), by resource type.',
     labelNames: ['type', 'outcome'] as const,
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'signet_xds_refused_total',
+    help: 'Streams that were turned away or ended by Signet, by status code.',
+    labelNames: ['code'] as const,
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'signet_xds_connections_dropped_total',
+    help: 'Connections to the xDS server that Signet cut: handshake, no_stream, crowded, noisy, unread.',
+    labelNames: ['reason'] as const,
     registers,
   });
   const convergence = new Histogram({
@@ -39,11 +56,25 @@ export const createMetrics = (): Metrics => {
     registry,
     observer: {
       pushed: (type, outcome) => pushes.inc({ type, outcome }),
+      refused: (code) => refusals.inc({ code }),
       converged: (span) => convergence.observe(span / 1000),
     },
     issued: () => issued.inc(),
+    dropped: (reason) => dropped.inc({ reason }),
+    watchDoor: (unproven) => watchDoor(registry, unproven),
     watch: (control, rootExpiry) => watch(registry, control, rootExpiry),
   };
+};
+
+const watchDoor = (registry: Registry, unproven: () => number): void => {
+  new Gauge({
+    name: 'signet_xds_unproven_connections',
+    help: 'Connections to the xDS server without a proven stream.',
+    registers: [registry],
+    collect() {
+      this.set(unproven());
+    },
+  });
 };
 
 const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Instant): void => {
@@ -54,6 +85,17 @@ const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Inst
     registers,
     collect() {
       this.set(control.streams());
+    },
+  });
+  new Gauge({
+    name: 'signet_xds_quarantined_resources',
+    help: 'Resources that sidecars are kept from because some refused them, by resource type.',
+    labelNames: ['type'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const type of Object.keys(TYPE)) this.set({ type }, 0);
+      for (const { type } of control.quarantined()) this.inc({ type });
     },
   });
   new Gauge({

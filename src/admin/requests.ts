@@ -47,6 +47,8 @@ export const bootstrapRequest = z.strictObject({
   outbound: ipPort.optional(),
   /** A port on loopback, or a unix socket of the caller's own. */
   envoyAdmin: z.union([z.int().min(1).max(65_535), pipe]).optional(),
+  /** The sidecar shows a client certificate from this folder of its host; the token comes beside the bootstrap. */
+  clientCertificate: z.strictObject({ folder: z.string().regex(/^\//, 'must be an absolute path') }).optional(),
 });
 
 export const renewRequest = z.strictObject({ service });

@@ -29,6 +29,13 @@ export type BootstrapMade = {
   readonly bootstrap: Readonly<Record<string, unknown>>;
   /** How to start Envoy with it; `F` stands for the file. */
   readonly command: string;
+  /** Where a client certificate was asked for: how to have it. It holds a join token: a secret. */
+  readonly join?: {
+    readonly token: string;
+    readonly xds: { readonly host: string; readonly port: number };
+    readonly anchorPem: string;
+    readonly serverId: string;
+  };
 };
 
 export type MeshAnswer = {

@@ -61,6 +61,9 @@ const typeStatus = z.strictObject({
   sent: version,
   acked: version,
   nacked: version,
+  sentAt: moment.nullable(),
+  ackedAt: moment.nullable().describe('null as well where it came back with what it took on an earlier stream'),
+  nackedAt: moment.nullable(),
   error: text.nullable().describe("the sidecar's words, then the lines of mesh.yaml that it refused"),
 });
 
@@ -91,6 +94,21 @@ export const fleetStatus: z.ZodType<FleetStatus> = z.strictObject({
         rds: typeStatus.exactOptional(),
       }),
       certificate: z.strictObject({ serial: text, notAfter: moment }).nullable(),
+    }),
+  ),
+  quarantined: z.array(
+    z.strictObject({
+      service: text,
+      type: z.enum(['cds', 'eds', 'sds', 'lds', 'rds']),
+      resource: text,
+      version: text,
+      source: text.nullable().describe('the line of mesh.yaml, file:line'),
+      since: moment,
+      refusedBy: z.array(text).describe('nodes, the first one first'),
+      error: text.describe("the first one's words"),
+      takenByOthers: z.boolean().describe('then it is kept only from those who refused it'),
+      keeping: count.describe('connected sidecars that go on with the version from before'),
+      without: count.describe('connected sidecars for which no older version is known'),
     }),
   ),
   away: z.array(z.strictObject({ node: text, address: text, since: moment })),

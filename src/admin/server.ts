@@ -56,9 +56,14 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
 const health = (app: FastifyInstance, { control, registry }: AdminOptions): void => {
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'));
   // Ready is to serve a good mesh; that the file on disk is another one is told by `status`, and is no outage.
-  app.get('/readyz', (_request, reply) => {
+  app.get('/readyz', async (_request, reply) => {
     control.meshState();
-    return reply.type('text/plain').send('ok\n');
+    const ready = await control.canStore();
+    const text = ready ? 'ok\n' : 'the store takes no writes, so no sidecar can join: see the log\n';
+    return reply
+      .code(ready ? 200 : 503)
+      .type('text/plain')
+      .send(text);
   });
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
 };

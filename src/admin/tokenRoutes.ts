@@ -53,7 +53,13 @@ export const tokenRoutes = (app: FastifyInstance, control: ControlPlane): void =
   app.post('/api/v1/bootstraps', async (request, reply) => {
     const issued = await control.bootstraps.issue(bootstrapRequest.parse(request.body));
     if (!issued.ok) return refuse(reply, askStatus(issued.error), issued.error.code, issued.error.message);
-    const answer: BootstrapMade = { ...issued.value, command: ENVOY_COMMAND };
+    const { node, bootstrap, join } = issued.value;
+    const answer: BootstrapMade = {
+      node,
+      bootstrap,
+      command: ENVOY_COMMAND,
+      ...(join === undefined ? {} : { join: { ...join, token: reveal(join.token) } }),
+    };
     return reply.code(201).header('cache-control', 'no-store').send(answer);
   });
 };

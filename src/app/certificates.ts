@@ -16,7 +16,9 @@ export type Certificates = {
   readonly authority: MeshAuthority;
   readonly channel: ChannelAuthority;
   readonly svids: SvidKeeper;
-  /** Renews the certificate of the xDS listener in time; the result stops it. */
+  /** What the xDS listener shows, and whose certificates it takes. */
+  readonly serverTls: (now: Instant) => ServerTls;
+  /** Renews what the xDS listener shows and takes in time; the result stops it. */
   readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => () => void;
 };
 
@@ -46,22 +48,34 @@ export const openCertificates = async (options: {
   const onFailure = (node: string, why: unknown): void =>
     log.error({ node, err: why }, 'the certificate could not be renewed; the one in force goes on');
   const keeper = createSvidKeeper({ store, authority, now, onFailure });
+  const serverTls = (now: Instant): ServerTls => {
+    const { chainPem, keyPem } = channel.serverCredentials(now);
+    return { chainPem, keyPem, clientAnchorsPem: authority.trustBundle().authorities };
+  };
   return {
     authority,
     channel,
     svids: { ...keeper, renewalTime },
-    keepChannelFresh: (clock, use, log) => keepFresh(channel, clock, use, log),
+    serverTls,
+    keepChannelFresh: (clock, use, log) => keepFresh(serverTls, clock, use, log),
   };
 };
 
-const keepFresh = (channel: ChannelAuthority, clock: Clock, use: (tls: ServerTls) => void, log: Log): (() => void) => {
-  let held = channel.serverCredentials(clock.now()).chainPem;
+const keepFresh = (
+  serverTls: Certificates['serverTls'],
+  clock: Clock,
+  use: (tls: ServerTls) => void,
+  log: Log,
+): (() => void) => {
+  const textOf = ({ chainPem, clientAnchorsPem }: ServerTls): string =>
+    [chainPem, ...(clientAnchorsPem ?? [])].join('');
+  let held = textOf(serverTls(clock.now()));
   let cancel = (): void => {};
   const look = (): void => {
     try {
-      const tls = channel.serverCredentials(clock.now());
-      if (tls.chainPem !== held) use(tls);
-      held = tls.chainPem;
+      const tls = serverTls(clock.now());
+      if (textOf(tls) !== held) use(tls);
+      held = textOf(tls);
     } catch (error) {
       log.error({ err: error }, 'the certificate of the xDS listener could not be renewed');
     }

@@ -7,8 +7,10 @@ import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
+import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { Mesh } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
@@ -17,7 +19,8 @@ import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { isLoopbackHost, listenAddress } from './listenAddress.ts';
-import { loadMeshFile, meshLoader } from './meshFile.ts';
+import { loadMeshFile } from './meshFile.ts';
+import { meshThread } from './meshThread.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -92,7 +95,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
 const overlap = (a: string, b: string): boolean => `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 
 type Ground = {
-  readonly data: string;
+  readonly token: Secret;
   readonly store: WatchedStore;
   readonly source: MeshSource;
   readonly metrics: Metrics;
@@ -110,7 +113,9 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   if (!existsSync(data)) await firstMesh(config, env);
   const store = watchStore(openLmdbStore(data), clock);
   closers.add(() => store.close());
-  const source = await MeshSource.open({ file: normalize(config), store, clock, load: meshLoader(env) });
+  const loader = meshThread(env);
+  closers.add(() => loader.close());
+  const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const curve = () => source.state().mesh.certificates.curve;
@@ -123,7 +128,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
     issued,
     log: options.log,
   });
-  return { data, store, source, metrics, certificates };
+  return { token: await openAdminToken(data), store, source, metrics, certificates };
 };
 
 const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
@@ -155,19 +160,24 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
-  { certificates }: Ground,
+  { certificates, metrics, token }: Ground,
   control: ControlPlane,
   closers: Closers,
 ): Promise<XdsServer> => {
   const server = await listen('--xds', xds, () =>
     startXdsServer({
       listen: bind,
-      tls: certificates.channel.serverCredentials(clock.now()),
-      authenticate: ({ authorization, peer }) => control.authenticate(authorization, peer),
+      tls: certificates.serverTls(clock.now()),
+      authenticate: (credentials) => control.authenticate(credentials),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
+      credentialOf: ({ token }) => token,
+      fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
       onEvent: (event) => control.onEvent(event),
+      operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
+      onDropped: metrics.dropped,
     }),
   );
+  metrics.watchDoor(server.unproven);
   closers.add(() => server.close(GRACE));
   closers.add(certificates.keepChannelFresh(clock, (tls) => server.renewTls(tls), log));
   return server;
@@ -176,10 +186,9 @@ const startXds = async (
 const startAdmin = async (
   options: ServeOptions,
   bind: HostPort,
-  { data, metrics, certificates }: Ground,
+  { token, metrics, certificates }: Ground,
   control: ControlPlane,
 ): Promise<AdminServer> => {
-  const token = await openAdminToken(data);
   const { authority, channel } = certificates;
   return listen('--admin', options.admin, () =>
     startAdminServer({

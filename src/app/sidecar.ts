@@ -2,17 +2,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENVOY_FLAGS } from '../control/bootstraps.ts';
+import { systemClock as clock } from '../control/clock.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { type HostPort, showHostPort } from '../lib/hostPort.ts';
 import type { Duration } from '../lib/time.ts';
-import { askEnvoy, type EnvoyAdmin, envoyIsReady } from './envoyAdmin.ts';
+import { type EnvoyAdmin, envoyIsReady } from './envoyAdmin.ts';
 import { type Child, type Ended, exitCodeOf, startChild, stopChild } from './envoyProcess.ts';
+import type { Join } from './fetchSvid.ts';
 import { writeAtomically } from './files.ts';
+import { type KeptCertificate, keepCertificate } from './keepCertificate.ts';
 
 export type SidecarOptions = {
   readonly envoy: string;
-  /** Asks for the bootstrap; the pipe is where Envoy's admin API shall be, if the user asked for no port. */
-  readonly bootstrap: (pipe: string) => Promise<{ readonly node: string; readonly bootstrap: object }>;
+  /** Asks for the bootstrap of a new instance that lives in these places. */
+  readonly bootstrap: (places: Places) => Promise<Instance>;
   /** Where Envoy's admin API is if not at the pipe. */
   readonly admin: HostPort | undefined;
   readonly outbound: HostPort;
@@ -22,6 +25,15 @@ export type SidecarOptions = {
   readonly say: (sentence: string) => void;
   readonly env: NodeJS.ProcessEnv;
 };
+
+export type Places = {
+  /** Where Envoy's admin API shall be, if the user asked for no port. */
+  readonly pipe: string;
+  /** Where Envoy shall find its client certificate. */
+  readonly certificate: string;
+};
+
+export type Instance = { readonly node: string; readonly bootstrap: object; readonly join: Join };
 
 const READY_WITHIN: Duration = 60_000;
 const PATIENCE: Duration = 7_000;
@@ -36,14 +48,19 @@ const STEADY: Duration = 30_000;
 export const runSidecar = async (options: SidecarOptions): Promise<number> => {
   const folder = await mkdtemp(join(tmpdir(), 'signet-sidecar-'));
   const stop = new Stop();
+  let certificate: KeptCertificate | undefined;
   try {
     const pipe = join(folder, 'admin.sock');
-    const { node, bootstrap } = await options.bootstrap(pipe);
+    const places = { pipe, certificate: join(folder, 'certificate') };
+    const { node, bootstrap, join: by } = await options.bootstrap(places);
+    certificate = await keepCertificate({ folder: places.certificate, node, join: by, say: options.say, clock });
+    if (stop.requested) return 130;
     const file = { path: join(folder, 'envoy.json'), text: JSON.stringify(bootstrap) };
     const run: Run = { options, node, file, admin: options.admin ?? { pipe }, stop };
     return options.command.length === 0 ? await supervise(run) : await accompany(run);
   } finally {
     stop.close();
+    await certificate?.close();
     await rm(folder, { recursive: true, force: true });
   }
 };
@@ -186,11 +203,9 @@ export const refusedBy = (words: string): string => {
 };
 
 /** @throws AppError `not_ready`, with what the control plane or Envoy says */
-const ready = async ({ options, node, file, admin, stop }: Run, envoy: Child, signal?: AbortSignal): Promise<void> => {
+const ready = async ({ options, node, admin, stop }: Run, envoy: Child, signal?: AbortSignal): Promise<void> => {
   const deadline = Date.now() + READY_WITHIN;
   for (let turn = 0; Date.now() < deadline && signal?.aborted !== true; turn++) {
-    // Envoy answers, so it has read the file; the token in it must not lie about.
-    if ((await askEnvoy(admin, '/ready')) !== undefined) await rm(file.path, { force: true });
     if (!envoy.running() || stop.requested) throw new AppError('not_ready', 'Envoy ended before it was ready');
     const refused = turn % 5 === 4 ? await options.refusal(node) : undefined;
     if (refused !== undefined) throw new AppError('not_ready', refusedBy(refused));

@@ -3,19 +3,13 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { invariant } from '../lib/errors.ts';
 import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import { OID } from '../spiffe/oid.ts';
+import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
 import { type TrustDomain, trustDomainId } from '../spiffe/spiffeId.ts';
 import { nameDer, pem } from './der.ts';
 import type { CertificateFacts } from './facts.ts';
 import { newKey } from './keys.ts';
-import {
-  authorityKeyExtension,
-  caExtensions,
-  keyIdentifier,
-  OID,
-  subjectKeyExtension,
-  uriExtension,
-} from './profile.ts';
-import { readCertificate, readUris } from './readCertificate.ts';
+import { authorityKeyExtension, caExtensions, keyIdentifier, subjectKeyExtension, uriExtension } from './profile.ts';
 import { newSerial, openSslReads, signCertificate, wholeSeconds } from './sign.ts';
 import { localSigner, type SignatureAlgorithm, type Signer, signatureAlgorithm } from './signer.ts';
 

@@ -2,12 +2,13 @@ import { verify } from 'node:crypto';
 import type { Curve } from '../features/certificates/spec.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Instant } from '../lib/time.ts';
+import { OID } from '../spiffe/oid.ts';
+import { type CertificateFields, readCertificate, readElements, readOid, readUris } from '../spiffe/readCertificate.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate } from './caCertificate.ts';
 import { BIT_STRING, EMPTY_NAME, INTEGER, SEQUENCE, tlv } from './der.ts';
 import type { PublicPart } from './keys.ts';
-import { KEY_USAGE_LEAF, keyIdentifier, type LeafUse, OID, PURPOSES } from './profile.ts';
-import { type CertificateFields, readCertificate, readElements, readOid, readUris } from './readCertificate.ts';
+import { KEY_USAGE_LEAF, keyIdentifier, type LeafUse, PURPOSES } from './profile.ts';
 import type { Template } from './sign.ts';
 
 const NO_CA = tlv(SEQUENCE);

@@ -1,24 +1,12 @@
 import { createHash } from 'node:crypto';
+import { OID } from '../spiffe/oid.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import { extensionDer, OCTET_STRING, oidSequenceDer, SEQUENCE, tlv } from './der.ts';
 
-/**
+/*
  * The extensions of every certificate that Signet makes. Rules: RFC 5280 §4.2.1 and
  * https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md#appendix-a-x509-field-reference
  */
-export const OID = {
-  subjectKeyIdentifier: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  subjectAltName: '2.5.29.17',
-  basicConstraints: '2.5.29.19',
-  authorityKeyIdentifier: '2.5.29.35',
-  extKeyUsage: '2.5.29.37',
-  serverAuth: '1.3.6.1.5.5.7.3.1',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
-  ecPublicKey: '1.2.840.10045.2.1',
-  p256: '1.2.840.10045.3.1.7',
-  p384: '1.3.132.0.34',
-} as const;
 
 /** Uses of a leaf: a workload serves and calls, the control plane only serves. */
 export type LeafUse = 'workload' | 'server';

@@ -1,20 +1,33 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { reveal, secret } from '../lib/secret.ts';
+import { OID } from '../spiffe/oid.ts';
+import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
-import { OID } from './profile.ts';
-import { readCertificate, readUris } from './readCertificate.ts';
 
 const SCHEMA = 1;
-const recordSchema = z.strictObject({ schema: z.literal(SCHEMA), id: z.string(), chain: z.string(), key: z.string() });
+const earlierSchema = z.strictObject({ serial: z.string(), notAfter: z.number() });
+const recordSchema = z.strictObject({
+  schema: z.literal(SCHEMA),
+  id: z.string(),
+  chain: z.string(),
+  key: z.string(),
+  earlier: z.array(earlierSchema).default([]),
+});
+
+/** A certificate that was renewed since. It stays valid until it ends, and proves the same instance. */
+export type Earlier = Pick<X509Svid, 'serial' | 'notAfter'>;
+
+/** What is kept of one instance: the newest certificate, and the serials of those before it that have not ended. */
+export type SvidRecord = { readonly svid: X509Svid; readonly earlier: readonly Earlier[] };
 
 /** The stored form. The private key leaves here, for the store whose files nobody else may read. */
-export const writeSvid = (svid: X509Svid): Uint8Array =>
-  Buffer.from(JSON.stringify({ schema: SCHEMA, id: svid.id, chain: svid.chainPem, key: reveal(svid.keyPem) }));
+export const writeSvid = ({ svid, earlier }: SvidRecord): Uint8Array =>
+  Buffer.from(JSON.stringify({ schema: SCHEMA, id: svid.id, chain: svid.chainPem, key: reveal(svid.keyPem), earlier }));
 
 /** The SVID of a record, its times and serial read from the certificate; `undefined` if anything in it does not agree. */
-export const readSvid = (value: Uint8Array): X509Svid | undefined => {
+export const readSvid = (value: Uint8Array): SvidRecord | undefined => {
   try {
     const record = recordSchema.parse(JSON.parse(Buffer.from(value).toString('utf8')));
     const id = parseSpiffeId(record.id);
@@ -25,7 +38,8 @@ export const readSvid = (value: Uint8Array): X509Svid | undefined => {
     if (!x509.checkPrivateKey(createPrivateKey(record.key))) return undefined;
     const { notBefore, notAfter } = read;
     const serial = read.serial.toString('hex');
-    return Object.freeze({ id, chainPem: record.chain, keyPem: secret(record.key), serial, notBefore, notAfter });
+    const svid = { id, chainPem: record.chain, keyPem: secret(record.key), serial, notBefore, notAfter };
+    return Object.freeze({ svid: Object.freeze(svid), earlier: record.earlier });
   } catch {
     // A leaf can be had anew at any time, so a record that cannot be read is as good as none.
     return undefined;

@@ -4,14 +4,9 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
+import { type HeldSvid, holdSvids, SVID_PREFIX } from './heldSvids.ts';
 import { stillServes } from './renewal.ts';
-import { readSvid, writeSvid } from './svidRecord.ts';
-
-export type HeldSvid = {
-  /** `NAMESPACE/NAME/INSTANCE`, the node id. */
-  readonly instance: string;
-  readonly svid: X509Svid;
-};
+import { writeSvid } from './svidRecord.ts';
 
 /** The certificates of all instances: kept over restarts, and issued only when one is due. */
 export type SvidKeeper = {
@@ -27,9 +22,12 @@ export type SvidKeeper = {
   /** Drops what has expired or cannot be used: instances that did not come back. Returns how many. */
   readonly forgetExpired: (now: Instant) => Promise<number>;
   readonly list: () => readonly HeldSvid[];
+  /**
+   * The instance that a certificate was issued to, by its serial; those that were renewed since count until they end.
+   * `undefined` for a serial that is unknown, forgotten or over.
+   */
+  readonly holderOf: (serial: string, now: Instant) => string | undefined;
 };
-
-const PREFIX = 'svid/';
 
 const keyOf = (instance: string): string => {
   if (!/^[\x21-\x7e]{1,500}$/.test(instance) || instance.split('/').length !== 3) {
@@ -38,17 +36,7 @@ const keyOf = (instance: string): string => {
       `${JSON.stringify(instance)} is no instance: NAMESPACE/NAME/INSTANCE in printable ASCII`,
     );
   }
-  return PREFIX + instance;
-};
-
-const load = (store: Store, authority: IssuingAuthority, now: Instant): Map<string, X509Svid> => {
-  const held = new Map<string, X509Svid>();
-  for (const { key, value } of store.list(PREFIX)) {
-    const svid = readSvid(value);
-    // Checked once, here: what is issued from now on chains to the root by construction.
-    if (svid !== undefined && authority.vouchesFor(svid, now)) held.set(key.slice(PREFIX.length), svid);
-  }
-  return held;
+  return SVID_PREFIX + instance;
 };
 
 /** Runs one task per instance at a time; what is asked for while one runs waits for it. */
@@ -66,8 +54,9 @@ const perInstance = () => {
   };
 };
 
-/** Reads what the store holds, `now` deciding what of it is still vouched for, and keeps it up to date. */
-export const createSvidKeeper = (options: {
+type Renewing = { readonly id: SpiffeId; readonly ttl: Duration; readonly svid: Promise<X509Svid> };
+
+export type SvidKeeperOptions = {
   readonly store: Store;
   readonly authority: IssuingAuthority;
   readonly now: Instant;
@@ -76,27 +65,28 @@ export const createSvidKeeper = (options: {
    * does not hold back policy too. Without it every failure is thrown, because a renewal must not fail silently.
    */
   readonly onFailure?: (instance: string, why: unknown) => void;
-}): SvidKeeper => {
+};
+
+/** Reads what the store holds, `now` deciding what of it is still vouched for, and keeps it up to date. */
+export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
   const { store, authority, onFailure } = options;
-  const held = load(store, authority, options.now);
+  const held = holdSvids(store, authority, options.now);
   const inTurn = perInstance();
-  const renewing = new Map<
-    string,
-    { readonly id: SpiffeId; readonly ttl: Duration; readonly svid: Promise<X509Svid> }
-  >();
+  const renewing = new Map<string, Renewing>();
 
   const issue = async (instance: string, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
     await authority.prepare(ttl, now);
     const svid = authority.issue(id, ttl, now);
-    await store.commit([{ key: keyOf(instance), value: writeSvid(svid) }]);
-    held.set(instance, svid);
+    const record = { svid, earlier: held.earlier(instance, now) };
+    await store.commit([{ key: keyOf(instance), value: writeSvid(record) }]);
+    held.put(instance, record);
     return svid;
   };
 
   const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
     keyOf(instance);
     return inTurn(instance, async () => {
-      const svid = held.get(instance);
+      const svid = held.svid(instance);
       const mine = svid?.id === id ? svid : undefined;
       if (mine !== undefined && stillServes(mine, instance, ttl, now)) return mine;
       try {
@@ -124,14 +114,14 @@ export const createSvidKeeper = (options: {
   };
 
   const drop = async (instance: string): Promise<void> => {
-    await store.commit([{ key: PREFIX + instance, value: undefined }]);
-    held.delete(instance);
+    await store.commit([{ key: SVID_PREFIX + instance, value: undefined }]);
+    held.drop(instance);
   };
 
   /** Looks again in its turn: the instance may have come back meanwhile. */
   const dropExpired = (instance: string, now: Instant): Promise<boolean> =>
     inTurn(instance, async () => {
-      const svid = held.get(instance);
+      const svid = held.svid(instance);
       if (svid !== undefined && svid.notAfter > now) return false;
       await drop(instance);
       return true;
@@ -145,10 +135,11 @@ export const createSvidKeeper = (options: {
       await inTurn(instance, () => drop(instance));
     },
     forgetExpired: async (now: Instant): Promise<number> => {
-      const instances = store.list(PREFIX).map(({ key }) => key.slice(PREFIX.length));
+      const instances = store.list(SVID_PREFIX).map(({ key }) => key.slice(SVID_PREFIX.length));
       const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
       return dropped.filter(Boolean).length;
     },
-    list: () => [...held].map(([instance, svid]) => ({ instance, svid })),
+    list: held.list,
+    holderOf: held.holderOf,
   });
 };

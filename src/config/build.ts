@@ -1,6 +1,7 @@
 import type { Location } from '../lib/diagnostic.ts';
 import { invariant } from '../lib/errors.ts';
 import { parseDuration } from '../lib/time.ts';
+import { deepFreeze, readOnlyMap } from '../model/frozen.ts';
 import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, Use } from '../model/mesh.ts';
 import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import { buildRules } from './buildRules.ts';
@@ -108,24 +109,4 @@ const buildEndpoints = ({ spec: { endpoints } }: DeclaredService): Endpoints => 
     kind: 'static',
     endpoints: endpoints.map(({ address, ports, mtls }) => ({ address, ports: { ...ports }, mtls: mtls ?? 'sidecar' })),
   };
-};
-
-/** A map that can only be read: `Object.freeze` does not reach into a Map. */
-const readOnlyMap = <K, V>(entries: Iterable<readonly [K, V]>): ReadonlyMap<K, V> => {
-  const map = new Map(entries);
-  const refuse = (): never => {
-    throw new TypeError('the mesh is frozen');
-  };
-  return Object.defineProperties(map, {
-    set: { value: refuse },
-    delete: { value: refuse },
-    clear: { value: refuse },
-  });
-};
-
-const deepFreeze = <T>(value: T): T => {
-  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value;
-  Object.freeze(value);
-  for (const inner of value instanceof Map ? value.values() : Object.values(value)) deepFreeze(inner);
-  return value;
 };

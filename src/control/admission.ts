@@ -2,13 +2,16 @@ import { isIP } from 'node:net';
 import { METADATA } from '../envoy/bootstrap.ts';
 import { parseHostPort } from '../lib/hostPort.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Instant } from '../lib/time.ts';
 import type { Mesh, Service } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
+import type { ClientCertificate } from '../spiffe/clientCertificate.ts';
+import type { CallCredentials } from '../xds/callCredentials.ts';
 import { everyAddress, plainAddress, registeredAddress } from './address.ts';
 import type { Clock } from './clock.ts';
 import type { JoinTokens } from './joinTokens.ts';
-import { parseNodeId } from './node.ts';
-import { permissionDenied, type Refusal } from './refusals.ts';
+import { type NodeId, parseNodeId } from './node.ts';
+import { permissionDenied, type Refusal, unauthenticated } from './refusals.ts';
 import { type Caller, DEFAULT_OUTBOUND, type Sidecar, type StreamId } from './sidecar.ts';
 
 /** What a stream says of itself in its first request. */
@@ -18,6 +21,8 @@ export type AdmissionOptions = {
   readonly tokens: JoinTokens;
   readonly clock: Clock;
   readonly mesh: () => Mesh;
+  /** The node id that a certificate was issued to, by its serial. */
+  readonly holderOf: (serial: string, now: Instant) => string | undefined;
 };
 
 /** Decides who is served: a proven credential, then a node id that agrees with it. In doubt nobody. */
@@ -28,23 +33,56 @@ export class Admission {
     this.#options = options;
   }
 
-  authenticate(authorization: string | undefined, peer: Caller['peer']): Result<Caller, Refusal> {
+  /** By token, by certificate, or by both: then each must be good, and they must be of one join. */
+  authenticate({ authorization, certificate, peer }: CallCredentials): Result<Caller, Refusal> {
+    const byCertificate = certificate === undefined ? undefined : this.#callerOf(certificate, peer);
+    if (byCertificate?.ok === false || (authorization === undefined && byCertificate !== undefined)) {
+      return byCertificate;
+    }
     const proven = this.#options.tokens.authenticate(authorization);
-    return proven.ok ? ok({ token: proven.value.id, service: proven.value.service, peer }) : proven;
+    if (!proven.ok) return proven;
+    const { id: token, service } = proven.value;
+    if (byCertificate === undefined) return ok({ token, service, peer });
+    return byCertificate.value.token === token ? byCertificate : err(unauthenticated());
+  }
+
+  /**
+   * A certificate stands for the join of the instance that it was issued to: what ends that join ends it, too. Whatever
+   * is wrong has the same answer.
+   */
+  #callerOf({ spiffeId, serial, notAfter }: ClientCertificate, peer: Caller['peer']): Result<Caller, Refusal> {
+    const { tokens, clock, holderOf } = this.#options;
+    const mesh = this.#options.mesh();
+    const node = holderOf(serial, clock.now());
+    const token = node === undefined ? undefined : tokens.joinOf(node, mesh.rejoin, clock.now());
+    if (node === undefined || token === undefined) return err(unauthenticated());
+    // The file may have given the service another identity since.
+    if (mesh.services.get(token.service)?.identity !== spiffeId) return err(unauthenticated());
+    return ok({ token: token.id, service: token.service, peer, certificate: { node, notAfter } });
+  }
+
+  /** The service of a node id that agrees with its caller. */
+  agree(caller: Caller, claimed: string): Result<{ readonly node: NodeId; readonly service: Service }, Refusal> {
+    const node = parseNodeId(claimed);
+    if (node === undefined) return err(permissionDenied('node.id must be NAMESPACE/NAME/INSTANCE'));
+    // A token joins as many instances as it has uses; a certificate is that of one and joins no other.
+    const own = caller.certificate === undefined || caller.certificate.node === node.id;
+    if (node.service !== caller.service || !own) {
+      return err(permissionDenied('this credential is not for this node id'));
+    }
+    const service = this.#options.mesh().services.get(node.service);
+    return service === undefined ? err(permissionDenied('this mesh has no such service')) : ok({ node, service });
   }
 
   async admit(caller: Caller, claim: NodeClaim, stream: StreamId): Promise<Result<Sidecar, Refusal>> {
-    const { tokens, clock } = this.#options;
-    const mesh = this.#options.mesh();
-    const node = parseNodeId(claim.id);
-    if (node === undefined) return err(permissionDenied('node.id must be NAMESPACE/NAME/INSTANCE'));
-    if (node.service !== caller.service) return err(permissionDenied('this credential is not for this node id'));
-    const service = mesh.services.get(node.service);
-    if (service === undefined) return err(permissionDenied('this mesh has no such service'));
+    const { clock } = this.#options;
+    const agreed = this.agree(caller, claim.id);
+    if (!agreed.ok) return agreed;
+    const { node, service } = agreed.value;
     const placed = place(service, claim.metadata, caller.peer.address);
     if (!placed.ok) return err(permissionDenied(placed.error));
     const client = /^grpc\b/i.test(claim.userAgent ?? '') ? 'grpc' : 'envoy';
-    const joined = await tokens.join(caller.token, node.id, mesh.rejoin, clock.now());
+    const joined = await this.join(caller, node);
     if (!joined.ok) return joined;
     return ok({
       stream,
@@ -52,12 +90,19 @@ export class Admission {
       service: node.service,
       token: caller.token,
       peer: plainAddress(caller.peer.address),
+      certificateEnds: caller.certificate?.notAfter,
       // Nothing listens for callers where there is no sidecar.
       address: client === 'grpc' ? undefined : placed.value.registered,
       ref: { service: node.service, address: placed.value.listens, outbound: placed.value.outbound },
       client,
       connectedSince: clock.now(),
     });
+  }
+
+  /** Joins the node, or notes that it is back. */
+  join(caller: Caller, node: NodeId): Promise<Result<unknown, Refusal>> {
+    const { tokens, clock, mesh } = this.#options;
+    return tokens.join(caller.token, node.id, mesh().rejoin, clock.now());
   }
 }
 

@@ -6,6 +6,7 @@ import { didYouMean } from '../lib/suggest.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
+import { controlPlaneId } from '../spiffe/spiffeId.ts';
 import { registeredAddress } from './address.ts';
 import type { Clock } from './clock.ts';
 import type { JoinTokens, NewToken } from './joinTokens.ts';
@@ -27,9 +28,25 @@ export type BootstrapAsk = {
   readonly address?: string | undefined;
   readonly outbound?: HostPort | undefined;
   readonly envoyAdmin?: number | { readonly pipe: string } | undefined;
+  /** The sidecar shows a client certificate that somebody keeps in this folder of its host, and no token. */
+  readonly clientCertificate?: { readonly folder: string } | undefined;
 };
 
-export type Issued = { readonly node: string; readonly bootstrap: Readonly<Record<string, unknown>> };
+export type Issued = {
+  readonly node: string;
+  readonly bootstrap: Readonly<Record<string, unknown>>;
+  /** What whoever keeps the client certificate needs to have one; `undefined` where the bootstrap has the token. */
+  readonly join: Join | undefined;
+};
+
+/** How a node proves itself on the xDS port before there is an Envoy. */
+export type Join = {
+  readonly token: Secret;
+  readonly xds: HostPort;
+  /** PEM of the channel CA, and the one URI that the server's certificate must name. */
+  readonly anchorPem: string;
+  readonly serverId: string;
+};
 
 /** Why something that an operator asked for cannot be had. */
 export type AskRefusal = {
@@ -82,19 +99,22 @@ export class Bootstraps {
     const xds = ask.xds ?? this.#options.advertised();
     if (xds === undefined) throw new TypeError('a bootstrap without the address of its control plane');
     const node = `${ask.service}/${instance}`;
-    const { address, envoyAdmin } = ask;
+    const { address, envoyAdmin, clientCertificate } = ask;
+    const anchorPem = this.#options.anchorPem();
+    const serverId = controlPlaneId(mesh.trustDomain);
     const admin = typeof envoyAdmin === 'number' ? { host: '127.0.0.1', port: envoyAdmin } : envoyAdmin;
     const json = bootstrap({
       nodeId: node,
-      token,
+      credential: clientCertificate ?? { token },
       trustDomain: mesh.trustDomain,
       xds,
-      channelAnchorPem: this.#options.anchorPem(),
+      channelAnchorPem: anchorPem,
       address,
       outbound: ask.outbound ?? DEFAULT_OUTBOUND,
       envoyAdmin: admin,
     });
-    return { node, bootstrap: json };
+    const join = clientCertificate === undefined ? undefined : { token, xds, anchorPem, serverId };
+    return { node, bootstrap: json, join };
   }
 
   #refuse(ask: BootstrapAsk): AskRefusal | undefined {

@@ -1,3 +1,4 @@
+import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -5,8 +6,10 @@ import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import type { CallCredentials } from '../xds/callCredentials.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
-import type { Snapshot } from '../xds/resource.ts';
+import type { SidecarRecord } from '../xds/ledger.ts';
+import type { Resource, Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import type { Clock } from './clock.ts';
@@ -18,10 +21,13 @@ import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { MeshSource, MeshState } from './meshSource.ts';
+import { Quarantine } from './quarantine.ts';
+import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
-import type { Refusal } from './refusals.ts';
+import { type Refusal, unauthenticated } from './refusals.ts';
 import type { Caller } from './sidecar.ts';
-import { type FleetStatus, fleetStatus } from './status.ts';
+import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
+import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
 
 /** Whoever keeps the workloads' certificates. */
@@ -30,6 +36,8 @@ export type SvidKeeper = {
   /** A new one, whatever is left of the old. */
   readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   readonly renewalTime: (svid: X509Svid, node: string) => Instant;
+  /** The node id that a certificate was issued to, by its serial, until it ends. */
+  readonly holderOf: (serial: string, now: Instant) => string | undefined;
   /** Drops what is kept for an instance that is gone for good. */
   readonly forget: (node: string) => Promise<void>;
   /** Drops what has expired. */
@@ -61,11 +69,14 @@ export class ControlPlane {
   readonly #tracker: EndpointTracker;
   readonly #reconciler: Reconciler;
   readonly #convergence: Convergence;
+  readonly #quarantine = new Quarantine();
   readonly #fleet: Fleet;
   readonly #startedAt: Instant;
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
+  /** `false` while the store takes no writes, so that nobody can join. */
+  readonly canStore: () => Promise<boolean>;
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -73,8 +84,9 @@ export class ControlPlane {
     this.#startedAt = clock.now();
     const mesh = (): Mesh => options.source.state().mesh;
     this.tokens = new JoinTokens(store);
+    this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
-    this.#admission = new Admission({ tokens: this.tokens, clock, mesh });
+    this.#admission = new Admission({ tokens: this.tokens, clock, mesh, holderOf: options.svids.holderOf });
     this.#convergence = new Convergence(observer.converged);
     this.#tracker = new EndpointTracker({
       store,
@@ -87,11 +99,15 @@ export class ControlPlane {
       mesh,
       endpoints: () => this.#tracker.table(),
       bundle: options.bundle,
+      quarantine: this.#quarantine,
       svid: options.svids.current,
       renewalTime: options.svids.renewalTime,
       publish: options.publish,
       end,
-      onReconciled: ({ revision }) => this.#convergence.published(revision, clock.now()),
+      onReconciled: ({ revision }) => {
+        this.#fleet.quarantineChanged();
+        this.#convergence.published(revision, clock.now());
+      },
       onFailure: ({ node }, error) => log.error({ node, err: error }, 'the sidecar keeps what it has'),
     });
     this.#fleet = new Fleet({
@@ -101,6 +117,7 @@ export class ControlPlane {
       mesh,
       tracker: this.#tracker,
       reconciler: this.#reconciler,
+      quarantine: this.#quarantine,
       convergence: this.#convergence,
       end,
       log,
@@ -141,12 +158,30 @@ export class ControlPlane {
 
   // What the xDS server asks.
 
-  async authenticate(authorization: string | undefined, peer: Caller['peer']): Promise<Result<Caller, Refusal>> {
-    return this.#admission.authenticate(authorization, peer);
+  async authenticate(credentials: CallCredentials): Promise<Result<Caller, Refusal>> {
+    return this.#admission.authenticate(credentials);
   }
 
   admit(caller: Caller, node: NodeClaim, stream: StreamId): Promise<Result<void, Refusal>> {
     return this.#fleet.admit(caller, node, stream);
+  }
+
+  /**
+   * The secrets of a node, for a client that is not its Envoy: it joins if it must, and nobody is told of an endpoint.
+   * @throws AppError the authority's or the store's
+   */
+  async fetchSecrets(caller: Caller, claim: NodeClaim): Promise<Result<readonly Resource[], Refusal>> {
+    const agreed = this.#admission.agree(caller, claim.id);
+    if (!agreed.ok) return agreed;
+    const { node, service } = agreed.value;
+    const joined = await this.#admission.join(caller, node);
+    if (!joined.ok) return joined;
+    const { clock, svids, bundle } = this.#options;
+    const { ttl } = this.meshState().mesh.certificates;
+    const svid = await svids.current(node.id, service.identity, ttl, clock.now());
+    // Revoked while the certificate was made.
+    if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
+    return ok(emitSecrets(svid, bundle()));
   }
 
   onEvent(event: StreamEvent): void {
@@ -164,20 +199,25 @@ export class ControlPlane {
   }
 
   status(): FleetStatus {
-    const connected = this.#fleet.members().map(({ sidecar, record }) => ({
-      sidecar,
-      record,
-      svid: this.#reconciler.svidOf(sidecar.stream),
-      snapshot: this.#reconciler.snapshotOf(sidecar.stream),
-      emitted: this.#reconciler.emittedFor(sidecar.stream),
-    }));
-    return fleetStatus(this.meshState(), connected, this.#tracker.list());
+    return fleetStatus(this.meshState(), this.#connected(), this.#tracker.list());
+  }
+
+  /** What is kept from sidecars because some refused it. */
+  quarantined(): readonly QuarantineStatus[] {
+    return quarantineStatus(this.#connected());
   }
 
   /** What `signet check` judges, as far as it is known here. */
   async health(): Promise<ControlFacts> {
     const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
     return gatherFacts({ ...this.#options, ...parts, startedAt: this.#startedAt });
+  }
+
+  /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */
+  ledger(): readonly SidecarRecord[] {
+    return this.#fleet
+      .members()
+      .map(({ sidecar, record }) => explainedRecord(record, this.#reconciler.emittedFor(sidecar.stream)));
   }
 
   /** Certificates in force, by instance. */
@@ -194,11 +234,13 @@ export class ControlPlane {
   }
 
   listTokens(): readonly (TokenRecord & { readonly instances: readonly Claim[] })[] {
-    const claims = this.tokens.claims();
-    return this.tokens.list().map((token) => ({
-      ...token,
-      instances: claims.filter((claim) => claim.token === token.id),
-    }));
+    const claims = new Map<string, Claim[]>();
+    for (const claim of this.tokens.claims()) {
+      const known = claims.get(claim.token);
+      if (known === undefined) claims.set(claim.token, [claim]);
+      else known.push(claim);
+    }
+    return this.tokens.list().map((token) => ({ ...token, instances: claims.get(token.id) ?? [] }));
   }
 
   /** Refuses the token from now on and ends all streams that joined with it. `false` if there is none of that id. */
@@ -230,11 +272,23 @@ export class ControlPlane {
     return ok(renewed);
   }
 
+  #connected(): readonly Connected[] {
+    return this.#fleet.members().map(({ sidecar, record }) => ({
+      sidecar,
+      record,
+      svid: this.#reconciler.svidOf(sidecar.stream),
+      snapshot: this.#reconciler.snapshotOf(sidecar.stream),
+      emitted: this.#reconciler.emittedFor(sidecar.stream),
+      withheld: this.#quarantine.withheld(sidecar),
+    }));
+  }
+
   #onMesh(state: MeshState, noticedAt: Instant): void {
     const { log } = this.#options;
     const { mesh, warnings } = state;
     log.info({ revision: mesh.revision, services: mesh.services.size, warnings: warnings.length }, 'mesh in force');
     this.#convergence.saved(mesh.revision, noticedAt);
+    this.#quarantine.retain(mesh.services);
     this.#reconciler.markAll();
     this.#fleet.meshChanged();
     this.#options.onMesh(mesh);

@@ -56,41 +56,71 @@ export const judgeDepartures = (
   const live = new Set(instances.filter(({ leftAt }) => leftAt === undefined).map(({ service }) => service));
   const withdraw: string[] = [];
   const kept: Kept[] = [];
+  const isCrowd = crowds(instances, gone);
   for (const instance of instances) {
     const { leftAt, node, service } = instance;
     if (leftAt === undefined) continue;
-    const { why, until } = holdOf(service, leftAt, instances, gone, startedAt);
+    const { why, until } = holdOf(leftAt, isCrowd(service, leftAt), startedAt);
     if (now < until) kept.push({ ...instance, leftAt, why, until });
     else if (live.has(service)) withdraw.push(node);
     else kept.push({ ...instance, leftAt, why: 'last', until: undefined });
   }
   const dues = kept.flatMap(({ until }) => (until === undefined ? [] : [until]));
-  return { withdraw, kept, again: dues.length === 0 ? undefined : Math.min(...dues) };
+  return { withdraw, kept, again: dues.length === 0 ? undefined : dues.reduce((a, b) => Math.min(a, b)) };
 };
 
 /** The longest of the reasons to keep it. */
 const holdOf = (
-  service: ServiceKey,
   leftAt: Instant,
-  instances: readonly Instance[],
-  gone: readonly Gone[],
+  crowd: boolean,
   startedAt: Instant,
 ): { readonly why: KeptReason; readonly until: Instant } => {
   const start = startedAt + START_GRACE;
-  const crowd = isCrowd(service, leftAt, instances, gone);
   const until = leftAt + (crowd ? CROWD_HOLD : BACK_WITHIN);
   if (start >= until) return { why: 'start', until: start };
   return { why: crowd ? 'crowd' : 'soon', until };
 };
 
-const isCrowd = (service: ServiceKey, at: Instant, instances: readonly Instance[], gone: readonly Gone[]): boolean => {
-  const near = (moment: Instant | undefined): boolean => moment !== undefined && Math.abs(moment - at) <= CROWD_WINDOW;
-  const over = (pick: (candidate: { readonly service: ServiceKey }) => boolean): boolean => {
-    const here = instances.filter(pick);
-    const lost = gone.filter((departure) => pick(departure) && near(departure.at)).length;
-    const leaving = here.filter(({ leftAt }) => near(leftAt)).length + lost;
-    // One instance that stops is no crowd, however small its service is.
-    return leaving > 1 && leaving * 3 > here.length + lost;
+/** Those of one service, or all: how many there are, and the moments at which some left, in their order. */
+type Crowd = { present: number; readonly left: Instant[]; readonly lost: Instant[] };
+
+/** Did a departure at that moment belong to a crowd? All are counted once; a thousand may leave together. */
+const crowds = (instances: readonly Instance[], gone: readonly Gone[]): ((of: ServiceKey, at: Instant) => boolean) => {
+  const everybody: Crowd = { present: 0, left: [], lost: [] };
+  const byService = new Map<ServiceKey, Crowd>();
+  const crowdsOf = (service: ServiceKey): readonly Crowd[] => {
+    const own = byService.get(service) ?? { present: 0, left: [], lost: [] };
+    byService.set(service, own);
+    return [own, everybody];
   };
-  return over((candidate) => candidate.service === service) || over(() => true);
+  for (const { service, leftAt } of instances) {
+    for (const crowd of crowdsOf(service)) {
+      crowd.present += 1;
+      if (leftAt !== undefined) crowd.left.push(leftAt);
+    }
+  }
+  for (const { service, at } of gone) for (const crowd of crowdsOf(service)) crowd.lost.push(at);
+  for (const { left, lost } of [everybody, ...byService.values()]) for (const moments of [left, lost]) moments.sort(up);
+  return (service, at) =>
+    crowdsOf(service).some(({ present, left, lost }) => {
+      const [leaving, before] = [near(left, at), near(lost, at)];
+      // One instance that stops is no crowd, however small its service is.
+      return leaving + before > 1 && (leaving + before) * 3 > present + before;
+    });
+};
+
+const up = (a: Instant, b: Instant): number => a - b;
+
+/** How many of these moments, which are in order, lie within `CROWD_WINDOW` of that one. */
+const near = (moments: readonly Instant[], at: Instant): number =>
+  countBelow(moments, at + CROWD_WINDOW + 1) - countBelow(moments, at - CROWD_WINDOW);
+
+const countBelow = (moments: readonly Instant[], limit: Instant): number => {
+  let [low, high] = [0, moments.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((moments[middle] ?? 0) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 };

@@ -48,8 +48,12 @@ export class EndpointTracker {
   /** Of the start that restored somebody; after one that found nothing there is nobody to wait for. */
   readonly #restoredAt: Instant;
   readonly #tracked = new Map<string, Tracked>();
+  /** The same, by service. */
+  readonly #nodes = new Map<ServiceKey, Set<string>>();
   #gone: Gone[] = [];
-  #table: ReadonlyMap<ServiceKey, readonly Endpoint[]> = new Map();
+  readonly #table = new Map<ServiceKey, readonly Endpoint[]>();
+  /** Services whose list in the table may be old. */
+  readonly #stale = new Set<ServiceKey>();
   #wake: { readonly at: Instant; readonly cancel: () => void } | undefined;
   #closed = false;
 
@@ -60,7 +64,7 @@ export class EndpointTracker {
     for (const entry of options.store.list(endpointKey(''))) {
       const registration = decodeJson<Registration>(entry);
       if (registration === undefined) continue;
-      this.#tracked.set(registration.node, { registration, streams: new Map(), leftAt: now });
+      this.#put({ registration, streams: new Map(), leftAt: now });
     }
     this.#restoredAt = this.#tracked.size > 0 ? now : Number.NEGATIVE_INFINITY;
     if (this.#tracked.size > 0) this.#wakeAt(now + START_GRACE);
@@ -92,7 +96,7 @@ export class EndpointTracker {
     const old = this.#tracked.get(node)?.registration;
     const same = old?.service === service && old.address === address;
     const registration = same ? old : { node, service, address, registeredAt: this.#options.clock.now() };
-    this.#tracked.set(node, { registration, streams, leftAt: undefined });
+    this.#put({ registration, streams, leftAt: undefined });
     if (!same) {
       this.#save([{ key: endpointKey(node), value: encodeJson(registration) }]);
       this.#tell(new Set(old === undefined ? [service] : [service, old.service]));
@@ -110,15 +114,35 @@ export class EndpointTracker {
    * same object until it changes.
    */
   table(): ReadonlyMap<ServiceKey, readonly Endpoint[]> {
-    const addresses = new Map<ServiceKey, Set<string>>();
-    for (const { registration } of this.#tracked.values()) {
-      const { service, address } = registration;
-      addresses.set(service, (addresses.get(service) ?? new Set()).add(address));
+    for (const service of this.#stale) {
+      const addresses = [...(this.#nodes.get(service) ?? [])].flatMap(
+        (node) => this.#tracked.get(node)?.registration.address ?? [],
+      );
+      if (addresses.length === 0) this.#table.delete(service);
+      else this.#table.set(service, this.#endpoints(service, [...new Set(addresses)].sort()));
     }
-    this.#table = new Map(
-      [...addresses].map(([service, found]) => [service, this.#endpoints(service, [...found].sort())]),
-    );
+    this.#stale.clear();
     return this.#table;
+  }
+
+  #put(tracked: Tracked): void {
+    const { node, service } = tracked.registration;
+    const old = this.#tracked.get(node)?.registration;
+    if (old !== undefined && old.service !== service) this.#drop(node);
+    this.#tracked.set(node, tracked);
+    if (old === tracked.registration) return;
+    this.#nodes.set(service, (this.#nodes.get(service) ?? new Set()).add(node));
+    this.#stale.add(service);
+  }
+
+  #drop(node: string): void {
+    const service = this.#tracked.get(node)?.registration.service;
+    if (service === undefined) return;
+    this.#tracked.delete(node);
+    const nodes = this.#nodes.get(service);
+    nodes?.delete(node);
+    if (nodes?.size === 0) this.#nodes.delete(service);
+    this.#stale.add(service);
   }
 
   #endpoints(service: ServiceKey, addresses: readonly string[]): readonly Endpoint[] {
@@ -149,14 +173,11 @@ export class EndpointTracker {
 
   /** Another instance of the service took over the address of one that is away: same place, nothing to wait for. */
   #replaceDead({ node, service, address }: Registration): void {
-    const dead = [...this.#tracked.values()].filter(
-      ({ registration, streams }) =>
-        streams.size === 0 &&
-        registration.node !== node &&
-        registration.service === service &&
-        registration.address === address,
-    );
-    this.#remove(dead.map(({ registration }) => registration.node));
+    const dead = [...(this.#nodes.get(service) ?? [])].filter((other) => {
+      const tracked = this.#tracked.get(other);
+      return other !== node && tracked?.streams.size === 0 && tracked.registration.address === address;
+    });
+    this.#remove(dead);
   }
 
   /** Looks at the latest then. At least every 30 s, so that a jump of the wall clock is noticed. */
@@ -182,13 +203,9 @@ export class EndpointTracker {
 
   #remove(nodes: readonly string[]): void {
     if (nodes.length === 0) return;
-    const before = this.table();
-    const services = new Set<ServiceKey>();
-    for (const node of nodes) {
-      const tracked = this.#tracked.get(node);
-      if (tracked !== undefined) services.add(tracked.registration.service);
-      this.#tracked.delete(node);
-    }
+    const services = new Set(nodes.flatMap((node) => this.#tracked.get(node)?.registration.service ?? []));
+    const before = new Map(this.table());
+    for (const node of nodes) this.#drop(node);
     this.#save(nodes.map((node) => ({ key: endpointKey(node), value: undefined })));
     const after = this.table();
     this.#tell(new Set([...services].filter((key) => before.get(key) !== after.get(key))));

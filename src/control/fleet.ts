@@ -4,17 +4,20 @@ import type { Mesh } from '../model/mesh.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import { afterEvent, type SidecarRecord } from '../xds/ledger.ts';
 import { TYPE, typeNameOf } from '../xds/resource.ts';
+import type { Progress } from '../xds/sessionState.ts';
 import { type Admission, type NodeClaim, registersItself } from './admission.ts';
 import type { Clock } from './clock.ts';
 import type { Convergence } from './convergence.ts';
 import type { EndpointTracker } from './endpointTracker.ts';
 import type { JoinTokens } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
+import type { Quarantine } from './quarantine.ts';
 import type { Reconciler } from './reconciler.ts';
-import { type Refusal, unauthenticated } from './refusals.ts';
+import { certificateEnds, type Refusal, unauthenticated } from './refusals.ts';
 import { repeats } from './repeats.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { explainNack } from './status.ts';
+import { StreamEnds } from './streamEnds.ts';
 
 export type FleetOptions = {
   readonly clock: Clock;
@@ -23,6 +26,7 @@ export type FleetOptions = {
   readonly mesh: () => Mesh;
   readonly tracker: EndpointTracker;
   readonly reconciler: Reconciler;
+  readonly quarantine: Quarantine;
   readonly convergence: Convergence;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
   readonly log: Log;
@@ -45,16 +49,29 @@ export class Fleet {
   readonly #members = new Map<StreamId, Member>();
   readonly #logged = new WeakSet<Refusal>();
   readonly #refusals: ReturnType<typeof repeats>;
+  readonly #ends: StreamEnds;
   #cancelNote: () => void;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#refusals = repeats(options.clock, SAME_REFUSAL);
+    this.#ends = new StreamEnds(options.clock, (stream) => options.end(stream, certificateEnds()));
     this.#cancelNote = options.clock.after(NOTE_EVERY, () => this.#note());
   }
 
   members(): readonly Member[] {
-    return [...this.#members.values()];
+    return [...this.#members.values()].map(({ sidecar, record }) => {
+      const progress = this.#progressOf(sidecar, record.progress);
+      return { sidecar, record: progress === record.progress ? record : { ...record, progress } };
+    });
+  }
+
+  /** Sidecars may be kept from other things than before. */
+  quarantineChanged(): void {
+    const { convergence, clock } = this.#options;
+    for (const { sidecar, record } of this.#members.values()) {
+      convergence.progress(sidecar.stream, this.#progressOf(sidecar, record.progress), clock.now());
+    }
   }
 
   get size(): number {
@@ -76,6 +93,7 @@ export class Fleet {
   }
 
   onEvent(event: StreamEvent): void {
+    if (event.kind === 'refused') this.#options.observer.refused(event.refusal.code);
     if (event.kind === 'opened') this.#opened(event);
     else this.#follow(event);
   }
@@ -87,9 +105,38 @@ export class Fleet {
       if (event.kind === 'refused') this.#turnedAway(event);
       return;
     }
-    const record = afterEvent(member.record, event);
+    this.#learn(member.sidecar, event);
+    const record = afterEvent(member.record, this.#withOwnRefusals(member.sidecar, event));
     if (record !== undefined) this.#members.set(stream, { ...member, record });
     this.#tell(member.sidecar, event);
+  }
+
+  #learn(sidecar: Sidecar, event: StreamEvent): void {
+    const { quarantine, reconciler, log } = this.#options;
+    const { stream, node, service } = sidecar;
+    const seen = { snapshot: reconciler.snapshotOf(stream), emitted: reconciler.emittedFor(stream) };
+    const { concerns, refusals } = quarantine.follow(sidecar, event, seen);
+    if (concerns === 'nobody') return;
+    if (refusals.length > 0) {
+      const names = refusals.map(({ name }) => name);
+      const who = concerns === 'service' ? 'no other sidecar of this service is sent it' : 'others took it';
+      log.warn({ node, names }, `quarantined until its content changes: ${who}; the last good version stays in force`);
+    }
+    reconciler.markQuarantine(service, concerns === 'sidecar' ? node : undefined);
+  }
+
+  /** Who took the last good form in place of what it refused has still refused it. */
+  #withOwnRefusals(sidecar: Sidecar, event: StreamEvent): StreamEvent {
+    if (event.kind !== 'acked' || event.stillRefused) return event;
+    const own = this.#options.quarantine
+      .withheld(sidecar)
+      .some(({ refusal }) => refusal.type === event.type && refusal.by.has(sidecar.node));
+    return own ? { ...event, stillRefused: true } : event;
+  }
+
+  /** Who is kept from something that the mesh says has not got everything. */
+  #progressOf(sidecar: Sidecar, progress: Progress): Progress {
+    return progress === 'settled' && this.#options.quarantine.withheld(sidecar).length > 0 ? 'refused' : progress;
   }
 
   /** Ends the streams of everybody that joined with this token, and withdraws their addresses. */
@@ -117,6 +164,7 @@ export class Fleet {
 
   async close(): Promise<void> {
     this.#cancelNote();
+    this.#ends.close();
     await this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
   }
 
@@ -142,6 +190,7 @@ export class Fleet {
       end(stream, unauthenticated());
       return;
     }
+    if (sidecar.certificateEnds !== undefined) this.#ends.add(stream, sidecar.certificateEnds);
     this.#register(sidecar);
     reconciler.add(sidecar);
     log.info({ node, peer, address, agent: event.node.userAgent }, 'sidecar connected');
@@ -169,7 +218,7 @@ export class Fleet {
         break;
       }
       case 'progress':
-        convergence.progress(sidecar.stream, event.progress, event.at);
+        convergence.progress(sidecar.stream, this.#progressOf(sidecar, event.progress), event.at);
         break;
       case 'refused':
         log.warn({ node, code: event.refusal.code }, `stream ended: ${event.refusal.message}`);
@@ -185,6 +234,7 @@ export class Fleet {
   #closed(sidecar: Sidecar, now: Instant): void {
     const { tracker, reconciler, convergence, log } = this.#options;
     this.#members.delete(sidecar.stream);
+    this.#ends.remove(sidecar.stream);
     reconciler.remove(sidecar.stream);
     tracker.left(sidecar.stream, sidecar.node);
     convergence.progress(sidecar.stream, 'gone', now);

@@ -78,6 +78,14 @@ export class JoinTokens {
     return ok(record);
   }
 
+  /** The token that a node joined with, if that join still stands: not revoked, and not away for longer than `rejoin`. */
+  joinOf(node: string, rejoin: Duration, now: Instant): TokenRecord | undefined {
+    const claim = decodeJson<Claim>(this.#store.get(claimKey(node)));
+    const record = claim === undefined ? undefined : this.get(claim.token);
+    if (claim === undefined || record === undefined || record.revokedAt !== undefined) return undefined;
+    return now - claim.lastSeen <= rejoin ? record : undefined;
+  }
+
   /**
    * Lets `node` in with a token that was proven: as an instance that comes back, or as a new one while the token's
    * time and uses last. Two at once cannot share the last use: the commit holds only at the revision that was read.
@@ -174,8 +182,9 @@ export class JoinTokens {
   /** Forgets tokens and claims that can never let anybody in again. */
   async prune(rejoin: Duration, now: Instant): Promise<void> {
     const claims = this.claims();
-    const lapsed = claims.filter((claim) => now - claim.lastSeen > rejoin);
-    const held = new Set(claims.filter((claim) => !lapsed.includes(claim)).map((claim) => claim.token));
+    const isLapsed = (claim: Claim): boolean => now - claim.lastSeen > rejoin;
+    const lapsed = claims.filter(isLapsed);
+    const held = new Set(claims.filter((claim) => !isLapsed(claim)).map((claim) => claim.token));
     const dead = this.list().filter((token) => now - token.expires > rejoin && !held.has(token.id));
     const keys = [...lapsed.map(({ node }) => claimKey(node)), ...dead.map(({ id }) => tokenKey(id))];
     if (keys.length > 0) await this.#store.commit(keys.map((key) => ({ key, value: undefined })));

@@ -4,6 +4,8 @@ import type { Entry } from '../lib/store.ts';
 export const tokenKey = (id: string): string => `token/${id}`;
 export const claimKey = (node: string): string => `claim/${node}`;
 export const endpointKey = (node: string): string => `endpoint/${node}`;
+/** Written to see whether the store takes writes. */
+export const PROBE_KEY = 'probe';
 export const LAST_GOOD_MESH_KEY = 'mesh/last-good';
 
 export const encodeJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');

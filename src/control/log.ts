@@ -1,3 +1,5 @@
+import type { RefusalCode } from '../xds/events.ts';
+
 /** Where control says what happened. Fields never hold a secret. */
 export type Log = {
   readonly info: (fields: Readonly<Record<string, unknown>>, sentence: string) => void;
@@ -8,6 +10,8 @@ export type Log = {
 /** What is counted. */
 export type Observer = {
   readonly pushed: (type: string, outcome: 'acked' | 'nacked') => void;
+  /** A stream or a fetch that was turned away or ended, by its status. */
+  readonly refused: (code: RefusalCode) => void;
   /** From a save of mesh.yaml to the last sidecar's ACK, in milliseconds. */
   readonly converged: (span: number) => void;
 };

@@ -3,7 +3,7 @@ import { constants, type FSWatcher, watch } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import { AppError } from '../lib/errors.ts';
+import { AppError, messageOf } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -33,7 +33,8 @@ export type MeshSourceOptions = {
   readonly file: string;
   readonly store: Store;
   readonly clock: Clock;
-  readonly load: (file: string, bytes: Uint8Array) => Result<Loaded, readonly Diagnostic[]>;
+  /** Rejects with one sentence if it cannot say anything of these bytes. */
+  readonly load: (file: string, bytes: Uint8Array) => Promise<Result<Loaded, readonly Diagnostic[]>>;
 };
 
 /** Whoever follows the file. */
@@ -92,7 +93,7 @@ export class MeshSource {
       source.#unkept = bytes;
       return source;
     }
-    const kept = recall(options);
+    const kept = await recall(options);
     if (kept === undefined) {
       throw new AppError('mesh_invalid', read.error.message, { cause: read.error.diagnostics });
     }
@@ -180,7 +181,7 @@ export class MeshSource {
     const { bytes, mesh, warnings } = read.value;
     const refusal = this.#follower?.refuse(mesh, this.#state.mesh);
     if (refusal !== undefined) return this.#complain(refusal, []);
-    const inForce = carryOver(this.#state.mesh, mesh);
+    const inForce = await carryOver(this.#state.mesh, mesh);
     this.#state = { mesh: inForce, warnings, file: this.#options.file, loadedAt: clock.now(), problem: undefined };
     this.#follower?.onMesh(this.#state, noticedAt);
     await this.#keep(bytes);
@@ -249,18 +250,27 @@ const readMesh = async (
   const hash = hashOf(bytes);
   const finished = bytes.at(-1) === 0x0a;
   if (hash === known) return { ok: false, error: { message: '', diagnostics: [], hash, finished } };
-  const loaded = load(file, bytes);
+  let loaded: Awaited<ReturnType<typeof load>>;
+  try {
+    loaded = await load(file, bytes);
+  } catch (error) {
+    return { ok: false, error: { message: messageOf(error), diagnostics: [], hash, finished } };
+  }
   if (loaded.ok) return { ok: true, value: { ...loaded.value, bytes, hash, finished } };
   const count = loaded.error.length;
   const message = `${file} has ${count === 1 ? 'an error' : `${count} errors`}`;
   return { ok: false, error: { message, diagnostics: loaded.error, hash, finished } };
 };
 
-const recall = ({ store, file, load }: MeshSourceOptions): Loaded | undefined => {
+const recall = async ({ store, file, load }: MeshSourceOptions): Promise<Loaded | undefined> => {
   const kept = decodeJson<{ readonly base64: string }>(store.get(LAST_GOOD_MESH_KEY));
   if (kept === undefined) return undefined;
-  const loaded = load(file, Buffer.from(kept.base64, 'base64'));
-  return loaded.ok ? loaded.value : undefined;
+  try {
+    const loaded = await load(file, Buffer.from(kept.base64, 'base64'));
+    return loaded.ok ? loaded.value : undefined;
+  } catch {
+    return undefined; // then the file on disk is the reason that the operator is told
+  }
 };
 
 /** Why a mesh file cannot be read, and what to do. */

@@ -3,8 +3,9 @@ import { emitSecrets } from '../emit/emitSecrets.ts';
 import type { Emitted } from '../emit/emitted.ts';
 import { emitGrpcClient } from '../emit/grpcClient.ts';
 import { messageOf } from '../lib/errors.ts';
+import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { Mesh, ServiceKey } from '../model/mesh.ts';
+import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import { planProxy } from '../plan/planProxy.ts';
 import type { EndpointTable, ProxyPlan } from '../plan/proxyPlan.ts';
@@ -13,22 +14,27 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
 import type { Clock } from './clock.ts';
+import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
-import type { Sidecar, StreamId } from './sidecar.ts';
+import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
+import { urgencyOf } from './urgency.ts';
+import { type Work, WorkQueue } from './workQueue.ts';
 
 export type ReconcilerOptions = {
   readonly clock: Clock;
   readonly mesh: () => Mesh;
   readonly endpoints: () => EndpointTable;
   readonly bundle: () => TrustBundle;
+  /** Keeps from a sidecar what others of its kind refused. */
+  readonly quarantine: Pick<Quarantine, 'serve'>;
   /** The certificate in force for an instance, a new one if none is or if it is due. */
   readonly svid: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   /** From when on it is due; jitter included. */
   readonly renewalTime: (svid: X509Svid, node: string) => Instant;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
-  /** Every sidecar has the plan of this mesh; `changed` were published something. */
-  readonly onReconciled: (mesh: Mesh, changed: ReadonlySet<StreamId>) => void;
+  /** Every sidecar has the plan of this mesh. */
+  readonly onReconciled: (mesh: Mesh) => void;
   readonly onFailure: (sidecar: Sidecar, error: unknown) => void;
 };
 
@@ -48,6 +54,8 @@ type Held = {
 
 type Planned = {
   readonly plan: ProxyPlan;
+  readonly service: Service | undefined;
+  readonly at: Instant;
   readonly emitted: readonly Emitted[];
   readonly upstreams: ReadonlySet<ServiceKey>;
 };
@@ -57,18 +65,21 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Wall clocks jump: nothing is trusted to a timer for longer than this. */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** Sidecars between two breaths of the event loop; their new certificates share a write to the disk. */
+/** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
 
 /**
- * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns. A failure
- * leaves a sidecar what it has, and is tried again.
+ * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns, the most
+ * urgent first and in slices of time. A failure leaves a sidecar what it has, and is tried again.
  */
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #held = new Map<StreamId, Held>();
-  /** Sidecars to look at; `true` if their plan may be another. */
-  #dirty = new Map<StreamId, boolean>();
+  readonly #queue = new WorkQueue();
+  readonly #slices = newSlices();
+  /** What is the same for all until something is marked that may change a plan. */
+  #moment: Moment | undefined;
+  #wake: () => void = () => {};
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
   #nextChange: Instant | undefined;
@@ -78,23 +89,32 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#lastLook = options.clock.now();
+    this.#nextChange = nextChange(options.mesh(), this.#lastLook);
     this.#schedule();
   }
 
   add(sidecar: Sidecar): void {
     const nothing = { planned: undefined, svid: undefined, renewAt: 0, snapshot: undefined };
     this.#held.set(sidecar.stream, { sidecar, ...nothing, ...NO_FAILURE });
-    this.#mark([sidecar.stream], true);
+    this.#mark([{ stream: sidecar.stream, urgency: 'endpoints', plan: true }]);
   }
 
   remove(stream: StreamId): void {
     this.#held.delete(stream);
-    this.#dirty.delete(stream);
+    this.#queue.remove(stream);
   }
 
   /** Another mesh is in force, or another moment. */
   markAll(): void {
-    this.#mark(this.#held.keys(), true);
+    const [mesh, now] = [this.#options.mesh(), this.#options.clock.now()];
+    this.#moment = undefined;
+    this.#nextChange = nextChange(mesh, now);
+    this.#mark(
+      [...this.#held.values()].map(({ sidecar: { stream }, planned }) => {
+        const urgency = planned === undefined ? 'endpoints' : urgencyOf(planned.service, planned.at, mesh, now);
+        return { stream, urgency, plan: true };
+      }),
+    );
   }
 
   /** Other addresses: concerns those who call these services. */
@@ -102,19 +122,21 @@ export class Reconciler {
     const concerned = [...this.#held.values()].filter(
       ({ planned }) => planned === undefined || [...services].some((service) => planned.upstreams.has(service)),
     );
-    this.#mark(
-      concerned.map(({ sidecar }) => sidecar.stream),
-      true,
-    );
+    this.#moment = undefined;
+    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'endpoints', plan: true })));
   }
 
   /** Another certificate or bundle; the plan stands. */
   markSecrets(node?: string): void {
-    const concerned = [...this.#held.values()].filter(({ sidecar }) => node === undefined || sidecar.node === node);
-    this.#mark(
-      concerned.map(({ sidecar }) => sidecar.stream),
-      false,
+    this.#markUrgent([...this.#held.values()].filter(({ sidecar }) => node === undefined || sidecar.node === node));
+  }
+
+  /** What these are kept from is another; their plans stand. */
+  markQuarantine(service: ServiceKey, node?: string): void {
+    const concerned = [...this.#held.values()].filter(
+      ({ sidecar }) => sidecar.service === service && (node === undefined || sidecar.node === node),
     );
+    this.#markUrgent(concerned);
   }
 
   svidOf(stream: StreamId): X509Svid | undefined {
@@ -132,7 +154,7 @@ export class Reconciler {
 
   /** Something is left to do now. */
   get busy(): boolean {
-    return this.#running !== undefined || this.#dirty.size > 0;
+    return this.#running !== undefined || this.#queue.size > 0;
   }
 
   /** The resources that one sidecar was last published, with the lines they come from. */
@@ -148,74 +170,91 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
-    this.#dirty.clear();
+    this.#queue.clear();
+    this.#wake();
     await this.idle();
   }
 
-  #mark(streams: Iterable<StreamId>, plan: boolean): void {
-    for (const stream of streams) this.#dirty.set(stream, plan || this.#dirty.get(stream) === true);
-    if (this.#running !== undefined || this.#closed) return;
-    this.#running = this.#turn().finally(() => {
+  #markUrgent(concerned: readonly Held[]): void {
+    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: false })));
+  }
+
+  #mark(works: readonly Work[]): void {
+    if (this.#closed) return;
+    for (const work of works) this.#queue.add(work);
+    this.#wake();
+    this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
-      if (this.#dirty.size > 0) this.#mark([], false);
+      if (this.#queue.size > 0) this.#mark([]);
       else this.#schedule();
     });
   }
 
-  async #turn(): Promise<void> {
-    await Promise.resolve(); // several marks in one go are one turn
-    const { clock, mesh: meshNow, endpoints, onReconciled } = this.#options;
-    const batch = this.#dirty;
-    this.#dirty = new Map();
-    const moment: Moment = { mesh: meshNow(), now: clock.now(), endpoints: endpoints(), plans: new Map() };
-    const changed = new Set<StreamId>();
-    const pending = [...batch];
-    for (let at = 0; at < pending.length && !this.#closed; at += AT_ONCE) {
-      const some = pending.slice(at, at + AT_ONCE).map(async ([stream, plan]) => {
-        const held = this.#held.get(stream);
-        if (held !== undefined && (await this.#reconcile(held, plan, moment))) changed.add(stream);
+  /** Until nothing is left. What is marked meanwhile finds its place in the queue. */
+  async #drain(): Promise<void> {
+    await Promise.resolve(); // what is marked in one go goes in the order of its urgency
+    const inHand = new Set<Promise<void>>();
+    while (!this.#closed) {
+      await this.#slices.pause();
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
       });
-      await Promise.all(some);
-      await new Promise((resolve) => setImmediate(resolve));
+      const work = inHand.size < AT_ONCE ? this.#queue.take() : undefined;
+      if (work !== undefined) {
+        const done = this.#reconcile(work).finally(() => {
+          this.#queue.done(work.stream);
+          inHand.delete(done);
+        });
+        inHand.add(done);
+      } else if (inHand.size > 0) await Promise.race([woken, ...inHand]);
+      else break;
     }
-    if (!this.#closed) onReconciled(moment.mesh, changed);
+    await Promise.all(inHand);
+    this.#moment = undefined;
+    if (!this.#closed) this.#options.onReconciled(this.#options.mesh());
   }
 
-  /** One sidecar; `true` if it was published something else than before. */
-  async #reconcile(held: Held, plan: boolean, moment: Moment): Promise<boolean> {
+  async #reconcile({ stream, plan }: Work): Promise<void> {
+    const held = this.#held.get(stream);
+    if (held === undefined) return;
     const { sidecar } = held;
+    const moment = this.#now();
     try {
       const planned = plan || held.planned === undefined ? planOf(sidecar, moment) : held.planned;
       if (planned === undefined) {
         this.#options.end(sidecar.stream, permissionDenied('this mesh has no such service any more'));
-        return false;
+        return;
       }
       const { identity, certificateTtl } = planned.plan;
       const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
+      await this.#slices.pause();
       const secrets = emitSecrets(svid, this.#options.bundle());
-      const snapshot = assemble([...planned.emitted, ...secrets], held.snapshot);
-      if (!this.#held.has(sidecar.stream)) return false;
+      const content = this.#options.quarantine.serve(sidecar, planned.emitted);
+      const snapshot = assemble(content, secrets, held.snapshot);
+      if (!this.#held.has(stream)) return;
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
       this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
-      if (held.snapshot !== undefined && same(held.snapshot, snapshot)) return false;
-      this.#options.publish(sidecar.stream, snapshot);
-      return true;
+      if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {
-      if (!this.#held.has(sidecar.stream)) return false;
+      if (!this.#held.has(stream)) return;
       const failures = held.failures + 1;
       const retryAt = moment.now + Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(failures, 10));
       // Without its plan it is planned again; what was published stays in force.
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
-      return false;
     }
+  }
+
+  #now(): Moment {
+    const { mesh, clock, endpoints } = this.#options;
+    this.#moment ??= { mesh: mesh(), now: clock.now(), endpoints: endpoints(), plans: new Map() };
+    return this.#moment;
   }
 
   #schedule(): void {
     this.#cancel();
     if (this.#closed) return;
     const now = this.#options.clock.now();
-    this.#nextChange = nextChange(this.#options.mesh(), now);
     let at = Math.min(now + LOOK_AGAIN, this.#nextChange ?? Number.POSITIVE_INFINITY);
     for (const held of this.#held.values()) at = Math.min(at, dueAt(held));
     this.#cancel = this.#options.clock.after(Math.max(at - now, 1), () => this.#look());
@@ -226,15 +265,11 @@ export class Reconciler {
     const jumpedBack = now < this.#lastLook;
     this.#lastLook = now;
     if (jumpedBack || (this.#nextChange !== undefined && this.#nextChange <= now)) this.markAll();
-    const due = [...this.#held.values()].filter((held) => dueAt(held) <= now);
-    this.#mark(
-      due.map(({ sidecar }) => sidecar.stream),
-      false,
-    );
+    this.#markUrgent([...this.#held.values()].filter((held) => dueAt(held) <= now));
   }
 }
 
-/** The same for all sidecars of one turn; alike sidecars share a plan. */
+/** The same for all sidecars planned at one moment; alike sidecars share a plan. */
 type Moment = {
   readonly mesh: Mesh;
   readonly now: Instant;
@@ -242,12 +277,15 @@ type Moment = {
   readonly plans: Map<string, Planned | undefined>;
 };
 
-const planOf = ({ ref, client }: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
-  const key = `${client} ${ref.service} ${ref.address ?? ''} ${ref.outbound.host} ${ref.outbound.port}`;
+const planOf = (sidecar: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
+  const { ref, client } = sidecar;
+  const key = planKey(sidecar);
   if (plans.has(key)) return plans.get(key);
   const plan = planProxy(mesh, now, ref, endpoints);
   const planned = plan && {
     plan,
+    service: mesh.services.get(ref.service),
+    at: now,
     emitted: client === 'grpc' ? emitGrpcClient(plan) : emitProxy(plan),
     upstreams: new Set(plan.upstreams.map(({ service }) => service)),
   };

@@ -7,9 +7,12 @@ export type { StreamId };
 
 /** What a stream's credential proves, before it says which node it is. */
 export type Caller = {
+  /** The join token that it joined with, by whichever credential it comes. */
   readonly token: string;
   readonly service: ServiceKey;
   readonly peer: { readonly address: string; readonly port: number };
+  /** Of one that showed a client certificate: the node id that it was issued to, and when it ends. */
+  readonly certificate?: { readonly node: string; readonly notAfter: Instant };
 };
 
 /** A sidecar that was let in, on one live stream. */
@@ -20,6 +23,8 @@ export type Sidecar = {
   readonly service: ServiceKey;
   readonly token: string;
   readonly peer: string;
+  /** When the certificate that its stream was opened with ends; `undefined` for one that came with a token alone. */
+  readonly certificateEnds: Instant | undefined;
   /** What callers are told; `undefined` for a service that nobody calls at a registered address. */
   readonly address: string | undefined;
   readonly ref: ProxyRef;
@@ -30,3 +35,7 @@ export type Sidecar = {
 
 /** The outbound port of a bootstrap that names none. */
 export const DEFAULT_OUTBOUND: HostPort = { host: '127.0.0.1', port: 15001 };
+
+/** Sidecars of one key are planned alike to the last byte but for their secrets. */
+export const planKey = ({ ref, client }: Pick<Sidecar, 'ref' | 'client'>): string =>
+  `${client} ${ref.service} ${ref.address ?? ''} ${ref.outbound.host} ${ref.outbound.port}`;

@@ -4,10 +4,12 @@ import { printable } from '../lib/printable.ts';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { holdingsOf, typeVersion } from '../xds/holdings.ts';
-import type { SidecarRecord, TypeRecord } from '../xds/ledger.ts';
+import type { Mark, SidecarRecord, TypeRecord } from '../xds/ledger.ts';
 import { type Snapshot, TYPE, type TypeName, type TypeUrl } from '../xds/resource.ts';
 import type { RegisteredInstance } from './endpointTracker.ts';
 import type { MeshState } from './meshSource.ts';
+import type { Withheld } from './quarantine.ts';
+import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import type { Sidecar } from './sidecar.ts';
 
 /** What `signet status -o json` prints. Moments are ISO 8601 in UTC. */
@@ -25,6 +27,8 @@ export type FleetStatus = {
     } | null;
   };
   readonly sidecars: readonly SidecarStatus[];
+  /** What is kept from sidecars because some refused it. */
+  readonly quarantined: readonly QuarantineStatus[];
   /** Instances that callers are still told of although their sidecar is not connected. */
   readonly away: readonly { readonly node: string; readonly address: string; readonly since: string }[];
   readonly warnings: readonly string[];
@@ -38,7 +42,7 @@ export type SidecarStatus = {
   /** Where its stream comes from. */
   readonly peer: string;
   readonly connectedSince: string;
-  /** `settled`: took everything; `refused`: said no to something; `pending`: has not answered yet. */
+  /** `settled`: took everything; `refused`: said no to something, or is kept from what others said no to; `pending`: has not answered yet. */
   readonly progress: 'pending' | 'settled' | 'refused';
   readonly progressSince: string;
   readonly types: Readonly<Partial<Record<TypeName, TypeStatus>>>;
@@ -49,6 +53,9 @@ export type TypeStatus = {
   readonly sent: string | null;
   readonly acked: string | null;
   readonly nacked: string | null;
+  readonly sentAt: string | null;
+  readonly ackedAt: string | null;
+  readonly nackedAt: string | null;
   /** The sidecar's words, then the lines of mesh.yaml that it refused. */
   readonly error: string | null;
 };
@@ -60,6 +67,7 @@ export type Connected = {
   readonly svid: X509Svid | undefined;
   readonly snapshot: Snapshot | undefined;
   readonly emitted: readonly Emitted[];
+  readonly withheld: readonly Withheld[];
 };
 
 export const iso = (moment: Instant): string => new Date(moment).toISOString();
@@ -84,6 +92,7 @@ export const fleetStatus = (
           },
   },
   sidecars: connected.map(sidecarStatus).sort((a, b) => (a.node < b.node ? -1 : 1)),
+  quarantined: quarantineStatus(connected),
   away: instances.flatMap(({ node, address, leftAt }) =>
     leftAt === undefined ? [] : [{ node, address, since: iso(leftAt) }],
   ),
@@ -117,14 +126,31 @@ const typeStatus = ({ sent, acked, nacked }: TypeRecord, emitted: readonly Emitt
   sent: sent?.version ?? null,
   acked: acked?.version ?? null,
   nacked: nacked?.version ?? null,
+  sentAt: momentOf(sent),
+  ackedAt: momentOf(acked),
+  nackedAt: momentOf(nacked),
   error: nacked === undefined ? null : explainNack(nacked.error, nacked.resources, emitted),
 });
+
+const momentOf = (mark: Mark | undefined): string | null => (mark === undefined ? null : iso(mark.at));
 
 /** A sidecar that came back with all of a type was sent nothing of it on this stream, and has it. */
 const broughtAlong = (type: TypeUrl, snapshot: Snapshot | undefined): TypeStatus => {
   const resources = [...(snapshot?.get(type)?.values() ?? [])];
   const held = typeVersion(holdingsOf(resources.map(({ name, version }) => [name, version] as const)));
-  return { sent: held, acked: held, nacked: null, error: null };
+  return { sent: held, acked: held, nacked: null, sentAt: null, ackedAt: null, nackedAt: null, error: null };
+};
+
+/** The same record, each of its refusals explained. */
+export const explainedRecord = (record: SidecarRecord, emitted: readonly Emitted[]): SidecarRecord => {
+  const types = [...record.types].map(([url, type]) => [url, explainedType(type, emitted)] as const);
+  return { ...record, types: new Map(types) };
+};
+
+const explainedType = (type: TypeRecord, emitted: readonly Emitted[]): TypeRecord => {
+  const { nacked } = type;
+  if (nacked === undefined) return type;
+  return { ...type, nacked: { ...nacked, error: explainNack(nacked.error, nacked.resources, emitted) } };
 };
 
 /** A sidecar's refusal as one line, and the lines of mesh.yaml that the refused resources come from. */
@@ -133,8 +159,7 @@ export const explainNack = (
   resources: readonly { readonly name: string }[],
   emitted: readonly Emitted[],
 ): string => {
-  const refused = resources.filter(({ name }) => error.includes(name));
-  const names = new Set((refused.length > 0 ? refused : resources).map(({ name }) => name));
+  const names = new Set(resources.map(({ name }) => name));
   const lines = emitted.flatMap(({ name, source }) =>
     names.has(name) && source !== undefined ? [showLocation(source)] : [],
   );

@@ -46,18 +46,23 @@ export const appCluster = (port: InboundPort): Emitted => {
   return encode(Cluster, cluster, port.location);
 };
 
-/** One port of another service, and its endpoints where they come by EDS. */
-export const upstreamClusters = (plan: ProxyPlan, upstream: Upstream): readonly Emitted[] => {
+/** How a cluster finds its endpoints; all that it says of them. */
+export type Discovery = {
+  /** EDS takes no DNS names; such endpoints stand in the cluster and Envoy resolves them. */
+  readonly byName: boolean;
+  /** Endpoints without a sidecar are told apart only where there are some. */
+  readonly mixed: boolean;
+};
+
+export const discoveryOf = ({ tls, endpoints }: Upstream): Discovery => ({
+  byName: endpoints.some(({ address }) => isIP(address) === 0),
+  mixed: tls && endpoints.some((endpoint) => !endpoint.tls),
+});
+
+/** One port of another service. */
+export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted => {
   const name = upstreamClusterName(upstream.service, upstream.port);
-  const endpoints = upstream.endpoints.map(({ address, port, tls }) => ({
-    address: socketAddress(address, port),
-    tls,
-  }));
-  // EDS takes no DNS names; such endpoints stand in the cluster and Envoy resolves them.
-  const byName = upstream.endpoints.some(({ address }) => isIP(address) === 0);
-  // Endpoints without a sidecar are told apart only where there are some.
-  const mixed = upstream.tls && upstream.endpoints.some(({ tls }) => !tls);
-  const load = assignment(name, endpoints, mixed);
+  const { byName, mixed } = discoveryOf(upstream);
   const cluster = Cluster.fromPartial({
     ...COMMON,
     name,
@@ -66,14 +71,25 @@ export const upstreamClusters = (plan: ProxyPlan, upstream: Upstream): readonly 
       $case: 'type',
       value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.EDS,
     },
-    ...(byName ? { loadAssignment: load } : { edsClusterConfig: { edsConfig: fromAds() } }),
+    ...(byName ? { loadAssignment: upstreamAssignment(upstream) } : { edsClusterConfig: { edsConfig: fromAds() } }),
     ...(upstream.tls ? transportSockets(plan, upstream, mixed) : {}),
     typedExtensionProtocolOptions: protocolOptions(upstream.protocol, upstream.tls && !mixed, undefined),
   });
-  return [
-    encode(Cluster, cluster, upstream.location),
-    ...(byName ? [] : [encodeAs(ClusterLoadAssignment, name, load, upstream.location)]),
-  ];
+  return encode(Cluster, cluster, upstream.location);
+};
+
+/** Its endpoints, which are the same for every caller. */
+export const upstreamEndpoints = (upstream: Upstream): Emitted => {
+  const load = upstreamAssignment(upstream);
+  return encodeAs(ClusterLoadAssignment, load.clusterName, load, upstream.location);
+};
+
+const upstreamAssignment = (upstream: Upstream): ClusterLoadAssignment => {
+  const endpoints = upstream.endpoints.map(({ address, port, tls }) => ({
+    address: socketAddress(address, port),
+    tls,
+  }));
+  return assignment(upstreamClusterName(upstream.service, upstream.port), endpoints, discoveryOf(upstream).mixed);
 };
 
 const SOCKET = 'envoy.transport_socket_match';

@@ -1,5 +1,6 @@
+import type { Port } from '../model/mesh.ts';
 import type { InboundPort, Outbound, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
-import { upstreamClusters } from './clusters.ts';
+import { discoveryOf, upstreamCluster, upstreamEndpoints } from './clusters.ts';
 import type { Emitted } from './emitted.ts';
 import { emitInbound } from './inbound.ts';
 import { emitOutbound } from './outbound.ts';
@@ -9,14 +10,29 @@ export const emitProxy = (plan: ProxyPlan): readonly Emitted[] => {
   // What the resources say besides the part that they are made for.
   const context = `${plan.identity} ${plan.certificateTtl}`;
   return [
-    ...plan.upstreams.flatMap((upstream) => once(upstreams, upstream, context, () => upstreamClusters(plan, upstream))),
+    ...plan.upstreams.flatMap((upstream) =>
+      once(upstreams, upstream, context, () => emitUpstream(plan, upstream, context)),
+    ),
     ...plan.inbound.flatMap((port) => once(inbounds, port, context, () => emitInbound(plan, port))),
     ...once(outbounds, plan.outbound, '', () => emitOutbound(plan)),
   ];
 };
 
+// An endpoint that comes or goes is one new assignment for all callers: the cluster hangs on what is declared.
+const emitUpstream = (plan: ProxyPlan, upstream: Upstream, context: string): readonly Emitted[] => {
+  const cluster = (): readonly Emitted[] => [upstreamCluster(plan, upstream)];
+  const { byName, mixed } = discoveryOf(upstream);
+  if (byName) return cluster();
+  return [
+    ...once(clusters, upstream.declared, `${context} ${upstream.tls} ${mixed}`, cluster),
+    ...once(endpoints, upstream, '', () => [upstreamEndpoints(upstream)]),
+  ];
+};
+
 type Encoded<Part extends object> = WeakMap<Part, Map<string, readonly Emitted[]>>;
 
+const clusters: Encoded<Port> = new WeakMap();
+const endpoints: Encoded<Upstream> = new WeakMap();
 const upstreams: Encoded<Upstream> = new WeakMap();
 const inbounds: Encoded<InboundPort> = new WeakMap();
 const outbounds: Encoded<Outbound> = new WeakMap();

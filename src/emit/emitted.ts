@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type MessageType, typeUrlOf } from '../envoy/pack.ts';
 import { Any } from '../gen/google/protobuf/any.ts';
-import type { Location } from '../lib/diagnostic.ts';
+import { type Location, showLocation } from '../lib/diagnostic.ts';
+import { messageOf } from '../lib/errors.ts';
 
 /** One Envoy resource, encoded once. */
 export type Emitted = {
@@ -22,10 +23,22 @@ export const encode = <T extends { readonly name: string }>(
   source?: Location,
 ): Emitted => encodeAs(type, message.name, message, source);
 
-/** The same for a message that is named otherwise, as ClusterLoadAssignment is. */
+/**
+ * The same for a message that is named otherwise, as ClusterLoadAssignment is. ts-proto throws on a value that the field cannot hold:
+ * that is told with the resource and its line, and whoever emits keeps what it had.
+ */
 export const encodeAs = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Emitted => {
   const typeUrl = typeUrlOf(type);
-  const any = Any.encode({ typeUrl, value: Buffer.from(type.encode(message).finish()) }).finish();
+  const any = encoded(type, name, message, source);
   const version = createHash('sha256').update(any).digest('base64url').slice(0, 16);
   return { type: typeUrl, name, version, any, source };
+};
+
+const encoded = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Uint8Array => {
+  try {
+    return Any.encode({ typeUrl: typeUrlOf(type), value: Buffer.from(type.encode(message).finish()) }).finish();
+  } catch (cause) {
+    const where = source === undefined ? '' : `${showLocation(source)} `;
+    throw new Error(`${where}${type.$type} ${name} cannot be encoded: ${messageOf(cause)}`, { cause });
+  }
 };

@@ -9,7 +9,8 @@ type HostPort = { readonly host: string; readonly port: number };
 export type BootstrapOptions = {
   /** `NAMESPACE/NAME/INSTANCE` */
   readonly nodeId: string;
-  readonly token: Secret;
+  /** A join token, or the folder where somebody keeps a client certificate (see `CLIENT_CERTIFICATE`). */
+  readonly credential: { readonly token: Secret } | { readonly folder: string };
   readonly trustDomain: TrustDomain;
   readonly xds: HostPort;
   /** The channel CA's certificate, PEM. */
@@ -18,6 +19,40 @@ export type BootstrapOptions = {
   readonly address?: string | undefined;
   readonly outbound: HostPort;
   readonly envoyAdmin?: HostPort | { readonly pipe: string } | undefined;
+};
+
+/**
+ * What a folder holds that has a client certificate in it. `secret` refers to the other two and holds no key: Envoy logs a
+ * file that it cannot read as a secret whole. `current` is a symbolic link to a folder of this certificate's own, so that
+ * one rename replaces chain and key together. Envoy looks again whenever something is renamed in the folder.
+ */
+export const CLIENT_CERTIFICATE = {
+  secret: 'secret.json',
+  current: 'current',
+  chain: 'chain.pem',
+  key: 'key.pem',
+} as const;
+const SECRET_NAME = 'client-certificate';
+
+/**
+ * The contents of `secret`, which never change: an SDS response with the places of chain and key.
+ * https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret#sds-configuration
+ */
+export const clientCertificateSecret = (folder: string): object => {
+  const file = (name: string): object => ({ filename: `${folder}/${CLIENT_CERTIFICATE.current}/${name}` });
+  return {
+    resources: [
+      {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
+        name: SECRET_NAME,
+        tls_certificate: {
+          certificate_chain: file(CLIENT_CERTIFICATE.chain),
+          private_key: file(CLIENT_CERTIFICATE.key),
+          watched_directory: { path: folder },
+        },
+      },
+    ],
+  };
 };
 
 /** Node metadata by which a sidecar says where it listens. */
@@ -29,7 +64,7 @@ const socket = ({ host, port }: HostPort): object => ({ socket_address: { addres
 const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' };
 
 /**
- * A complete Envoy bootstrap (JSON-ready) for any stock Envoy. It holds a secret, the join token: write it 0600.
+ * A complete Envoy bootstrap (JSON-ready) for any stock Envoy. With a join token it holds a secret: write it 0600.
  * https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/bootstrap/v3/bootstrap.proto
  */
 export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, unknown>> => ({
@@ -54,7 +89,7 @@ export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, un
             // Back within the 60 s that a restarted control plane waits for its sidecars.
             retry_policy: { retry_back_off: { base_interval: '0.5s', max_interval: '5s' } },
           },
-          initial_metadata: [{ key: 'authorization', value: `Bearer ${reveal(options.token)}` }],
+          ...callCredential(options.credential),
         },
       ],
     },
@@ -64,10 +99,23 @@ export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, un
   static_resources: { clusters: [controlPlaneCluster(options)] },
 });
 
+const callCredential = (credential: BootstrapOptions['credential']): object =>
+  'token' in credential
+    ? { initial_metadata: [{ key: 'authorization', value: `Bearer ${reveal(credential.token)}` }] }
+    : {};
+
+const ownCertificate = (credential: BootstrapOptions['credential']): object => {
+  if ('token' in credential) return {};
+  const { folder } = credential;
+  const source = { path: `${folder}/${CLIENT_CERTIFICATE.secret}`, watched_directory: { path: folder } };
+  const sds = { path_config_source: source, resource_api_version: 'V3' };
+  return { tls_certificate_sds_secret_configs: [{ name: SECRET_NAME, sds_config: sds }] };
+};
+
 const adminAddress = (admin: HostPort | { readonly pipe: string }): object =>
   'pipe' in admin ? { pipe: { path: admin.pipe, mode: 0o600 } } : socket(admin);
 
-const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem }: BootstrapOptions): object => ({
+const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }: BootstrapOptions): object => ({
   name: CONTROL_PLANE_CLUSTER,
   type: isIP(xds.host) === 0 ? 'STRICT_DNS' : 'STATIC',
   connect_timeout: '5s',
@@ -90,6 +138,7 @@ const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem }: BootstrapOp
       common_tls_context: {
         tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
         alpn_protocols: ['h2'],
+        ...ownCertificate(credential),
         // Exactly the control plane, by its own anchor: a workload's certificate passes neither.
         validation_context: {
           trusted_ca: { inline_string: channelAnchorPem },

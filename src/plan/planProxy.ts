@@ -1,6 +1,6 @@
 import { keepNewest } from '../lib/newest.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh, Service } from '../model/mesh.ts';
+import type { Mesh, Port, Service } from '../model/mesh.ts';
 import { planInbound } from './inbound.ts';
 import { planOutbound, visiblePorts } from './outbound.ts';
 import type { EndpointTable, Outbound, ProxyPlan, ProxyRef, Upstream } from './proxyPlan.ts';
@@ -32,19 +32,20 @@ export const planProxy = (mesh: Mesh, now: Instant, ref: ProxyRef, endpoints: En
 // A sidecar names its own outbound port, as often anew as it likes.
 const MOST = 10_000;
 
-type Made = { readonly upstreams: readonly Upstream[]; readonly outbound: Outbound };
+type Made = { readonly ports: readonly Port[]; readonly outbound: Outbound };
 
 const made = new WeakMap<Service, Map<string, Made>>();
 
-// The same object while the service and all of its upstreams are, so that it is encoded once.
+// The same object while the service and the declared ports of its upstreams are, wherever their endpoints go: so it is
+// encoded once.
 const outboundOf = (mesh: Mesh, service: Service, ref: ProxyRef, upstreams: readonly Upstream[]): Outbound => {
   const byListener = made.get(service) ?? new Map<string, Made>();
   made.set(service, byListener);
   const listener = `${ref.outbound.host} ${ref.outbound.port}`;
   const known = byListener.get(listener);
-  if (known?.upstreams.length === upstreams.length && known.upstreams.every((one, at) => one === upstreams[at]))
-    return known.outbound;
+  const ports = upstreams.map(({ declared }) => declared);
+  if (known?.ports.length === ports.length && known.ports.every((one, at) => one === ports[at])) return known.outbound;
   const outbound = planOutbound(mesh, service, ref, upstreams);
-  keepNewest(byListener, listener, { upstreams, outbound }, MOST);
+  keepNewest(byListener, listener, { ports, outbound }, MOST);
   return outbound;
 };

@@ -1,6 +1,6 @@
 import type { Location } from '../lib/diagnostic.ts';
 import type { Duration } from '../lib/time.ts';
-import type { PathRisk, Protocol, ServiceKey, StaticEndpoint, Target } from '../model/mesh.ts';
+import type { PathRisk, Port, Protocol, ServiceKey, StaticEndpoint, Target } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 
@@ -72,6 +72,8 @@ export type Upstream = {
   /** Sidecars call strict and permissive ports with mTLS, and never fall back. */
   readonly tls: boolean;
   readonly endpoints: readonly { readonly address: string; readonly port: number; readonly tls: boolean }[];
+  /** The port as it is declared: the same object while neither it nor its service changed, whatever the endpoints do. */
+  readonly declared: Port;
   readonly location: Location;
 };
 

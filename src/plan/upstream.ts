@@ -36,6 +36,7 @@ export const planUpstream = (service: Service, port: Port, now: Instant, endpoin
         port: endpoint.ports[port.name] ?? port.port,
         tls: tls && endpoint.mtls !== 'disable',
       })),
+    declared: port,
     location: port.location,
   });
   planned.set(port, { mode, at, upstream });

@@ -29,12 +29,19 @@ export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & 
       readonly removed: readonly string[];
       readonly bytes: number;
     }
-  | { readonly kind: 'acked'; readonly type: TypeUrl; readonly version: string; readonly stillRefused: boolean }
+  | {
+      readonly kind: 'acked';
+      readonly type: TypeUrl;
+      readonly version: string;
+      /** Versions by name: what the response held. */
+      readonly taken: ReadonlyMap<string, string>;
+      readonly stillRefused: boolean;
+    }
   | {
       readonly kind: 'nacked';
       readonly type: TypeUrl;
       readonly version: string;
-      /** What the response held. */
+      /** What was refused: those of the response that Envoy names, or all of it where it names none. */
       readonly resources: readonly NamedVersion[];
       readonly removed: readonly string[];
       /** Envoy's words, without key material. */
@@ -50,3 +57,23 @@ type Untimed<E> = E extends unknown ? Omit<E, 'stream' | 'at'> : never;
 
 /** An event before it is known on which stream and when. */
 export type Happening = Untimed<StreamEvent>;
+
+/** Says on which stream and when. Written out for what comes with every push: copying an object of many possible shapes is slow. */
+export const onStream = (what: Happening, stream: StreamId, at: Instant): StreamEvent => {
+  switch (what.kind) {
+    case 'sent': {
+      const { kind, type, version, resources, removed, bytes } = what;
+      return { kind, type, version, resources, removed, bytes, stream, at };
+    }
+    case 'acked': {
+      const { kind, type, version, stillRefused, taken } = what;
+      return { kind, type, version, stillRefused, taken, stream, at };
+    }
+    case 'progress': {
+      const { kind, progress } = what;
+      return { kind, progress, stream, at };
+    }
+    default:
+      return { ...what, stream, at };
+  }
+};

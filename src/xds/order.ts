@@ -13,6 +13,8 @@ export type Standing = {
   readonly type: TypeState;
   /** What there is of it for this client. */
   readonly resources: ReadonlyMap<string, Resource> | undefined;
+  /** Names that must be sent again although unchanged. */
+  readonly refresh: ReadonlySet<string>;
   readonly needs: Needs;
 };
 
@@ -26,6 +28,8 @@ export type Gates = {
   readonly refresh: ReadonlySet<string>;
   /** The client was waited for long enough: listeners and routes stop waiting for it. */
   readonly impatient: boolean;
+  /** The client came back a moment ago: what it says last may refer to what it said first. */
+  readonly returning: boolean;
 };
 
 const arriving = ({ type, needs }: Standing): boolean =>
@@ -39,10 +43,17 @@ const is = (standings: Standings, url: TypeUrl, test: (s: Standing) => boolean):
 };
 
 const foundationsReady = (standings: Standings, gates: Gates): boolean =>
-  gates.impatient || !(gates.refreshing || [TYPE.cds, TYPE.eds, TYPE.sds].some((url) => is(standings, url, arriving)));
+  gates.impatient ||
+  !(
+    gates.refreshing ||
+    // Who comes back asks for clusters last while one of them warms.
+    (gates.returning && !standings.has(TYPE.cds)) ||
+    [TYPE.cds, TYPE.eds, TYPE.sds].some((url) => is(standings, url, arriving))
+  );
 
 /** Listeners and routes hold the new state. Where they refused it they still use the old one, so nothing is taken away. */
 const nothingRefersBack = (standings: Standings, gates: Gates): boolean =>
+  !gates.returning &&
   foundationsReady(standings, { ...gates, impatient: false }) &&
   ![TYPE.lds, TYPE.rds].some((url) => is(standings, url, (s) => arriving(s) || leaving(s) || s.type.refused.size > 0));
 

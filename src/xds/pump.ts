@@ -1,7 +1,7 @@
 import type { Duration } from '../lib/time.ts';
 import type { Happening } from './events.ts';
 import { newSession, turn } from './session.ts';
-import type { SessionEvent, SessionResponse, Variant } from './sessionState.ts';
+import type { SessionEvent, SessionResponse, SessionState, Variant } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
 import { encodeResponse } from './wire.ts';
 
@@ -17,7 +17,11 @@ export type PumpPorts = {
 };
 
 /** The session's effects: it turns at each event, writes what comes out and keeps the one timer. */
-export type Pump = { readonly step: (event: SessionEvent) => void; readonly stop: () => void };
+export type Pump = {
+  readonly step: (event: SessionEvent) => void;
+  readonly session: () => SessionState;
+  readonly stop: () => void;
+};
 
 export const newPump = (ports: PumpPorts): Pump => {
   let session = newSession(ports.noncePrefix, ports.variant);
@@ -50,13 +54,18 @@ export const newPump = (ports: PumpPorts): Pump => {
   };
 
   const write = (response: SessionResponse): void => {
-    ports.turnstile.enter((leave) => {
+    ports.turnstile.enter(sizeOf(response), (leave) => {
       if (stopped) {
         leave();
         return;
       }
       // Only now are there bytes: a thousand streams that wait for their turn hold none.
-      const bytes = encodeResponse(response);
+      const bytes = encoded(response);
+      if (bytes === undefined) {
+        leave();
+        ports.overrun('a response for this sidecar cannot be encoded');
+        return;
+      }
       ports.tell(sentEvent(response, bytes.length));
       ports.write(bytes, () => {
         leave();
@@ -72,14 +81,26 @@ export const newPump = (ports: PumpPorts): Pump => {
     session = newSession();
   };
 
-  return { step, stop };
+  return { step, session: () => session, stop };
 };
+
+/** `undefined` if there are no such bytes (a response beyond what a Buffer holds): the end of one stream, not of the process. */
+const encoded = (response: SessionResponse): Buffer | undefined => {
+  try {
+    return encodeResponse(response);
+  } catch {
+    return undefined;
+  }
+};
+
+/** About the bytes of a response, before there are any. */
+const sizeOf = ({ resources }: SessionResponse): number => resources.reduce((sum, { any }) => sum + any.length, 0);
 
 const sentEvent = ({ type, version, resources, removed }: SessionResponse, bytes: number): Happening => ({
   kind: 'sent',
   type,
   version,
-  resources: resources.map((r) => ({ name: r.name, version: r.version })),
+  resources,
   removed,
   bytes,
 });

@@ -3,6 +3,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { StructSchema } from '@bufbuild/protobuf/wkt';
 import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import { redact } from './redact.ts';
 import type { TypeUrl } from './resource.ts';
 import type { DeltaRequest, SessionRequest, SotwRequest, Variant } from './sessionState.ts';
 
@@ -119,7 +120,7 @@ const readEntry = (bytes: Uint8Array): readonly [string, string] => {
   return [key, value];
 };
 
-/** The message of a `google.rpc.Status`, without key material: Envoy quotes a refused message whole. */
+/** The message of a `google.rpc.Status`, without keys and tokens. */
 const readStatus = (bytes: Uint8Array): string => {
   let message = '';
   eachField(bytes, ({ number, reader }) => {
@@ -127,10 +128,7 @@ const readStatus = (bytes: Uint8Array): string => {
     message = reader.string(false);
     return true;
   });
-  const safe = message
-    .slice(0, 16 * MAX_ERROR_CHARACTERS)
-    .replace(/-----BEGIN[^-]*PRIVATE KEY-----[\s\S]*?(?:-----END[^-]*-----|$)/g, '[redacted]');
-  return safe.trim().slice(0, MAX_ERROR_CHARACTERS);
+  return redact(message, MAX_ERROR_CHARACTERS);
 };
 
 /** Only the id of a node, which is all that later messages are compared by. */

@@ -1,10 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js';
+import type { TLSSocket } from 'node:tls';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { AppError, messageOf } from '../lib/errors.ts';
-import type { Result } from '../lib/result.ts';
+import { ok, type Result } from '../lib/result.ts';
+import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { Peer, Refusal, StreamEvent, StreamId } from './events.ts';
+import { type AnyCall, type CallCredentials, credentialsOf, peerOf } from './callCredentials.ts';
+import { retireConnection, showsCertificate } from './connection.ts';
+import type { DropReason } from './connections.ts';
+import { type Door, openDoor } from './door.ts';
+import { type Happening, onStream, type Refusal, type StreamEvent, type StreamId } from './events.ts';
+import { type FetchSecrets, fetchHandler } from './fetch.ts';
+import { newGuard, whenClosed } from './guard.ts';
+import { LIMITS, type Limits } from './limits.ts';
+import { writeInPieces } from './longMessages.ts';
+import { addOperators, type OperatorPorts } from './operators.ts';
+import { overhearCalls } from './overhear.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import { addDiscovery, SERVICE_NAMES } from './service.ts';
@@ -12,16 +23,11 @@ import { type Call, type Stream, serveStream } from './stream.ts';
 import { type ServerTls, Tls13Credentials } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
 
+export type { CallCredentials } from './callCredentials.ts';
+export type { DropReason } from './connections.ts';
 export type { Peer, Refusal, RefusalCode, StreamEvent, StreamId } from './events.ts';
 export type { NodeIdentity } from './request.ts';
 export type { NamedVersion, Progress } from './sessionState.ts';
-
-/** What a call proves about itself before a byte of it is read. */
-export type CallCredentials = {
-  /** The one `authorization` of its metadata; absent also if it came twice. */
-  readonly authorization?: string;
-  readonly peer: Peer;
-};
 
 export type XdsServerOptions<Caller> = {
   readonly listen: { readonly host: string; readonly port: number };
@@ -33,12 +39,20 @@ export type XdsServerOptions<Caller> = {
    * published to from here on. If it resolves with ok, `opened` and one day `closed` follow, in any case.
    */
   readonly admit: (caller: Caller, node: NodeIdentity, stream: StreamId) => Promise<Result<void, Refusal>>;
+  /** All secrets of a node that agrees with its caller, for a client that is no stream. Absent: UNIMPLEMENTED. */
+  readonly fetchSecrets?: FetchSecrets<Caller>;
   readonly onEvent: (event: StreamEvent) => void;
+  /** Serves client status and reflection; absent: nobody is served them. */
+  readonly operators?: OperatorPorts;
+  /** Whose credential it is: every one has its turn to be admitted. Default: all are one. */
+  readonly credentialOf?: (caller: Caller) => string;
+  /** A connection was cut. */
+  readonly onDropped?: (reason: DropReason) => void;
   readonly now?: () => Instant;
   /** How long listeners and routes wait for a client that does not take what they refer to. Default 2 s. */
   readonly holdFor?: Duration;
-  /** How long a stream may stay without its first request. Default 15 s. */
-  readonly firstMessageWithin?: Duration;
+  /** Default `LIMITS`. */
+  readonly limits?: Partial<Limits>;
 };
 
 export type XdsServer = {
@@ -46,27 +60,31 @@ export type XdsServer = {
   /** What this stream may be sent from now on; the same snapshot again changes nothing. Streams that are over are ignored. */
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
+  /** Connections without a proven stream. */
+  readonly unproven: () => number;
   /** New connections are shown this certificate. @throws AppError `tls_invalid` */
   readonly renewTls: (tls: ServerTls) => void;
   /** Ends every stream as unavailable, waits up to `grace` for the connections to close, then cuts them. */
   readonly close: (grace: Duration) => Promise<void>;
 };
 
-const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
-/** Writes under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
-const WRITES_AT_ONCE = 64;
+/** Under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
+const WRITES_AT_ONCE = [
+  { upTo: 64 * 1024, writes: 64 },
+  { upTo: Number.POSITIVE_INFINITY, writes: 8 },
+];
 const WRITE_PATIENCE: Duration = 250;
 
-const GRPC_OPTIONS = {
-  'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
+  'grpc.max_receive_message_length': requestBytes,
   'grpc.max_send_message_length': -1,
   // A peer that vanished without a FIN is found after a minute at most.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 20_000,
   // A sidecar needs one stream; this bounds what one connection can ask for.
-  'grpc.max_concurrent_streams': 100,
+  'grpc.max_concurrent_streams': streamsPerConnection,
   'grpc.enable_channelz': 0,
-} as const;
+});
 
 /**
  * ADS and the services of one type over TLS 1.3 on grpc-js.
@@ -76,89 +94,133 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const credentials = new Tls13Credentials(options.tls);
   // What goes wrong is thrown or told as an event; grpc-js would also print it.
   if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
-  const server = new Server(GRPC_OPTIONS);
+  const limits: Limits = { ...LIMITS, ...options.limits };
+  const server = new Server(grpcOptions(limits));
   const streams = new Map<StreamId, Stream>();
+  const slices = newSlices();
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const now = options.now ?? Date.now;
-  const run = randomBytes(4).toString('hex');
-  let opened = 0;
-
+  const newId = streamIds();
+  const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
   const serve = (call: Call, dialect: Dialect): void => {
-    opened += 1;
-    const id = `${run}-${opened}` as StreamId;
-    const credentials = credentialsOf(call);
-    const stream = serveStream(call, {
+    const id = newId();
+    writeInPieces(call);
+    const connection = call.getPeer();
+    const stream: Stream = serveStream(call, {
       id,
-      peer: credentials.peer,
+      peer: peerOf(call),
       dialect,
       authenticate: async () => {
-        const caller = await options.authenticate(credentials);
+        const caller = await authenticate(call);
         if (!caller.ok) return caller;
-        return { ok: true, value: (node: NodeIdentity) => options.admit(caller.value, node, id) };
+        const credential = options.credentialOf?.(caller.value) ?? '';
+        const admit = (node: NodeIdentity) => options.admit(caller.value, node, id);
+        return ok((node) => guard.admit({ call, connection, credential, end: stream.end }, node, admit));
       },
-      tell: (what) => options.onEvent({ ...what, stream: id, at: now() }),
+      tell: (what) => tell(call, id, what),
       turnstile,
-      firstMessageWithin: options.firstMessageWithin ?? 15_000,
+      slices,
       holdFor: options.holdFor ?? 2_000,
+      limits,
+      cut: () => door.find(connection)?.cut('unread'),
     });
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));
   };
-  const healthOf = ['', ...SERVICE_NAMES];
-  const health = new HealthImplementation(Object.fromEntries(healthOf.map((name) => [name, 'SERVING'])));
-
-  addDiscovery(server, serve);
-  health.addToServer(server);
-  const port = await bind(server, options.listen, credentials);
+  const { fetchSecrets: fetch, operators } = options;
+  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, fetch, refused: turnedAway }));
+  const stopHealth = addHealth(server);
+  const endOperators =
+    operators &&
+    addOperators(server, {
+      ...operators,
+      authorizationOf: (call) => authorizationOf(call, now()),
+      sessionOf: (stream) => streams.get(stream)?.session(),
+      letIn: (call) => whenClosed(call, door.find(call.getPeer())?.hold() ?? (() => {})),
+      turnedAway: (call, message) => turnedAway(call, { code: 'unauthenticated', message }),
+    });
+  const door = await openFor(server, options, credentials, limits);
+  const guard = newGuard(door, limits);
 
   return {
-    address: () => ({ host: options.listen.host, port }),
+    address: () => ({ host: options.listen.host, port: door.port }),
     publish: (stream, snapshot) => streams.get(stream)?.publish(snapshot),
     end: (stream, refusal) => streams.get(stream)?.end(refusal),
+    unproven: door.unproven,
     renewTls: (tls) => credentials.renew(tls),
     close: (grace) => {
-      for (const name of healthOf) health.setStatus(name, 'NOT_SERVING');
+      stopHealth();
       for (const stream of streams.values())
         stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
-      return shutDown(server, grace);
+      endOperators?.();
+      return shutDown(server, door, grace);
     },
   };
 };
 
-/** `x-forwarded-for` and its like are the client's own words and are not looked at. */
-const credentialsOf = (call: Call): CallCredentials => {
-  const authorization = call.metadata.get('authorization');
-  const [only] = authorization;
-  const peer = peerOf(call.getPeer());
-  return authorization.length === 1 && typeof only === 'string' ? { authorization: only, peer } : { peer };
+/** Who calls, and what is told of their calls. */
+const newCallers = <Caller>(
+  options: Pick<XdsServerOptions<Caller>, 'authenticate' | 'onEvent'>,
+  now: () => Instant,
+  newId: () => StreamId,
+) => {
+  const authenticate = async (call: AnyCall): Promise<Result<Caller, Refusal>> => {
+    const shown = credentialsOf(call, now());
+    return shown.ok ? options.authenticate(shown.value) : shown;
+  };
+  /** Whoever is refused with a certificate proves the next one over a new connection. */
+  const tell = (call: AnyCall, stream: StreamId, what: Happening): void => {
+    if (what.kind === 'refused' && showsCertificate(call)) retireConnection(call);
+    options.onEvent(onStream(what, stream, now()));
+  };
+  const turnedAway = (call: AnyCall, refusal: Refusal): void =>
+    tell(call, newId(), { kind: 'refused', peer: peerOf(call), refusal });
+  return { authenticate, tell, turnedAway };
 };
 
-/** `10.0.0.7:41234`, `::1:41234` or `::ffff:10.0.0.7:41234`, as grpc-js writes them. */
-const peerOf = (text: string): Peer => {
-  const match = /^(?:::ffff:)?(.+):(\d+)$/.exec(text);
-  return match === null ? { address: text, port: 0 } : { address: match[1] ?? '', port: Number(match[2]) };
+const streamIds = (): (() => StreamId) => {
+  const run = randomBytes(4).toString('hex');
+  let opened = 0;
+  return () => `${run}-${++opened}` as StreamId;
 };
 
-const bind = (
+/** TLS ends at the door, which has every connection from its first byte on. */
+const openFor = async (
   server: Server,
-  listen: XdsServerOptions<never>['listen'],
+  { listen, onDropped = () => {} }: Pick<XdsServerOptions<never>, 'listen' | 'onDropped'>,
   credentials: Tls13Credentials,
-): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
-    server.bindAsync(`${host}:${listen.port}`, credentials, (error, port) => {
-      if (error === null) return resolve(port);
-      server.forceShutdown();
-      const message = `cannot listen for xDS on ${host}:${listen.port}: ${messageOf(error)}`;
-      reject(new AppError('listen_failed', message, { cause: error }));
-    });
-  });
+  limits: Limits,
+): Promise<Door> => {
+  const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
+  const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
+  overhearCalls(server, (peer) => door.find(peer)?.called());
+  return door;
+};
 
-const shutDown = (server: Server, grace: Duration): Promise<void> =>
+/** Answers anybody; the function that it returns says NOT_SERVING from then on. */
+const addHealth = (server: Server): (() => void) => {
+  const names = ['', ...SERVICE_NAMES];
+  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
+  health.addToServer(server);
+  return () => {
+    for (const name of names) health.setStatus(name, 'NOT_SERVING');
+  };
+};
+
+/** Of a call that shows no bad certificate. */
+const authorizationOf = (call: AnyCall, now: Instant): string | undefined => {
+  const shown = credentialsOf(call, now);
+  return shown.ok ? shown.value.authorization : undefined;
+};
+
+const shutDown = (server: Server, door: Door, grace: Duration): Promise<void> =>
   new Promise((resolve) => {
-    const timer = setTimeout(() => server.forceShutdown(), grace);
+    door.shut();
+    const timer = setTimeout(door.destroy, grace);
     server.tryShutdown(() => {
       clearTimeout(timer);
+      door.destroy();
       resolve();
     });
   });

@@ -23,7 +23,8 @@ export const SERVICE_NAMES: readonly string[] = OFFERS.map(({ name }) => name);
 /** Bytes pass through: requests are read when their stream was authenticated, responses are already encoded. */
 const identity = (bytes: Buffer): Buffer => bytes;
 
-const method = (service: string, name: string, streams: boolean): MethodDefinition<Buffer, Buffer> => ({
+/** A method whose messages pass as bytes; `streams` in both directions or in none. */
+export const method = (service: string, name: string, streams: boolean): MethodDefinition<Buffer, Buffer> => ({
   path: `/${service}/${name}`,
   requestStream: streams,
   responseStream: streams,
@@ -40,10 +41,14 @@ const noFetch: handleUnaryCall<Buffer, Buffer> = (_call, answer) => {
   answer({ code: status.UNIMPLEMENTED, details });
 };
 
-/** Binds every method of every discovery service to the one handler, which is told what the method speaks. */
+/**
+ * Binds every method of every discovery service to the one handler, which is told what the method speaks; secrets can be
+ * fetched once where there is a handler for that.
+ */
 export const addDiscovery = (
   server: Server,
   serve: (call: Parameters<handleBidiStreamingCall<Buffer, Buffer>>[0], dialect: Dialect) => void,
+  fetchSecrets: handleUnaryCall<Buffer, Buffer> = noFetch,
 ): void => {
   for (const { name, noun, only } of OFFERS) {
     const speaks =
@@ -58,7 +63,7 @@ export const addDiscovery = (
     };
     add('Stream', true, speaks('sotw'));
     add('Delta', true, speaks('delta'));
-    if (only !== undefined) add('Fetch', false, noFetch);
+    if (only !== undefined) add('Fetch', false, only === TYPE.sds ? fetchSecrets : noFetch);
     server.addService(methods satisfies ServiceDefinition, handlers);
   }
 };

@@ -1,7 +1,16 @@
+import { namedIn } from './blame.ts';
 import { choose } from './choose.ts';
 import { leavingAfter } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
-import type { Notice, SessionEvent, SessionRequest, SessionState, Turn, Variant } from './sessionState.ts';
+import type {
+  DeltaRequest,
+  Notice,
+  SessionEvent,
+  SessionRequest,
+  SessionState,
+  Turn,
+  Variant,
+} from './sessionState.ts';
 import { changeNames, firstNames, isStale, recognise, shelfAfterAck, shelfAfterNack } from './stateOfTheWorld.ts';
 import { afterAck, afterNack, changeSubscription, firstRequest, type TypeState } from './typeState.ts';
 
@@ -14,25 +23,32 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
   noncePrefix,
   snapshot: undefined,
   types: new Map(),
+  standings: new Map(),
   nonces: 0,
   writing: false,
   refresh: new Set(),
   leaving: new Map(),
   holding: false,
   impatient: false,
+  returning: false,
   progress: 'pending',
+  calm: false,
 });
 
 /** One step of a stream: an event in, the next state and what is to be sent and told out. Never throws on input. */
 export const turn = (before: SessionState, event: SessionEvent): Turn => {
+  if (event.kind === 'written' && before.calm) {
+    return { state: { ...before, writing: false, calm: false }, responses: [], notices: [] };
+  }
   const taken = take(before, event);
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
-  const { state, response, progress } = choose(recognise(taken.state));
-  const changed = progress !== before.progress;
+  const { state, response } = choose(recognise(taken.state));
+  const { progress } = state;
+  const notices: readonly Notice[] = progress === before.progress ? [] : [{ kind: 'progress', progress }];
   return {
-    state: changed ? { ...state, progress } : state,
+    state,
     responses: response === undefined ? [] : [response],
-    notices: changed ? [...taken.notices, { kind: 'progress', progress }] : taken.notices,
+    notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
   };
 };
 
@@ -48,11 +64,15 @@ const take = (before: SessionState, event: SessionEvent): Taken => {
     case 'written':
       return { state: { ...before, writing: false }, notices: [] };
     case 'waited':
-      return { state: { ...before, impatient: before.holding, refresh: subscribedOnly(before) }, notices: [] };
+      return { state: afterWait(before), notices: [] };
     case 'request':
       return takeRequest(before, event);
   }
 };
+
+/** A client that came back has said by now all that it holds. Only then is it waited for what it does not take. */
+const afterWait = (s: SessionState): SessionState =>
+  s.returning ? { ...s, returning: false } : { ...s, impatient: s.holding, refresh: subscribedOnly(s) };
 
 /** Endpoints that the client never asked for are waited for once. */
 const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
@@ -62,7 +82,7 @@ const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
 
 const takeRequest = (before: SessionState, request: SessionRequest): Taken => {
   const known = before.types.get(request.type);
-  if (known === undefined) return withType(before, firstOf(request), []);
+  if (known === undefined) return takeFirst(before, request);
   if (isStale(known, request)) return { state: before, notices: [] };
   const { type, notices } = answerOf(known, request);
   const after = withType(before, subscriptionAfter(type, request), notices);
@@ -70,6 +90,24 @@ const takeRequest = (before: SessionState, request: SessionRequest): Taken => {
   const nackedClusters = request.type === TYPE.cds && notices.some((n) => n.kind === 'nacked');
   return nackedClusters ? { ...after, state: { ...after.state, refresh: subscribedOnly(after.state) } } : after;
 };
+
+const takeFirst = (before: SessionState, request: SessionRequest): Taken => {
+  const what = typeNameOf(request.type) ?? 'this type';
+  if (request.variant === 'delta' && request.initialResourceVersions.size > LIMITS.names) {
+    const message = `more than ${LIMITS.names} versions declared for ${what}`;
+    return { state: before, notices: [{ kind: 'overrun', message }] };
+  }
+  const type = firstOf(mayWarm(before, request) ? { ...request, initialResourceVersions: new Map() } : request);
+  const returning = before.returning || type.held.versions.size > 0;
+  return withType({ ...before, returning }, type, []);
+};
+
+/**
+ * An Envoy that lost its stream between a changed cluster and its endpoints waits for them for ever: it holds the old ones and says
+ * so. As long as a cluster warms it does not ask for clusters, which else it does first (seen on 1.40).
+ */
+const mayWarm = (s: SessionState, request: SessionRequest): request is DeltaRequest =>
+  request.variant === 'delta' && request.type === TYPE.eds && !s.types.has(TYPE.cds);
 
 const firstOf = (request: SessionRequest): TypeState =>
   request.variant === 'delta' ? firstRequest(request.type, request) : firstNames(request.type, request);
@@ -87,12 +125,16 @@ const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; not
   if (request.error === undefined) {
     const type = shelfAfterAck(afterAck(t, inFlight), inFlight);
     const stillRefused = type.refused.size > 0;
-    return { type, notices: [{ kind: 'acked', type: t.url, version: inFlight.version, stillRefused }] };
+    const { version, upserts: taken } = inFlight;
+    return { type, notices: [{ kind: 'acked', type: t.url, version, taken, stillRefused }] };
   }
-  const resources = [...inFlight.upserts].map(([name, version]) => ({ name, version }));
+  const names = new Set(inFlight.upserts.keys());
+  const named = namedIn(request.error, names);
+  const refused = named.size > 0 ? named : names;
+  const resources = [...inFlight.upserts].flatMap(([name, version]) => (refused.has(name) ? [{ name, version }] : []));
   const { version, removals: removed } = inFlight;
   const nacked: Notice = { kind: 'nacked', type: t.url, version, error: request.error, resources, removed };
-  return { type: shelfAfterNack(afterNack(t, inFlight), inFlight), notices: [nacked] };
+  return { type: shelfAfterNack(afterNack(t, inFlight, refused), inFlight, named), notices: [nacked] };
 };
 
 const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {

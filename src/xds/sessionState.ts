@@ -1,3 +1,4 @@
+import type { Standings } from './order.ts';
 import type { Resource, Snapshot, TypeUrl } from './resource.ts';
 import type { Naming, Subscribing, TypeState } from './typeState.ts';
 
@@ -9,6 +10,8 @@ export type SessionState = {
   readonly variant: Variant;
   readonly snapshot: Snapshot | undefined;
   readonly types: ReadonlyMap<TypeUrl, TypeState>;
+  /** What the last turn found out about each type. */
+  readonly standings: Standings;
   readonly noncePrefix: string;
   /** Nonces given out; one is valid on its own stream only. */
   readonly nonces: number;
@@ -21,7 +24,11 @@ export type SessionState = {
   /** Listeners or routes wait for the client; the caller sends `waited` if that lasts too long. */
   readonly holding: boolean;
   readonly impatient: boolean;
+  /** The client came back a moment ago, and goes on saying what it holds type by type: not all that refers to things is known. */
+  readonly returning: boolean;
   readonly progress: Progress;
+  /** Nothing but what is being written was lacking: when it is written there is nothing to choose. */
+  readonly calm: boolean;
 };
 
 /** `settled`: the client ACKed all that the newest snapshot has for it. `refused`: all but what it NACKed. */
@@ -63,7 +70,14 @@ export type SessionResponse = {
 export type NamedVersion = { readonly name: string; readonly version: string };
 
 export type Notice =
-  | { readonly kind: 'acked'; readonly type: TypeUrl; readonly version: string; readonly stillRefused: boolean }
+  | {
+      readonly kind: 'acked';
+      readonly type: TypeUrl;
+      readonly version: string;
+      /** Versions by name: what the response held. */
+      readonly taken: ReadonlyMap<string, string>;
+      readonly stillRefused: boolean;
+    }
   | {
       readonly kind: 'nacked';
       readonly type: TypeUrl;

@@ -58,7 +58,8 @@ export const changeNames = (before: TypeState, names: readonly string[]): TypeSt
 
 /** Clients that came back with the version of exactly what there is hold it, and are sent nothing. */
 export const recognise = (before: SessionState): SessionState => {
-  const { snapshot } = before;
+  const { snapshot, variant } = before;
+  if (variant === 'delta') return before;
   const isClaiming = (t: TypeState): boolean => t.sotw?.claimed !== undefined;
   if (snapshot === undefined || ![...before.types.values()].some(isClaiming)) return before;
   const types = new Map(before.types);
@@ -99,20 +100,24 @@ export const wholeAfter = (
   return whole;
 };
 
-export const withNonce = (t: TypeState, lastNonce: string): TypeState =>
-  t.sotw === undefined ? t : { ...t, sotw: { ...t.sotw, lastNonce } };
-
 /** What the client took is what it has. */
 export const shelfAfterAck = (t: TypeState, { whole }: InFlight): TypeState =>
   t.sotw === undefined || whole === undefined ? t : { ...t, sotw: { ...t.sotw, shelf: whole } };
 
 /**
- * What it refused goes on in its last good form. Where there is none it is said again with the next change, refused or not:
- * a client may have applied the good part of what it refused, and leaving that out would delete it.
+ * What it refused goes on in its last good form. Where there is none, what it refused by name is left out. What it refused without a
+ * name is said again with the next change, refused or not: a client may have applied the good part of it, and leaving that out would
+ * delete it.
  */
-export const shelfAfterNack = (t: TypeState, { whole, removals }: InFlight): TypeState => {
+export const shelfAfterNack = (
+  t: TypeState,
+  { whole, removals }: InFlight,
+  refusedByName: ReadonlySet<string>,
+): TypeState => {
   if (t.sotw === undefined || whole === undefined) return t;
-  const shelf = new Map([...whole, ...t.sotw.shelf]);
+  const before = t.sotw.shelf;
+  const shelf = new Map([...whole, ...before]);
   for (const name of removals) shelf.delete(name);
+  for (const name of refusedByName) if (!before.has(name)) shelf.delete(name);
   return { ...t, sotw: { ...t.sotw, shelf } };
 };

@@ -1,11 +1,14 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Slices } from '../lib/slices.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
-import { newPump, type Pump } from './pump.ts';
+import type { Limits } from './limits.ts';
+import type { Share } from './nodes.ts';
+import { newPump, type Pump, type PumpPorts } from './pump.ts';
 import { type Dialect, type NodeIdentity, readNode, readNodeId, readRequest, type WireRequest } from './request.ts';
 import type { Snapshot } from './resource.ts';
-import type { SessionRequest } from './sessionState.ts';
+import type { SessionRequest, SessionState } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
 
 export type Call = ServerDuplexStream<Buffer, Buffer>;
@@ -19,16 +22,23 @@ export type StreamPorts = {
   readonly authenticate: () => Promise<Result<Admit, Refusal>>;
   readonly tell: (what: Happening) => void;
   readonly turnstile: Turnstile;
-  readonly firstMessageWithin: Duration;
+  /** Shared by all streams. */
+  readonly slices: Slices;
   readonly holdFor: Duration;
+  readonly limits: Limits;
+  /** The stream is over and does not close, or its client does not read: cuts the connection. */
+  readonly cut: () => void;
 };
 
-export type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
+/** Answers what the stream of an admitted node may take. */
+export type Admit = (node: NodeIdentity) => Promise<Result<Share, Refusal>>;
 
 /** One xDS stream of one client. */
 export type Stream = {
   readonly publish: (snapshot: Snapshot) => void;
   readonly end: (refusal: Refusal) => void;
+  /** What the client asked for, holds and refused at this moment. */
+  readonly session: () => SessionState;
 };
 
 const STATUS: Readonly<Record<RefusalCode, status>> = {
@@ -42,10 +52,19 @@ const STATUS: Readonly<Record<RefusalCode, status>> = {
 /** grpc-js percent-encodes the details with `encodeURI`, which throws on half a surrogate pair: make the text well formed. */
 const wellFormed = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
 
+/** A refusal as the status of a call. */
+export const statusOf = ({ code, message }: Refusal): { readonly code: status; readonly details: string } => ({
+  code: STATUS[code],
+  details: wellFormed(message),
+});
+
 /** Ends a call with a status. */
 export const refuse = (call: Call, code: status, message: string): void => {
   call.emit('error', { code, details: wellFormed(message) });
 };
+
+/** CPU of grpc-js for a request, in ms, which is not in what we measure. */
+const OVERHEAD = 0.05;
 
 const invalid = (message: string): Refusal => ({ code: 'invalid_argument', message });
 
@@ -60,6 +79,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     phase = 'over';
     clearTimeout(timer);
     pump.stop();
+    closeSoon(call, ports);
     if (wasOpen) ports.tell({ kind: 'closed' });
   };
   const end = (refusal: Refusal): void => {
@@ -68,21 +88,21 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     finish();
     refuse(call, STATUS[refusal.code], refusal.message);
   };
+  const unread = (): void => {
+    end({ code: 'resource_exhausted', message: 'this client does not read what it is sent' });
+    ports.cut();
+  };
   const pump = newPump({
     ...ports,
     variant: ports.dialect.variant,
     noncePrefix: `${ports.id}-`,
-    write: (bytes, written) => {
-      call.write(bytes, (error?: Error | null) => {
-        if (!error) written();
-      });
-    },
+    write: writerOf(call, ports.limits, unread),
     overrun: (message) => end({ code: 'resource_exhausted', message }),
   });
-  const late = `no request came within ${ports.firstMessageWithin / 1000} s`;
-  const timer = setTimeout(() => end(invalid(late)), ports.firstMessageWithin).unref();
+  const late = `no request came within ${ports.limits.streamWithin / 1000} s`;
+  const timer = setTimeout(() => end(invalid(late)), ports.limits.streamWithin).unref();
 
-  const open = (node: NodeIdentity, first: SessionRequest): void => {
+  const open = ({ node, request: first, share }: Joined): void => {
     // Whoever admitted the node has made room for it: it is told of the end even if that came first.
     const cameTooLate = isOver();
     if (!cameTooLate) phase = 'open';
@@ -90,12 +110,14 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     if (cameTooLate) ports.tell({ kind: 'closed' });
     if (isOver()) return;
     pump.step(first);
-    call.on('data', (bytes: Buffer) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
-    call.resume();
+    readPaced(call, share, ports.slices, (bytes) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
   };
   const join = async (): Promise<void> => {
+    await ports.slices.pause();
     const joined = await authenticateAndAdmit(call, ports, isOver, () => clearTimeout(timer));
-    if (joined?.ok) open(joined.value.node, joined.value.request);
+    // A store commit lets many in at once.
+    await ports.slices.pause();
+    if (joined?.ok) open(joined.value);
     else if (joined !== undefined) end(joined.error);
   };
 
@@ -105,7 +127,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   });
   for (const over of ['error', 'cancelled', 'close']) call.on(over, finish);
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
-  return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end };
+  return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end, session: pump.session };
 };
 
 /** `undefined` if the stream was over before there was anything to judge. */
@@ -114,7 +136,7 @@ const authenticateAndAdmit = async (
   ports: StreamPorts,
   isOver: () => boolean,
   arrived: () => void,
-): Promise<Result<FirstRequest, Refusal> | undefined> => {
+): Promise<Result<Joined, Refusal> | undefined> => {
   const caller = await ports.authenticate();
   if (!caller.ok) return caller;
   const bytes = call.destroyed ? undefined : await firstMessage(call);
@@ -123,7 +145,53 @@ const authenticateAndAdmit = async (
   const first = readFirst(readRequest(bytes, ports.dialect));
   if (!first.ok) return first;
   const admitted = await caller.value(first.value.node);
-  return admitted.ok ? first : admitted;
+  return admitted.ok ? ok({ ...first.value, share: admitted.value }) : admitted;
+};
+
+/**
+ * Reads on, but no faster than the node may: beyond that its requests wait with the client. A thousand that speak at once
+ * are heard in slices, so that nobody else waits for all of them.
+ */
+const readPaced = (call: Call, share: Share, slices: Slices, take: (bytes: Buffer) => void): void => {
+  /** How long the node's next request is to wait, ms. */
+  const hear = (bytes: Buffer): Duration => {
+    const began = performance.now();
+    take(bytes);
+    return share.spend(performance.now() - began + OVERHEAD);
+  };
+  const goOn = (wait: Duration): void => {
+    if (wait === 0) call.resume();
+    else setTimeout(() => call.resume(), wait).unref();
+  };
+  call.on('data', (bytes: Buffer) => {
+    const wait = slices.hasTime() ? hear(bytes) : undefined;
+    if (wait === 0) return;
+    call.pause();
+    if (wait !== undefined) goOn(wait);
+    else void slices.pause().then(() => goOn(hear(bytes)));
+  });
+  call.resume();
+};
+
+/** Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. */
+const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['write'] => {
+  let timer: NodeJS.Timeout | undefined;
+  call.once('close', () => clearTimeout(timer));
+  return (bytes, written) => {
+    const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
+    timer = setTimeout(unread, patience).unref();
+    call.write(bytes, (error?: Error | null) => {
+      clearTimeout(timer);
+      if (!error) written();
+    });
+  };
+};
+
+/** The status stands behind all that was written before it: a client that does not read would keep its stream for ever. */
+const closeSoon = (call: Call, { limits, cut }: StreamPorts): void => {
+  if (call.destroyed) return;
+  const timer = setTimeout(cut, limits.closeWithin).unref();
+  call.once('close', () => clearTimeout(timer));
 };
 
 /** Waits for one message and leaves all others where they are; `undefined` if the stream ends without any. */
@@ -136,6 +204,8 @@ const firstMessage = (call: Call): Promise<Buffer | undefined> =>
     call.once('end', () => resolve(undefined));
     call.once('close', () => resolve(undefined));
   });
+
+type Joined = FirstRequest & { readonly share: Share };
 
 type FirstRequest = { readonly request: SessionRequest; readonly node: NodeIdentity };
 

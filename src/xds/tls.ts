@@ -1,10 +1,16 @@
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { AppError } from '../lib/errors.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
 
-/** The channel certificate (leaf first) and its key. */
-export type ServerTls = { readonly chainPem: string; readonly keyPem: Secret };
+/** The channel certificate (leaf first) and its key, and who may vouch for clients. */
+export type ServerTls = {
+  readonly chainPem: string;
+  readonly keyPem: Secret;
+  /** Roots of client certificates, PEM. Without it none is asked for; whether there is one is fixed at the start. */
+  readonly clientAnchorsPem?: readonly string[];
+};
 
 /**
  * Server credentials for TLS 1.3 and nothing older. `ServerCredentials.createSsl` has no way to say so: what Node's
@@ -13,10 +19,13 @@ export type ServerTls = { readonly chainPem: string; readonly keyPem: Secret };
 export class Tls13Credentials extends ServerCredentials {
   constructor(tls: ServerTls) {
     const options = secureContext(tls);
-    super({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' }, options);
+    // Asked for and not demanded, which `createSsl` cannot say: a client may have a token instead. What it shows is worth
+    // what `getAuthContext` says of it, see connection.ts.
+    const asks = tls.clientAnchorsPem === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+    super({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ...asks }, options);
   }
 
-  /** New connections are shown this certificate; those that stand keep theirs. */
+  /** New connections are shown this certificate, and theirs held against these roots; those that stand keep what they have. */
   renew(tls: ServerTls): void {
     this.updateSecureContextOptions(secureContext(tls));
   }
@@ -32,6 +41,9 @@ const secureContext = (tls: ServerTls): SecureContextOptions => {
     key: reveal(tls.keyPem),
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
+    // A resumed session stands for a certificate that nobody held against today's roots.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    ...(tls.clientAnchorsPem === undefined ? {} : { ca: [...tls.clientAnchorsPem] }),
   };
   try {
     createSecureContext(options);

@@ -43,8 +43,6 @@ export type TypeState = {
   /** A wildcard was just asked for: it is answered even if the answer is empty. */
   readonly due: boolean;
   readonly inFlight: InFlight | undefined;
-  /** The snapshot's resources of this type that nothing needed to be sent for. */
-  readonly settledOn: ReadonlyMap<string, Resource> | undefined;
   /** `undefined` in delta. */
   readonly sotw: SotwType | undefined;
 };
@@ -75,7 +73,6 @@ const newType = (url: TypeUrl): TypeState => ({
   owed: new Set(),
   due: false,
   inFlight: undefined,
-  settledOn: undefined,
   sotw: undefined,
 });
 
@@ -103,7 +100,9 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
   let { wildcard, due } = before;
   for (const name of request.subscribe) {
     if (name === WILDCARD && takesWildcard(before.url)) {
-      if (wildcard) for (const held of before.held.versions.keys()) owed.add(held);
+      // Like a name that is subscribed again: what was sent may have been forgotten, acknowledged or not.
+      const sent = [...before.held.versions.keys(), ...(before.inFlight?.upserts.keys() ?? [])];
+      if (wildcard) for (const name of sent) owed.add(name);
       wildcard = true;
       due = true;
     } else {
@@ -121,7 +120,7 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
       else owed.delete(name);
     }
   }
-  return forgetUnwanted({ ...before, names, owed, wildcard, due, settledOn: undefined });
+  return forgetUnwanted({ ...before, names, owed, wildcard, due });
 };
 
 const forgetUnwanted = (t: TypeState): TypeState => {
@@ -134,22 +133,50 @@ const forgetUnwanted = (t: TypeState): TypeState => {
   };
 };
 
-/** The client applied the response in flight. */
-export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
-  const refused = new Map(t.refused);
-  for (const name of [...acked.upserts.keys(), ...acked.removals]) refused.delete(name);
-  const upserts = [...acked.upserts].filter(([name]) => isWanted(t, name));
-  const held = withChanges(t.held, upserts, acked.removals);
-  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+/** A client that takes the last good form of a resource once more has not taken what it refused. */
+const forgive = (refused: Map<string, string>, name: string, taken: string): void => {
+  if (refused.get(name) === taken) refused.delete(name);
 };
 
-/**
- * The client refused the response in flight. Envoy may have applied a part of it, so its names count as neither held
- * nor free: another content, the one that was held before included, is sent when it comes.
- */
-export const afterNack = (t: TypeState, nacked: InFlight): TypeState => {
+const stillRefused = (t: TypeState, acked: InFlight): ReadonlyMap<string, string> => {
+  if (t.refused.size === 0) return t.refused;
   const refused = new Map(t.refused);
-  for (const [name, version] of nacked.upserts) if (isWanted(t, name)) refused.set(name, version);
-  const held = withChanges(t.held, [], nacked.removals);
-  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+  for (const [name, version] of acked.upserts) forgive(refused, name, version);
+  for (const name of acked.removals) refused.delete(name);
+  return refused;
+};
+
+/** The client applied the response in flight. */
+export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
+  const wanted = [...acked.upserts.keys()].every((name) => isWanted(t, name));
+  const upserts = wanted ? acked.upserts : [...acked.upserts].filter(([name]) => isWanted(t, name));
+  return {
+    ...t,
+    held: withChanges(t.held, upserts, acked.removals),
+    refused: stillRefused(t, acked),
+    inFlight: undefined,
+  };
+};
+
+/** The client has this name in a version that nobody can tell: it is sent again, or removed. */
+const UNKNOWN_VERSION = '';
+
+/**
+ * The client refused the response in flight: `refused` of it, and took the rest. Envoy may have applied a part of what it refused, so
+ * those names count as neither held nor free: another content, the one that was held before included, is sent when it comes. The rest
+ * is sent once more without them, and then its ACK is certain. Each round has fewer names, so it comes to an end.
+ */
+export const afterNack = (t: TypeState, nacked: InFlight, refusedNames: ReadonlySet<string>): TypeState => {
+  const refused = new Map(t.refused);
+  const spared: [string, string][] = [];
+  for (const [name, version] of nacked.upserts) {
+    if (!isWanted(t, name)) continue;
+    if (refusedNames.has(name)) refused.set(name, version);
+    else {
+      forgive(refused, name, version);
+      spared.push([name, UNKNOWN_VERSION]);
+    }
+  }
+  const held = withChanges(t.held, spared, nacked.removals);
+  return { ...t, held, refused, inFlight: undefined };
 };

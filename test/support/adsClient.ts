@@ -14,6 +14,8 @@ export type AdsClientOptions = {
   readonly serverId: string;
   /** Sent as `authorization: Bearer …`. */
   readonly token?: string;
+  /** Shown in the handshake; PEM, leaf first. */
+  readonly certificate?: { readonly chainPem: string; readonly keyPem: string };
   readonly nodeId: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** ACK every response by itself. Default false. */
@@ -187,13 +189,15 @@ export const openAds = (
   return talk(client, call, options, speech);
 };
 
-const channelCredentials = (options: AdsClientOptions) =>
-  credentials.createSsl(Buffer.from(options.anchorPem), null, null, {
+const channelCredentials = ({ certificate: own, ...options }: AdsClientOptions) =>
+  credentials.createSsl(Buffer.from(options.anchorPem), pemOf(own?.keyPem), pemOf(own?.chainPem), {
     checkServerIdentity: (_host, certificate) =>
       certificate.subjectaltname === `URI:${options.serverId}`
         ? undefined
         : new Error(`the server is ${certificate.subjectaltname}, not ${options.serverId}`),
   });
+
+const pemOf = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
 
 const talk = (
   client: Client,

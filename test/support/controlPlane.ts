@@ -39,6 +39,11 @@ export class FakeSvids implements SvidKeeper {
 
   readonly renewalTime: SvidKeeper['renewalTime'] = ({ notBefore, notAfter }) => (notBefore + notAfter) / 2;
 
+  readonly holderOf: SvidKeeper['holderOf'] = (serial, now) => {
+    const [node, svid] = [...this.#held].find(([, held]) => held.serial === serial) ?? [];
+    return svid !== undefined && svid.notAfter > now ? node : undefined;
+  };
+
   readonly forget: SvidKeeper['forget'] = async (node) => {
     this.#held.delete(node);
   };
@@ -57,11 +62,14 @@ export class TestControl {
   readonly published: Published[] = [];
   readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
   readonly log: string[] = [];
+  readonly refused: string[] = [];
   readonly converged: number[] = [];
   readonly store: Store;
   readonly folder: string;
   readonly file: string;
   readonly control: ControlPlane;
+  /** Called after each publication, in the middle of the work. */
+  onPublished: () => void = () => {};
   #streams = 0;
 
   private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock) {
@@ -82,6 +90,7 @@ export class TestControl {
       advertised: () => ({ host: '127.0.0.1', port: 18000 }),
       publish: (stream, snapshot) => {
         this.published.push({ stream, snapshot });
+        this.onPublished();
         // As the session does, before it returns.
         this.event({ kind: 'progress', stream, at: clock.now(), progress: 'pending' });
       },
@@ -91,7 +100,11 @@ export class TestControl {
       },
       onMesh: () => {},
       log: { info: say, warn: say, error: say },
-      observer: { pushed: () => {}, converged: (span) => this.converged.push(span) },
+      observer: {
+        pushed: () => {},
+        refused: (code) => this.refused.push(code),
+        converged: (span) => this.converged.push(span),
+      },
     });
   }
 
@@ -99,7 +112,8 @@ export class TestControl {
     const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
     const file = join(folder, 'mesh.yaml');
     await writeFile(file, mesh);
-    const source = await MeshSource.open({ file, store, clock, load: meshLoader({}) });
+    const load = meshLoader({});
+    const source = await MeshSource.open({ file, store, clock, load: async (...bytes) => load(...bytes) });
     const test = new TestControl(folder, store, source, clock);
     test.control.start();
     return test;
@@ -134,7 +148,7 @@ export class TestControl {
   async connect(token: string, node: string, from = '127.0.0.1', metadata = {}): Promise<Refusal | StreamId> {
     const stream = `s${++this.#streams}` as StreamId;
     const peer = { address: from, port: 40_000 };
-    const caller = await this.control.authenticate(`Bearer ${token}`, peer);
+    const caller = await this.control.authenticate({ authorization: `Bearer ${token}`, peer });
     if (!caller.ok) return caller.error;
     const identity: NodeIdentity = { id: node, cluster: '', metadata, userAgent: 'test' };
     const admitted = await this.control.admit(caller.value, identity, stream);

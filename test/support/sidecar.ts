@@ -32,7 +32,7 @@ export type SidecarOptions = {
   /** Where the bootstrap says that the control plane is. */
   readonly xds?: string;
   /** Changes the bootstrap before Envoy reads it. */
-  readonly edit?: (bootstrap: Bootstrap) => Bootstrap;
+  readonly edit?: (bootstrap: Bootstrap) => Bootstrap | Promise<Bootstrap>;
   /** Return without waiting for its configuration. */
   readonly noWait?: boolean;
 };
@@ -65,7 +65,7 @@ export const startSidecar = async (mesh: TestMesh, service: string, options: Sid
     ...['--address', address, '--outbound', `${address}:${outboundPort}`, '--envoy-admin', String(adminPort)],
     ...(xds === undefined ? [] : ['--xds', xds]),
   ]);
-  const bootstrap = edit?.(printed.bootstrap) ?? printed.bootstrap;
+  const bootstrap = (await edit?.(printed.bootstrap)) ?? printed.bootstrap;
   const file = join(await mkdtemp(join(mesh.folder, 'envoy-')), 'envoy.json');
   await writeFile(file, JSON.stringify(bootstrap), { mode: 0o600 });
   const flags = printed.command.slice(1).map((word, i, words) => (words[i - 1] === '-c' ? file : word));

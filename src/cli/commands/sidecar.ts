@@ -1,7 +1,10 @@
+import type { BootstrapRequest } from '../../admin/requests.ts';
 import type { BootstrapMade } from '../../admin/responses.ts';
 import { findEnvoy } from '../../app/findEnvoy.ts';
-import { runSidecar } from '../../app/sidecar.ts';
+import type { Instance, Places } from '../../app/sidecar.ts';
 import type { FleetStatus } from '../../control/status.ts';
+import { AppError } from '../../lib/errors.ts';
+import { secret } from '../../lib/secret.ts';
 import { type AdminClient, adminClient } from '../adminClient.ts';
 import { type CommandSpec, PLACE, SERVER } from '../command.ts';
 import { bootstrapAsk } from './bootstrap.ts';
@@ -26,9 +29,11 @@ export const sidecarCommand: CommandSpec = {
     };
     const envoy = findEnvoy({ env: io.env, say });
     const admin = typeof ask.envoyAdmin === 'number' ? { host: '127.0.0.1', port: ask.envoyAdmin } : undefined;
+    // The gRPC client is loaded by no other command.
+    const { runSidecar } = await import('../../app/sidecar.ts');
     return runSidecar({
       envoy: envoy.path,
-      bootstrap: (pipe) => client.post<BootstrapMade>('/api/v1/bootstraps', { envoyAdmin: { pipe }, ...ask }),
+      bootstrap: (places) => instance(client, ask, places),
       admin,
       outbound: outboundOption(input.text('outbound')),
       command: input.rest,
@@ -37,6 +42,15 @@ export const sidecarCommand: CommandSpec = {
       env: io.env,
     });
   },
+};
+
+/** A new instance that shows a client certificate; the token with which it has one stays in this process. */
+const instance = async (client: AdminClient, ask: BootstrapRequest, places: Places): Promise<Instance> => {
+  const { pipe, certificate } = places;
+  const body = { envoyAdmin: { pipe }, clientCertificate: { folder: certificate }, ...ask };
+  const { node, bootstrap, join } = await client.post<BootstrapMade>('/api/v1/bootstraps', body);
+  if (join === undefined) throw new AppError('failed', 'this control plane is older than this command: update it');
+  return { node, bootstrap, join: { ...join, token: secret(join.token) } };
 };
 
 /** What this node's Envoy said no to, as the control plane heard it. */

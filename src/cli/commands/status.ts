@@ -22,7 +22,7 @@ export const statusCommand: CommandSpec = {
 
 const TYPES = ['cds', 'eds', 'sds', 'lds', 'rds'] as const;
 
-const showStatus = ({ mesh, sidecars, away, warnings }: FleetStatus, now: number): string => {
+const showStatus = ({ mesh, sidecars, quarantined, away, warnings }: FleetStatus, now: number): string => {
   const rows = sidecars.map((sidecar) => [
     sidecar.node,
     sidecar.address === sidecar.peer ? sidecar.address : `${sidecar.address} (from ${sidecar.peer})`,
@@ -38,6 +38,7 @@ const showStatus = ({ mesh, sidecars, away, warnings }: FleetStatus, now: number
         return error === null ? [] : [`${sidecar.node} refused ${type}: ${error}`];
       }),
     ),
+    ...quarantined.map(showQuarantined),
     ...away.map(({ node, address, since }) => `${node} is away since ${since}, and callers are still told ${address}`),
     ...warnings,
     ...(mesh.problem === null ? [] : [showProblem(mesh.problem)]),
@@ -46,6 +47,22 @@ const showStatus = ({ mesh, sidecars, away, warnings }: FleetStatus, now: number
   const body = rows.length === 0 ? 'no sidecar is connected' : table(head, rows);
   return [title, body, ...notes.map((note) => `! ${note}`)].join('\n');
 };
+
+const WORDS = { cds: 'cluster', eds: 'endpoints', sds: 'secret', lds: 'listener', rds: 'route' } as const;
+
+const showQuarantined = (q: FleetStatus['quarantined'][number]): string => {
+  const [first, ...others] = q.refusedBy;
+  const by = others.length === 0 ? first : `${first} and ${others.length} more`;
+  const what = `${WORDS[q.type]} ${q.resource}${q.source === null ? '' : ` (${q.source})`} of ${q.service}`;
+  const kept = [
+    ...(q.keeping > 0 ? [`${sidecarCount(q.keeping)} the version from before`] : []),
+    ...(q.without > 0 ? [`${q.without} have no version from before that is known to be good`] : []),
+    ...(q.takenByOthers ? ['others took it'] : []),
+  ];
+  return `quarantined: ${what} refused by ${by}: ${q.error}; ${kept.join(', ')}`;
+};
+
+const sidecarCount = (n: number): string => (n === 1 ? '1 sidecar keeps' : `${n} sidecars keep`);
 
 const showProblem = ({ since, message, diagnostics }: NonNullable<FleetStatus['mesh']['problem']>): string =>
   [`since ${since} the file is not in force: ${message}`, ...diagnostics.map((text) => `  ${text}`)].join('\n');

@@ -5,6 +5,7 @@ import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts
 import type { CertificateFacts, SlotFacts } from '../../../src/ca/authority.ts';
 import { secret } from '../../../src/lib/secret.ts';
 import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
+import { memoryStore } from '../../fakes/memoryStore.ts';
 import { TestControl } from '../../support/controlPlane.ts';
 
 const MESH = `mesh:
@@ -33,15 +34,19 @@ type Answer = { readonly status: number; readonly text: string; readonly json: <
 describe('admin API', () => {
   let test: TestControl;
   let server: AdminServer;
+  const store = memoryStore();
   const errors: unknown[] = [];
 
   before(async () => {
-    test = await TestControl.start(MESH);
+    test = await TestControl.start(MESH, store);
     const { control } = test;
     const metrics = createMetrics();
     metrics.watch(control, () => FACTS.notAfter);
     metrics.observer.pushed('cds', 'acked');
     metrics.observer.converged(120);
+    metrics.observer.refused('unauthenticated');
+    metrics.dropped('unread');
+    metrics.watchDoor(() => 3);
     metrics.issued();
     server = await startAdminServer({
       listen: { host: '127.0.0.1', port: 0 },
@@ -81,6 +86,19 @@ describe('admin API', () => {
 
   it('answers health to everybody', async () => {
     for (const path of ['/livez', '/readyz']) assert.equal((await ask('GET', path)).status, 200, path);
+  });
+
+  it('is not ready while the store takes no writes, and ready again when it does', async () => {
+    const readyz = async (): Promise<number> => (await ask('GET', '/readyz')).status;
+    assert.equal(await readyz(), 200);
+    store.broken = true;
+    assert.equal(await readyz(), 200, 'asked less than 5 s ago');
+    await test.clock.advance(5_000);
+    assert.equal(await readyz(), 503);
+    assert.equal((await ask('GET', '/livez')).status, 200);
+    store.broken = false;
+    await test.clock.advance(5_000);
+    assert.equal(await readyz(), 200);
   });
 
   it('answers nothing of the API without the admin token', async () => {
@@ -237,6 +255,9 @@ describe('admin API', () => {
     const lines = [
       'signet_xds_streams 1',
       'signet_xds_pushes_total{type="cds",outcome="acked"} 1',
+      'signet_xds_refused_total{code="unauthenticated"} 1',
+      'signet_xds_connections_dropped_total{reason="unread"} 1',
+      'signet_xds_unproven_connections 3',
       'signet_convergence_seconds_count 1',
       'signet_certificates_issued_total 1',
       `signet_certificate_expiry_timestamp_seconds{identity="spiffe://shop.example/ns/prod/sa/web"} ${(test.clock.now() + 86_400_000) / 1000}`,

@@ -10,12 +10,12 @@ import {
   caExtensions,
   keyIdentifier,
   leafExtensions,
-  OID,
   subjectKeyExtension,
   uriExtension,
 } from '../../../src/ca/profile.ts';
 import { newSerial, signCertificate, type Template } from '../../../src/ca/sign.ts';
 import { localSigner, type Signer, signatureAlgorithm } from '../../../src/ca/signer.ts';
+import { OID } from '../../../src/spiffe/oid.ts';
 import { workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { DAY, NOW, TD, WEB } from './support.ts';
 

@@ -137,6 +137,32 @@ describe('the SVID keeper', () => {
     }
   });
 
+  it('knows whose each certificate is until it ends, after renewals and restarts too', async () => {
+    const { keeper, store } = await keeperOver();
+    const first = await keeper.current(A, WEB, HOUR, NOW);
+    const second = await keeper.renew(A, WEB, DAY, NOW + HOUR / 2);
+    const again = (await keeperOver(NOW + HOUR / 2, store)).keeper;
+    for (const held of [keeper, again]) {
+      for (const { serial, notAfter } of [first, second]) {
+        assert.equal(held.holderOf(serial, notAfter - 1), A);
+        assert.equal(held.holderOf(serial, notAfter), undefined);
+      }
+      assert.equal(held.holderOf('00', NOW), undefined);
+    }
+    const record = (): string => Buffer.from(store.get(`svid/${A}`)?.value ?? []).toString();
+    assert.ok(record().includes(first.serial));
+    await again.renew(A, WEB, DAY, NOW + 2 * HOUR);
+    assert.ok(!record().includes(first.serial), 'what has ended is not stored on');
+    assert.equal(again.holderOf(first.serial, NOW), undefined);
+    assert.equal(again.holderOf(second.serial, NOW + 2 * HOUR), A);
+    for (let i = 0; i < 40; i++) await again.renew(A, WEB, DAY, NOW + 2 * HOUR);
+    assert.equal(again.holderOf(second.serial, NOW + 2 * HOUR), undefined, 'the list ends somewhere');
+    assert.ok(record().length < 10_000);
+    const last = await again.current(A, WEB, DAY, NOW + 2 * HOUR);
+    await again.forget(A);
+    assert.equal(again.holderOf(last.serial, NOW + 2 * HOUR), undefined);
+  });
+
   it('holds nothing that could not be stored, and tries again', async () => {
     const mesh = await freshMesh();
     let full = true;

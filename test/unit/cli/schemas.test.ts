@@ -84,7 +84,9 @@ describe('the published JSON Schemas', () => {
     const gone = await test.connect(await test.token('default/orders'), 'default/orders/a');
     assert.ok(typeof web === 'string' && typeof gone === 'string');
     const at = test.clock.now();
-    const sent = { stream: web, at, type: TYPE.lds, version: 'v1', resources: [], removed: [] };
+    const listeners = test.published.find(({ stream }) => stream === web)?.snapshot.get(TYPE.lds);
+    const resources = [...(listeners?.values() ?? [])].map(({ name, version }) => ({ name, version }));
+    const sent = { stream: web, at, type: TYPE.lds, version: 'v1', resources, removed: [] };
     test.event({ ...sent, kind: 'sent', bytes: 1 });
     test.event({ ...sent, kind: 'nacked', error: 'no' });
     test.event({ kind: 'closed', stream: gone, at });
@@ -93,7 +95,11 @@ describe('the published JSON Schemas', () => {
     await fits('ca renew default/web');
     await fits('check');
     const status = fleetStatus.parse((await json('status')).value);
-    assert.deepEqual(status.sidecars[0]?.types.lds, { sent: 'v1', acked: null, nacked: 'v1', error: 'no' });
+    const moment = new Date(at).toISOString();
+    const { error, ...lds } = status.sidecars[0]?.types.lds ?? {};
+    assert.match(error ?? '', /^no/);
+    assert.deepEqual(lds, { sent: 'v1', acked: null, nacked: 'v1', sentAt: moment, ackedAt: null, nackedAt: moment });
+    assert.equal(status.quarantined.length, resources.length);
     assert.deepEqual([status.away[0]?.node, status.mesh.problem?.diagnostics.length], ['default/orders/a', 1]);
     await fits('token create default/web');
     const [first] = tokenList.parse((await json('token list')).value).tokens;

@@ -123,6 +123,61 @@ describe('control plane', () => {
     assert.equal(test.svids.issued.length, 2);
   });
 
+  const MANY = Array.from({ length: 60 }, (_, index) => `c${index}`);
+  const BIG = `${MESH}${MANY.map((name) => `      ${name}: { uses: { orders: 9001 } }\n`).join('')}`;
+  /** A save that makes another plan for every caller, since their upstream has another port. */
+  const MOVED = BIG.replace('8080:3001/http', '8081:3001/http');
+  const connectAll = async (): Promise<void> => {
+    await start(BIG);
+    for (const name of MANY) await test.connect(await test.token(`prod/${name}`), `prod/${name}/a`);
+  };
+
+  it('sends a sidecar its own policy before others are told of what they may call', async () => {
+    await connectAll();
+    const orders = await test.connect(await test.token('prod/orders'), 'prod/orders/a');
+    await test.clock.advance(10);
+    const from = test.published.length;
+    await test.save(MOVED);
+    const published = test.published.slice(from).map(({ stream }) => stream);
+    assert.equal(published.length, MANY.length + 1);
+    assert.equal(published[0], orders);
+  });
+
+  it('lets neither a certificate nor an address wait for the end of a large change', async () => {
+    await connectAll();
+    const last = await test.connect(await test.token('prod/other'), 'prod/other/a');
+    await test.connect(await test.token('prod/orders'), 'prod/orders/a', '10.0.0.7');
+    await test.clock.advance(10);
+    const from = test.published.length;
+    const token = await test.token('prod/orders');
+    let during: Promise<unknown> | undefined;
+    test.onPublished = () => {
+      if (test.published.length !== from + 2) return;
+      during = Promise.all([test.control.renew('prod/other'), test.connect(token, 'prod/orders/b', '10.0.0.8')]);
+    };
+    await test.save(MOVED);
+    await during;
+    await test.clock.advance(10);
+    const published = test.published.slice(from);
+    const renewed = published.findIndex(({ stream }) => stream === last);
+    assert.ok(renewed > 0 && renewed < MANY.length / 2 + 2, `${renewed} of ${published.length}`);
+    const each = new Set(published.map(({ stream }) => stream));
+    assert.equal(each.size, MANY.length + 3);
+  });
+
+  it('has all callers told of an address by endpoints alone', async () => {
+    await connectAll();
+    const callers = test.published.slice(-MANY.length);
+    await test.connect(await test.token('prod/orders'), 'prod/orders/a', '10.0.0.7');
+    await test.clock.advance(10);
+    for (const { stream, snapshot } of callers) {
+      const now = test.published.filter((published) => published.stream === stream).at(-1)?.snapshot;
+      for (const type of ['cds', 'lds', 'rds', 'sds'] as const)
+        assert.equal(now?.get(TYPE[type]), snapshot.get(TYPE[type]));
+      assert.notEqual(now?.get(TYPE.eds), snapshot.get(TYPE.eds));
+    }
+  });
+
   it('changes nothing for a broken save, and says why', async () => {
     await start();
     const web = await test.connect(await test.token('prod/web'), 'prod/web/a');

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { systemClock } from '../../../src/control/clock.ts';
 import { type MeshFollower, MeshSource, type MeshSourceOptions } from '../../../src/control/meshSource.ts';
 import type { Diagnostic } from '../../../src/lib/diagnostic.ts';
+import { AppError } from '../../../src/lib/errors.ts';
 import { err, ok } from '../../../src/lib/result.ts';
 import type { Mesh } from '../../../src/model/mesh.ts';
 import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
@@ -21,9 +22,10 @@ const mistake = (file: string): Diagnostic => ({
   location: { file, line: 1, column: 1 },
 });
 
-/** A file is good if it ends in `end`, and says what it says in its first line. */
-const load: MeshSourceOptions['load'] = (file, bytes) => {
+/** A file is good if it ends in `end`, and says what it says in its first line; `huge` is too much. */
+const load: MeshSourceOptions['load'] = async (file, bytes) => {
   const text = Buffer.from(bytes).toString();
+  if (text.startsWith('huge')) throw new AppError('mesh_unloadable', 'too much to load');
   if (!text.trimEnd().endsWith('end')) return err([mistake(file)]);
   const mesh: Mesh = {
     revision: text.split('\n')[0] ?? '',
@@ -150,6 +152,17 @@ describe('mesh source', () => {
     assert.equal(opened.state().mesh.revision, 'one');
     await writeFile(file, 'two\nend\n');
     await until(() => served.includes('two'));
+  });
+
+  it('keeps what it serves where the loader gives up, says why, and recovers', async () => {
+    await writeFile(file, 'one\nend\n');
+    const opened = await open();
+    await writeFile(file, 'huge\nend\n');
+    await until(() => problems.includes('too much to load'));
+    assert.equal(opened.state().mesh.revision, 'one');
+    await writeFile(file, 'two\nend\n');
+    await until(() => served.includes('two'));
+    assert.equal(opened.state().problem, undefined);
   });
 
   it('refuses what must not follow, and says so', async () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { emitProxy } from '../../../src/emit/emitProxy.ts';
 import { carryOver } from '../../../src/model/carryOver.ts';
-import { emittedOf, meshFrom, planOf } from '../../support/plans.ts';
+import type { EndpointTable } from '../../../src/plan/proxyPlan.ts';
+import { emittedOf, meshFrom, NOW, planOf } from '../../support/plans.ts';
 
 const SERVICES = [
   'web: { uses: { ledger: 9002 } }',
@@ -101,11 +102,24 @@ describe('what is emitted', () => {
     assert.notDeepEqual(of('default/orders').get(name)?.any, of('default/web').get(name)?.any);
   });
 
-  it('is made anew after a save only for what the save changed', () => {
+  it('is one new assignment for all callers where endpoints come or go', () => {
+    const mesh = meshFrom(text(SERVICES));
+    const of = (service: `${string}/${string}`, endpoints: EndpointTable) =>
+      emittedOf(planOf(mesh, service, NOW, endpoints));
+    const at = (...addresses: readonly string[]): EndpointTable =>
+      new Map([['default/ledger', addresses.map((address) => ({ address, ports: {}, mtls: 'sidecar' as const }))]]);
+    const [one, two] = [at('10.0.0.1'), at('10.0.0.1', '10.0.0.2')];
+    const [before, after] = [of('default/web', one), of('default/web', two)];
+    const moved = [...after].filter(([name, emitted]) => before.get(name) !== emitted).map(([name]) => name);
+    assert.deepEqual(moved, ['ClusterLoadAssignment default/ledger/9090']);
+    assert.equal(of('default/orders', two).get(moved[0] ?? ''), after.get(moved[0] ?? ''));
+  });
+
+  it('is made anew after a save only for what the save changed', async () => {
     const before = meshFrom(text(SERVICES));
     const web = emittedOf(planOf(before, 'default/web'));
     const ledger = emittedOf(planOf(before, 'default/ledger'));
-    const after = carryOver(before, meshFrom(text(SERVICES).replace('/orders/*', '/other/*')));
+    const after = await carryOver(before, meshFrom(text(SERVICES).replace('/orders/*', '/other/*')));
     const again = (service: `${string}/${string}`) => emittedOf(planOf(after, service));
     assert.deepEqual([...again('default/ledger')], [...ledger]);
     for (const [name, emitted] of again('default/ledger')) assert.equal(emitted, ledger.get(name), name);

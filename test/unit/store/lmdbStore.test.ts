@@ -257,7 +257,7 @@ describe('one process on a data directory', () => {
 
   it('loses nothing that was reported committed, however often it is killed', async () => {
     let committed = -1;
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 5; round++) {
       const other = committer(dir, committed + 1);
       await until(() => other.lines().length > 1);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 120));
@@ -269,6 +269,6 @@ describe('one process on a data directory', () => {
       for (let n = 0; n <= committed; n++) assert.equal(Number.parseInt(textOf(store, `n/${n}`), 10), n);
       await store.close();
     }
-    assert.ok(committed > 20);
+    assert.ok(committed > 10);
   }).timeout(60_000);
 });

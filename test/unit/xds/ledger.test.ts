@@ -20,6 +20,7 @@ const acked = (version: string, stillRefused = false): Happening => ({
   kind: 'acked',
   type: TYPE.cds,
   version,
+  taken: new Map(),
   stillRefused,
 });
 const nacked = (version: string): Happening => ({

@@ -273,7 +273,7 @@ describe('the xDS server', function () {
 
   it('ends a stream that never sends a request', async () => {
     await server.close(0);
-    await start({ firstMessageWithin: 50 });
+    await start({ limits: { streamWithin: 50 } });
     const client = open();
     assert.equal((await client.ended).code, status.INVALID_ARGUMENT);
   });

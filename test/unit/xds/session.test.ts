@@ -232,6 +232,14 @@ describe('an xDS session', () => {
     assert.equal(d.notices.at(-1)?.kind, 'overrun');
   });
 
+  it('ends a stream that comes back with versions without end', () => {
+    const c = newConversation();
+    say(c, publish({}));
+    const has = Object.fromEntries(Array.from({ length: LIMITS.names + 1 }, (_, i) => [`n${i}`, '1']));
+    assert.deepEqual(say(c, ask('cds', { has })), []);
+    assert.equal(c.notices.at(-1)?.kind, 'overrun');
+  });
+
   it('gives nonces that mean nothing on another stream', () => {
     const first = turn(newSession('x-'), publish(pair)(newConversation()));
     const sent = turn(first.state, ask('cds')(newConversation()));

@@ -1,4 +1,4 @@
-import { ack, ask, askUnknownType, converse, type Names, publish, type Row, whole } from './conversation.ts';
+import { ack, ask, askUnknownType, converse, type Names, publish, type Row, waited, whole } from './conversation.ts';
 
 const pair: Names = { cds: { a: '1', b: '1' } };
 
@@ -136,7 +136,8 @@ const reconnects: readonly Row[] = [
     talk: [
       [publish({ cds: { same: '1', new: '1', changed: '2' } })],
       [ask('cds', { has: { same: '1', changed: '1', gone: '1' } }), 'cds +new@1 +changed@2'],
-      [ack('cds'), 'cds -gone'],
+      [ack('cds')],
+      [waited, 'cds -gone'],
     ],
   },
   {
@@ -149,7 +150,29 @@ const reconnects: readonly Row[] = [
   },
   {
     rule: 'a vanished secret is removed for who comes back with it',
-    talk: [[publish({ sds: {} })], [ask('sds', { sub: ['s'], has: { s: '1' } }), 'sds -s']],
+    talk: [[publish({ sds: {} })], [ask('sds', { sub: ['s'], has: { s: '1' } })], [waited, 'sds -s']],
+  },
+  {
+    rule: 'nothing is removed before who comes back could say what still refers to it',
+    talk: [
+      [publish({ rds: { r: '2' }, lds: { l: '1' } })],
+      [ask('cds', { has: { a: '1' } })],
+      [ask('lds', { has: { l: '1' } })],
+      [ask('rds', { sub: ['r'], has: { r: '1' } }), 'rds +r@2'],
+      [waited],
+      [ack('rds'), 'cds -a'],
+    ],
+  },
+  {
+    rule: 'the wait of who comes back is not that of who does not answer',
+    talk: [
+      [publish({ ...whole('1'), cds: { a: '2' }, lds: { l: '2' } })],
+      [ask('cds', { has: { a: '1' } }), 'cds +a@2'],
+      [ask('eds', { sub: ['a'], has: { a: '1' } }), 'eds +a@1'],
+      [ask('lds', { has: { l: '1' } })],
+      [waited],
+      [waited, 'lds +l@2'],
+    ],
   },
   {
     rule: 'changed routes wait for the clusters of who comes back',

@@ -20,9 +20,9 @@ export const ack =
     want(type, c.names.get(TYPE[type]))(c);
 
 export const nack =
-  (type: TypeName): Step =>
+  (type: TypeName, error = 'no'): Step =>
   (c) =>
-    want(type, c.names.get(TYPE[type]), { error: 'no' })(c);
+    want(type, c.names.get(TYPE[type]), { error })(c);
 
 /** An Envoy that has everything of `whole('1')`. */
 export const settledSotw: Row['talk'] = [

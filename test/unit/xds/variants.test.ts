@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { Client, credentials as grpcCredentials, Metadata, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { err, ok } from '../../../src/lib/result.ts';
 import { secret } from '../../../src/lib/secret.ts';
-import { TYPE, type TypeName } from '../../../src/xds/resource.ts';
+import { TYPE } from '../../../src/xds/resource.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../../src/xds/server.ts';
-import { type AdsClient, type AdsClientOptions, type AdsResponse, openAds } from '../../support/adsClient.ts';
+import type { AdsClient, AdsClientOptions, AdsResponse } from '../../support/adsClient.ts';
 import { selfSigned } from '../../support/selfSigned.ts';
 import { openSotw } from '../../support/sotwClient.ts';
 import { until } from '../../support/until.ts';
@@ -13,18 +13,10 @@ import { type Names, snapshotOf } from './conversation.ts';
 const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
 const tls = selfSigned(SERVER_ID);
 
-const SERVICES: Readonly<Record<TypeName, readonly [service: string, noun: string]>> = {
-  cds: ['envoy.service.cluster.v3.ClusterDiscoveryService', 'Clusters'],
-  eds: ['envoy.service.endpoint.v3.EndpointDiscoveryService', 'Endpoints'],
-  lds: ['envoy.service.listener.v3.ListenerDiscoveryService', 'Listeners'],
-  rds: ['envoy.service.route.v3.RouteDiscoveryService', 'Routes'],
-  sds: ['envoy.service.secret.v3.SecretDiscoveryService', 'Secrets'],
-};
-
 /** `cds a 1`, as `conversation.ts` makes them. */
 const contents = (r: AdsResponse): readonly string[] => r.resources.map(({ value }) => value.toString());
 
-describe('the xDS server, in state of the world and for one type', function () {
+describe('the xDS server, in state of the world', function () {
   this.timeout(15_000);
 
   let server: XdsServer;
@@ -61,11 +53,6 @@ describe('the xDS server, in state of the world and for one type', function () {
   };
   const open = (changes: Partial<AdsClientOptions> = {}, method?: string): AdsClient => {
     const client = openSotw(options(changes), method);
-    clients.push(client);
-    return client;
-  };
-  const openDelta = (method: string): AdsClient => {
-    const client = openAds(options(), method);
     clients.push(client);
     return client;
   };
@@ -156,43 +143,5 @@ describe('the xDS server, in state of the world and for one type', function () {
     changed.ask(TYPE.cds);
     changed.ask(TYPE.lds, { nodeId: 'prod/web/2' });
     assert.equal((await changed.ended).code, status.PERMISSION_DENIED);
-  });
-
-  for (const type of Object.keys(SERVICES) as TypeName[]) {
-    const [service, noun] = SERVICES[type];
-
-    it(`serves ${type.toUpperCase()} alone in both variants, and no other type there`, async () => {
-      const streams = [open({}, `${service}/Stream${noun}`), openDelta(`${service}/Delta${noun}`)];
-      // The type may be left out where there is but one.
-      for (const client of streams) client.ask('', { names: ['x'], subscribe: ['x'] });
-      await until(() => admitted.length === 2);
-      await publish({ [type]: { x: '1' } });
-      for (const client of streams) {
-        const answer = await client.next();
-        assert.deepEqual([answer.type, contents(answer)], [TYPE[type], [`${type} x 1`]]);
-        client.ask(type === 'cds' ? TYPE.sds : TYPE.cds);
-        const { code, details } = await client.ended;
-        assert.equal(code, status.INVALID_ARGUMENT);
-        assert.ok(details.endsWith(`its type_url is not ${TYPE[type]}`), details);
-      }
-    });
-  }
-
-  it('answers the polling methods as UNIMPLEMENTED, with a remedy', async () => {
-    const { port } = server.address();
-    const channel = grpcCredentials.createSsl(Buffer.from(tls.chainPem), null, null, {
-      checkServerIdentity: () => undefined,
-    });
-    const client = new Client(`127.0.0.1:${port}`, channel, { 'grpc.use_local_subchannel_pool': 1 });
-    const bytes = (b: Buffer): Buffer => b;
-    for (const [service, noun] of Object.values(SERVICES)) {
-      const refused = await new Promise<{ code?: status; details?: string } | null>((resolve) => {
-        const path = `/${service}/Fetch${noun}`;
-        client.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), new Metadata(), (error) => resolve(error));
-      });
-      assert.equal(refused?.code, status.UNIMPLEMENTED);
-      assert.match(refused?.details ?? '', /DELTA_GRPC/);
-    }
-    client.close();
   });
 });

@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { MeshSourceOptions } from '../control/meshSource.ts';
+import { AppError, messageOf } from '../lib/errors.ts';
+import { meshLoader } from './meshFile.ts';
+import { type PackedMesh, unpackMesh } from './packedMesh.ts';
+
+/** A loader that leaves the event loop free for streams; `close` ends its thread. */
+export type MeshThread = { readonly load: MeshSourceOptions['load']; readonly close: () => Promise<void> };
+
+type Options = {
+  readonly heapMiB?: number;
+  /** What runs in the thread: `meshWorker.ts`, compiled. */
+  readonly entry?: URL;
+};
+
+/** Some 40 services: loaded in the time that a thread needs to start. */
+const SMALL_BYTES = 16 * 1024;
+const PATIENCE_SECONDS = 60;
+const HEAP_MIB = 1_024;
+const ENTRY = new URL('meshWorker.js', import.meta.url);
+
+/**
+ * Loads small files at once and others in a thread, which starts with the first of them and then stays. `load` rejects
+ * with one sentence (AppError `mesh_unloadable`) if a file takes more memory or time than a mesh may.
+ */
+export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry = ENTRY }: Options = {}): MeshThread => {
+  const loadNow = meshLoader(env);
+  let thread: Worker | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const start = (): Worker => {
+    const worker = new Worker(entry, {
+      workerData: { ...env },
+      resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 },
+    });
+    const ended = (): void => {
+      if (thread === worker) thread = undefined;
+    };
+    return worker.on('exit', ended).on('error', ended);
+  };
+
+  const ask = async (file: string, bytes: Uint8Array): Promise<PackedMesh> => {
+    thread ??= start();
+    const worker = thread;
+    const answered = new AbortController();
+    const signal = AbortSignal.any([answered.signal, AbortSignal.timeout(PATIENCE_SECONDS * 1_000)]);
+    const died = once(worker, 'exit', { signal }).then(() => Promise.reject(new Error('its thread ended')));
+    worker.ref();
+    try {
+      worker.postMessage({ file, bytes });
+      const [packed] = (await Promise.race([once(worker, 'message', { signal }), died])) as [PackedMesh];
+      worker.unref();
+      return packed;
+    } catch (error) {
+      // The next file has a thread of its own.
+      await worker.terminate();
+      throw new AppError('mesh_unloadable', unloadable(file, bytes.length, heapMiB, error), { cause: error });
+    } finally {
+      answered.abort();
+    }
+  };
+
+  return {
+    load: async (file, bytes) => {
+      if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes);
+      const packed = turn.then(() => ask(file, bytes));
+      turn = packed.catch(() => undefined);
+      return unpackMesh(await packed);
+    },
+    close: async () => {
+      await thread?.terminate();
+    },
+  };
+};
+
+const unloadable = (file: string, size: number, heapMiB: number, error: unknown): string => {
+  const what = `${file} (${size} bytes)`;
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return `${what} takes more than ${heapMiB} MiB of memory to load: make it smaller`;
+  if (code === 'ABORT_ERR') return `${what} takes more than ${PATIENCE_SECONDS} s to load: make it smaller`;
+  return `${what} could not be loaded: ${messageOf(error)}`;
+};

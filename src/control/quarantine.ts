@@ -1,0 +1,229 @@
+import type { Emitted } from '../emit/emitted.ts';
+import { keepNewest } from '../lib/newest.ts';
+import type { ServiceKey } from '../model/mesh.ts';
+import { namedIn } from '../xds/blame.ts';
+import type { StreamEvent, StreamId } from '../xds/events.ts';
+import { type Resource, type Snapshot, TYPE, type TypeUrl } from '../xds/resource.ts';
+import {
+  forgetOtherContent,
+  isProven,
+  isWithheld,
+  keepGood,
+  lastGood,
+  newShelf,
+  prove,
+  putGood,
+  putRefusal,
+  type Refusal,
+  type Shelf,
+} from './shelf.ts';
+import { planKey, type Sidecar } from './sidecar.ts';
+
+/** One resource of the newest mesh that a sidecar is kept from. */
+export type Withheld = {
+  readonly refusal: Refusal;
+  /** The version that it is sent instead; `undefined` where none is known to be good: then it must say no by itself. */
+  readonly instead: string | undefined;
+};
+
+/** What a snapshot is made of. */
+export type Content = Pick<Emitted, 'type' | 'name' | 'version' | 'any'>;
+
+/** Whose snapshots an event changes, and what was refused in it. */
+export type Outcome = { readonly concerns: 'nobody' | 'sidecar' | 'service'; readonly refusals: readonly Refusal[] };
+
+/** What a sidecar was last published, and what its plan said. */
+export type Seen = { readonly snapshot: Snapshot | undefined; readonly emitted: readonly Emitted[] };
+
+const NO_OUTCOME: Outcome = { concerns: 'nobody', refusals: [] };
+
+/** Secrets belong to one instance each and say nothing about others. */
+const SHARED: readonly TypeUrl[] = [TYPE.cds, TYPE.eds, TYPE.lds, TYPE.rds];
+
+/** What refused listeners, routes and clusters may refer to in their old form. Listeners go: nothing refers to one, and it opens a port. */
+const REFERRED: readonly TypeUrl[] = [TYPE.cds, TYPE.eds, TYPE.rds];
+
+/** Words for what is the matter with one host and not with the resource. */
+const LOCAL = /cannot bind|already in use|permission denied|cannot assign requested address/i;
+
+/** Kinds of listening of one service; sidecars choose their addresses themselves. */
+const MOST_LISTENINGS = 256;
+
+/** A gRPC client and an Envoy are sent other resources under the same names. */
+type OfService = {
+  readonly shared: Readonly<Record<Sidecar['client'], Shelf>>;
+  readonly listening: Map<string, Shelf>;
+};
+
+/**
+ * Keeps what one sidecar refused from the others of its service: they keep the last good version, and a joiner or a sidecar that comes
+ * back gets that one. Only instances of one service count as alike, so that no identity can keep anything from another. Held in memory: a
+ * restart of Signet tries everything once more.
+ */
+export class Quarantine {
+  readonly #services = new Map<ServiceKey, OfService>();
+  /** Streams that took everything once. */
+  readonly #settled = new Set<StreamId>();
+
+  /** What this sidecar is sent in place of what its plan says. Forgets what was said of other content. */
+  serve(sidecar: Sidecar, emitted: readonly Emitted[]): readonly Content[] {
+    const shelves = this.#shelves(sidecar);
+    if (shelves.every(({ refusals }) => refusals.size === 0)) return emitted;
+    const versions = versionsOf(emitted);
+    for (const shelf of shelves) forgetOtherContent(shelf, (refusal) => isOf(versions, refusal));
+    let isMixed = false;
+    const content = emitted.map((resource): Content => {
+      const instead = lastGood(this.#shelf(sidecar, resource.type), resource, sidecar.node);
+      // Where there is none it is sent as it is: left out, it would be taken from whoever has an older one.
+      if (instead === undefined) return resource;
+      isMixed = true;
+      return { ...instead, type: resource.type };
+    });
+    return isMixed ? [...content, ...this.#stillReferred(sidecar, versions)] : content;
+  }
+
+  /** What this sidecar is kept from, as of its last `serve`. */
+  withheld(sidecar: Sidecar): readonly Withheld[] {
+    return this.#shelves(sidecar).flatMap((shelf) =>
+      [...shelf.refusals.values()].flatMap((refusal) =>
+        isWithheld(refusal, sidecar.node)
+          ? [{ refusal, instead: lastGood(shelf, refusal, sidecar.node)?.version }]
+          : [],
+      ),
+    );
+  }
+
+  /** Learns from what happens on a stream. */
+  follow(sidecar: Sidecar, event: StreamEvent, seen: Seen): Outcome {
+    switch (event.kind) {
+      case 'acked':
+        return this.#acked(sidecar, event, seen.snapshot) ? { concerns: 'service', refusals: [] } : NO_OUTCOME;
+      case 'nacked':
+        return this.#nacked(sidecar, event, seen.emitted);
+      case 'progress':
+        if (event.progress === 'settled' && seen.snapshot !== undefined) this.#took(sidecar, seen.snapshot);
+        return NO_OUTCOME;
+      case 'closed':
+        this.#settled.delete(sidecar.stream);
+        return NO_OUTCOME;
+      default:
+        return NO_OUTCOME;
+    }
+  }
+
+  /** `true` if a quarantine ends with that. */
+  #acked(sidecar: Sidecar, { type, taken }: Of<'acked'>, snapshot: Snapshot | undefined): boolean {
+    if (!SHARED.includes(type)) return false;
+    const shelf = this.#shelf(sidecar, type);
+    const published = snapshot?.get(type);
+    let ended = false;
+    for (const [name, version] of taken) {
+      const resource = published?.get(name);
+      if (resource?.version === version) putGood(shelf, type, resource);
+      if (shelf.refusals.size > 0 && prove(shelf, type, name, version, sidecar.node)) ended = true;
+    }
+    return ended;
+  }
+
+  #nacked(sidecar: Sidecar, { type, resources, error, at: since }: Of<'nacked'>, emitted: readonly Emitted[]): Outcome {
+    if (!SHARED.includes(type)) return NO_OUTCOME;
+    const shelf = this.#shelf(sidecar, type);
+    const versions = versionsOf(emitted);
+    const names = resources.map(({ name }) => name);
+    const isSure = names.length === 1 || namedIn(error, names).size > 0;
+    const local = localNames(error, names);
+    const refusals = resources.flatMap(({ name, version }) => {
+      // Not what the mesh says any more, or not the resource's fault.
+      if (!isOf(versions, { type, name, version }) || local.has(name)) return [];
+      // What others took is not to blame unless it is named.
+      if (!isSure && isProven(shelf, type, name, version)) return [];
+      return putRefusal(shelf, { type, name, version, error, since }, sidecar.node) ?? [];
+    });
+    // One more that refuses what nobody is sent anyway changes nothing.
+    if (refusals.some(({ by, proven }) => !proven && by.size === 1)) return { concerns: 'service', refusals };
+    return { concerns: refusals.some(({ proven }) => proven) ? 'sidecar' : 'nobody', refusals };
+  }
+
+  /** The sidecar has all of this, taken on this stream or on an earlier one. */
+  #took(sidecar: Sidecar, snapshot: Snapshot): void {
+    const isFirst = !this.#settled.has(sidecar.stream);
+    this.#settled.add(sidecar.stream);
+    const isComplete = this.withheld(sidecar).length === 0;
+    for (const type of SHARED) {
+      const shelf = this.#shelf(sidecar, type);
+      const resources = snapshot.get(type) ?? new Map<string, Resource>();
+      if (isFirst) for (const resource of resources.values()) putGood(shelf, type, resource);
+      if (isComplete) keepGood(shelf, type, resources);
+    }
+  }
+
+  /** Forgets services that are no more. */
+  retain(services: ReadonlyMap<ServiceKey, unknown>): void {
+    for (const service of [...this.#services.keys()]) if (!services.has(service)) this.#services.delete(service);
+  }
+
+  /** What the old form of something may refer to, and the new state has not got any more. */
+  #stillReferred(sidecar: Sidecar, versions: Versions): readonly Content[] {
+    const { good } = this.#shelf(sidecar, TYPE.cds);
+    return REFERRED.flatMap((type) =>
+      [...(good.get(type) ?? [])].flatMap(([name, [newest]]) =>
+        newest === undefined || versions.get(type)?.has(name) ? [] : [{ ...newest, type }],
+      ),
+    );
+  }
+
+  #shelf(sidecar: Sidecar, type: TypeUrl): Shelf {
+    // A listener says where it listens: it is the same only for those that listen alike.
+    return type === TYPE.lds ? this.#listening(sidecar) : this.#shared(sidecar);
+  }
+
+  #shelves(sidecar: Sidecar): readonly Shelf[] {
+    return [this.#shared(sidecar), this.#listening(sidecar)];
+  }
+
+  #shared(sidecar: Sidecar): Shelf {
+    return this.#ofService(sidecar).shared[sidecar.client];
+  }
+
+  #ofService({ service }: Sidecar): OfService {
+    const known = this.#services.get(service);
+    if (known !== undefined) return known;
+    const fresh = { shared: { envoy: newShelf(), grpc: newShelf() }, listening: new Map<string, Shelf>() };
+    this.#services.set(service, fresh);
+    return fresh;
+  }
+
+  #listening(sidecar: Sidecar): Shelf {
+    const { listening } = this.#ofService(sidecar);
+    const key = planKey(sidecar);
+    const known = listening.get(key);
+    if (known !== undefined) return known;
+    const shelf = newShelf();
+    keepNewest(listening, key, shelf, MOST_LISTENINGS);
+    return shelf;
+  }
+}
+
+type Of<Kind extends StreamEvent['kind']> = StreamEvent & { readonly kind: Kind };
+
+type Versions = ReadonlyMap<TypeUrl, ReadonlyMap<string, string>>;
+
+const versionsOf = (emitted: readonly Emitted[]): Versions => {
+  const types = new Map<TypeUrl, Map<string, string>>();
+  for (const { type, name, version } of emitted) {
+    const names = types.get(type) ?? new Map<string, string>();
+    types.set(type, names.set(name, version));
+  }
+  return types;
+};
+
+const isOf = (versions: Versions, { type, name, version }: Pick<Refusal, 'type' | 'name' | 'version'>): boolean =>
+  versions.get(type)?.get(name) === version;
+
+/** What a refusal says that only this host cannot do. Envoy has a line for each listener. */
+const localNames = (error: string, names: readonly string[]): ReadonlySet<string> => {
+  const lines = error.split('\n').filter((line) => LOCAL.test(line));
+  if (lines.length === 0) return new Set();
+  const named = namedIn(lines.join('\n'), names);
+  return named.size === 0 ? new Set(names) : named;
+};

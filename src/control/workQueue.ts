@@ -1,0 +1,61 @@
+import type { StreamId } from './sidecar.ts';
+
+/**
+ * What goes first: what the sidecar itself enforces or proves (policy, mTLS mode, identity, secrets); then addresses, and
+ * sidecars that have nothing yet; then what it is told of others.
+ */
+export type Urgency = 'security' | 'endpoints' | 'rest';
+
+/** One sidecar to look at; with `plan` if its plan may be another. */
+export type Work = { readonly stream: StreamId; readonly urgency: Urgency; readonly plan: boolean };
+
+/** Sidecars that wait, each once, the most urgent first and then in the order they came. */
+export class WorkQueue {
+  readonly #waiting: Readonly<Record<Urgency, Map<StreamId, Work>>> = {
+    security: new Map(),
+    endpoints: new Map(),
+    rest: new Map(),
+  };
+  /** In somebody's hands; what came for them since waits until they are done, so that nothing older overtakes it. */
+  readonly #taken = new Set<StreamId>();
+
+  get size(): number {
+    return LEVELS.reduce((sum, level) => sum + this.#waiting[level].size, 0);
+  }
+
+  add({ stream, urgency, plan }: Work): void {
+    const before = LEVELS.map((level) => this.#waiting[level].get(stream)).find((work) => work !== undefined);
+    const most = before !== undefined && rankOf(before.urgency) < rankOf(urgency) ? before.urgency : urgency;
+    if (before !== undefined && before.urgency !== most) this.#waiting[before.urgency].delete(stream);
+    this.#waiting[most].set(stream, { stream, urgency: most, plan: plan || before?.plan === true });
+  }
+
+  remove(stream: StreamId): void {
+    for (const level of LEVELS) this.#waiting[level].delete(stream);
+  }
+
+  clear(): void {
+    for (const level of LEVELS) this.#waiting[level].clear();
+  }
+
+  /** The next one; to be given back with `done`. */
+  take(): Work | undefined {
+    for (const level of LEVELS) {
+      for (const [stream, work] of this.#waiting[level]) {
+        if (this.#taken.has(stream)) continue;
+        this.#waiting[level].delete(stream);
+        this.#taken.add(stream);
+        return work;
+      }
+    }
+    return undefined;
+  }
+
+  done(stream: StreamId): void {
+    this.#taken.delete(stream);
+  }
+}
+
+const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest'];
+
+const rankOf = (urgency: Urgency): number => LEVELS.indexOf(urgency);

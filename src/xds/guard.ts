@@ -1,0 +1,51 @@
+import { ok, type Result } from '../lib/result.ts';
+import { newAdmissions } from './admissions.ts';
+import type { Door } from './door.ts';
+import type { Refusal } from './events.ts';
+import type { Limits } from './limits.ts';
+import { newNodes, type Share } from './nodes.ts';
+import type { NodeIdentity } from './request.ts';
+import type { Call } from './stream.ts';
+
+/** A call with good credentials. */
+export type Guarded = {
+  readonly call: Call;
+  /** `ADDRESS:PORT` of its connection. */
+  readonly connection: string;
+  readonly credential: string;
+  readonly end: (refusal: Refusal) => void;
+};
+
+type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
+
+/** Lets streams in when it is their turn, and holds their connection and their share of their node for as long as they live. */
+export type Guard = {
+  readonly admit: (who: Guarded, node: NodeIdentity, admit: Admit) => Promise<Result<Share, Refusal>>;
+};
+
+export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
+  const now = (): number => performance.now();
+  const admissions = newAdmissions(limits, now);
+  const nodes = newNodes(limits, now);
+  const tooMany = `this node has newer streams, and at most ${limits.streamsPerNode} at once`;
+  return {
+    admit: async ({ call, connection, credential, end }, node, admit) => {
+      const release = door.find(connection)?.hold() ?? (() => {});
+      whenClosed(call, release);
+      const who = { credential, node: node.id, isOver: () => call.destroyed };
+      const admitted = await admissions.enter(who, () => admit(node));
+      if (!admitted.ok) {
+        release();
+        return admitted;
+      }
+      const share = nodes.join(node.id, () => end({ code: 'resource_exhausted', message: tooMany }));
+      whenClosed(call, share.leave);
+      return ok(share);
+    },
+  };
+};
+
+export const whenClosed = (call: Call, then: () => void): void => {
+  if (call.closed) then();
+  else call.once('close', then);
+};

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rename, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codecOf } from '../support/adsClient.ts';
+import { httpApp } from '../support/apps.ts';
+import { eventually, untilMoment } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+import { startLoad } from '../support/load.ts';
+import type { TestMesh } from '../support/mesh.ts';
+import type { Bootstrap, Sidecar } from '../support/sidecar.ts';
+import { startSignet } from '../support/signet.ts';
+import { stranger, TYPE_URL } from '../support/workload.ts';
+import { useWorld } from '../support/world.ts';
+
+const TTL = 10_000;
+const meshYaml = (target: number): string => `
+mesh: { trustDomain: shop.example, certificates: { ttl: 10s } }
+namespaces:
+  prod:
+    services:
+      web: {}
+      orders:
+        ports: [8080:${target}/http]
+        allow: [web]
+`;
+const WEB = 'spiffe://shop.example/ns/prod/sa/web';
+const SECRET = codecOf('envoy.extensions.transport_sockets.tls.v3.Secret');
+
+type Json = { [key: string]: Json } & Json[] & string;
+
+/** Streams that were turned away or ended, by status. */
+const refusals = async (mesh: TestMesh): Promise<Readonly<Record<string, number>>> => {
+  const { body } = await call(mesh.admin, { path: '/metrics' });
+  const lines = body.matchAll(/^signet_xds_refused_total\{code="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries([...lines].map(([, code, count]) => [code ?? '', Number(count)]));
+};
+const connected = async (mesh: TestMesh, service: string): Promise<void> => {
+  const { sidecars } = await mesh.status();
+  assert.equal(sidecars.filter((sidecar) => sidecar.service === service).length, 1, JSON.stringify(sidecars));
+};
+
+describe('a stock Envoy with a client certificate from files', function () {
+  this.timeout(120_000);
+  const world = useWorld();
+  let mesh: TestMesh;
+  let web: Sidecar;
+  let node: string;
+  let token: string;
+  let folder: string;
+  let round = 0;
+
+  /** Its certificate and key, asked for by its token as Envoy would. */
+  const putCertificate = async (): Promise<void> => {
+    const client = (await stranger(mesh, 'prod/web')).connect(node, token);
+    client.ask(TYPE_URL.sds, { subscribe: [WEB] });
+    const { resources } = await client.next();
+    client.close();
+    const secret = SECRET.decode(resources[0]?.value ?? Buffer.alloc(0)) as Json;
+    const { certificate_chain: chain, private_key: key } = secret.tls_certificate ?? assert.fail();
+    const own = `${++round}`;
+    await mkdir(join(folder, own), { mode: 0o700 });
+    await writeFile(join(folder, own, 'chain'), chain?.inline_bytes ?? assert.fail(), { mode: 0o600 });
+    await writeFile(join(folder, own, 'key'), key?.inline_bytes ?? assert.fail(), { mode: 0o600 });
+    await symlink(own, join(folder, 'next'));
+    await rename(join(folder, 'next'), join(folder, 'now'));
+  };
+
+  /** As the documentation says it: the token leaves, the certificate comes. */
+  const withCertificate = async (bootstrap: Bootstrap): Promise<Bootstrap> => {
+    const changed = structuredClone(bootstrap) as unknown as Json;
+    node = bootstrap.node.id;
+    const service = changed.dynamic_resources?.ads_config?.grpc_services?.[0] ?? assert.fail();
+    token = service.initial_metadata?.[0]?.value?.replace('Bearer ', '') ?? assert.fail();
+    Reflect.deleteProperty(service, 'initial_metadata');
+    await putCertificate();
+    const files = {
+      certificate_chain: { filename: join(folder, 'now/chain') },
+      private_key: { filename: join(folder, 'now/key') },
+      watched_directory: { path: folder },
+    };
+    const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+    const sds = { resources: [{ '@type': type, name: 'mine', tls_certificate: files }] };
+    await writeFile(join(folder, 'sds.json'), JSON.stringify(sds));
+    const source = { path: join(folder, 'sds.json'), watched_directory: { path: folder } };
+    const context = changed.static_resources?.clusters?.[0]?.transport_socket?.typed_config?.common_tls_context;
+    Object.assign(context ?? assert.fail(), {
+      tls_certificate_sds_secret_configs: [{ name: 'mine', sds_config: { path_config_source: source } }],
+    });
+    return changed as unknown as Bootstrap;
+  };
+
+  before(async () => {
+    const target = world.own(await httpApp('orders')).port;
+    mesh = await world.mesh(meshYaml(target));
+    folder = await mkdtemp(join(mesh.folder, 'certificate-'));
+    await world.sidecar(mesh, 'prod/orders');
+    web = await world.sidecar(mesh, 'prod/web', { edit: withCertificate });
+    await web.callUntil(200, { host: 'orders' });
+  });
+
+  it('is served without a token, and shows each next certificate by itself before the one before ends', async () => {
+    const load = world.load(web, { host: 'orders' });
+    const start = Date.now();
+    for (let i = 1; i <= 5; i++) {
+      await untilMoment(start + i * 0.42 * TTL);
+      // Neither side may lose anything when Signet falls in the middle of it.
+      if (i === 3) await mesh.kill();
+      if (i === 3) await mesh.start();
+      await putCertificate();
+    }
+    await eventually(() => connected(mesh, 'prod/web'));
+    const { ok, failures } = await load.stop();
+    assert.deepEqual(failures, {});
+    assert.ok(ok > 300, `only ${ok} calls were made`);
+    assert.ok(Date.now() - start > 2 * TTL);
+    const { unavailable = 0, ...others } = await refusals(mesh);
+    assert.ok(unavailable >= 1, 'no stream was ended in time');
+    assert.deepEqual(others, {});
+  });
+
+  it('is not served once its certificate has ended, and again with a new one', async () => {
+    await eventually(async () => assert.ok(((await refusals(mesh)).unauthenticated ?? 0) > 0), 2 * TTL);
+    const served = async (): Promise<readonly string[]> => (await mesh.status()).sidecars.map(({ service }) => service);
+    await eventually(async () => assert.deepEqual(await served(), ['prod/orders']));
+    await putCertificate();
+    await eventually(() => connected(mesh, 'prod/web'), 15_000);
+    assert.equal((await web.callUntil(200, { host: 'orders' })).status, 200);
+  });
+});
+
+describe('signet sidecar with its client certificate', function () {
+  this.timeout(150_000);
+  const world = useWorld();
+  let mesh: TestMesh;
+  let outbound: { readonly host: string; readonly port: number };
+  const said: (() => string)[] = [];
+
+  const sidecar = (service: string, last: number): string => {
+    const address = world.address(last);
+    const running = startSignet(`signet sidecar ${service}`, [
+      ...['sidecar', service, '--address', address, '--outbound', `${address}:15001`],
+      ...['--server', `http://${mesh.admin.host}:${mesh.admin.port}`],
+      ...['--admin-token-file', `${mesh.data}/admin.token`],
+    ]);
+    said.push(running.stderr);
+    mesh.own(running);
+    return address;
+  };
+  const callOnce = async (): Promise<void> => assert.equal((await call(outbound, { host: 'orders' })).status, 200);
+
+  before(async () => {
+    mesh = await world.mesh(meshYaml(world.own(await httpApp('orders')).port));
+    outbound = { host: sidecar('prod/web', 51), port: 15_001 };
+    sidecar('prod/orders', 52);
+    await eventually(callOnce, 30_000);
+  });
+
+  it('renews it again and again under load, over a kill -9 of Signet, without one failed request', async () => {
+    const load = world.own(startLoad(outbound, { host: 'orders' }));
+    const start = Date.now();
+    await untilMoment(start + 1.25 * TTL);
+    await mesh.kill();
+    await untilMoment(start + 1.5 * TTL);
+    await mesh.start();
+    await untilMoment(start + 3.2 * TTL);
+    for (const service of ['prod/web', 'prod/orders']) await eventually(() => connected(mesh, service));
+    const { ok, failures } = await load.stop();
+    assert.deepEqual(failures, {});
+    assert.ok(ok > 300, `only ${ok} calls were made`);
+    const { unavailable = 0, ...others } = await refusals(mesh);
+    assert.ok(unavailable >= 2, 'streams were not ended in time');
+    assert.deepEqual(others, {});
+  });
+
+  it('comes back by itself after Signet was away for longer than its certificate lives', async () => {
+    await mesh.kill();
+    await untilMoment(Date.now() + TTL + 2_000);
+    await mesh.start();
+    await eventually(callOnce, 30_000);
+    for (const service of ['prod/web', 'prod/orders']) await eventually(() => connected(mesh, service));
+    for (const stderr of said) assert.doesNotMatch(stderr(), /PRIVATE KEY|signet_[0-9a-f]{16}_/);
+  });
+
+  it('fails with one sentence where the xDS port does not answer', async () => {
+    const { code, stderr } = await mesh.signet('sidecar', 'prod/web', '--xds', `${mesh.xds.host}:9`);
+    assert.equal(code, 1);
+    assert.match(stderr, /^signet: no client certificate can be had from the control plane at [\d.]+:9 \(.*\)\n$/m);
+  });
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { meshLoader } from '../../../src/app/meshFile.ts';
+import { type MeshThread, meshThread } from '../../../src/app/meshThread.ts';
+
+const mesh = (services: number, trustDomain = 'shop.example'): Buffer =>
+  Buffer.from(
+    [
+      `mesh: { trustDomain: ${trustDomain} }`,
+      'services:',
+      ...Array.from({ length: services }, (_, index) => [
+        `  s${index}:`,
+        '    ports: [8080:3000/http]',
+        `    uses: { s${(index + 1) % services}: 9001 }`,
+        '    allow:',
+        `      - { from: "*", to: [GET /items/*, POST /items], until: 2020-01-01T00:00:00Z }`,
+      ]).flat(),
+      '',
+    ].join('\n'),
+  );
+
+/** `${NAME}.example` */
+const fromEnv = (name: string): string => `\${${name}}.example`;
+
+describe('a mesh file loaded in a thread', () => {
+  const threads: MeshThread[] = [];
+  const open = (options: { readonly heapMiB?: number } = {}): MeshThread['load'] => {
+    const entry = new URL('../../support/meshWorker.mjs', import.meta.url);
+    const thread = meshThread({ WHO: 'world' }, { entry, ...options });
+    threads.push(thread);
+    return thread.load;
+  };
+  after(() => Promise.all(threads.map(({ close }) => close())));
+
+  it('is the same frozen mesh, warnings and errors that loading it at once gives, small or large', async () => {
+    const load = open();
+    const loadNow = meshLoader({ WHO: 'world' });
+    for (const bytes of [
+      mesh(3),
+      mesh(400),
+      mesh(400, fromEnv('WHO')),
+      mesh(400, 'UPPER'),
+      mesh(400, fromEnv('NOBODY')),
+    ]) {
+      assert.deepEqual(await load('mesh.yaml', bytes), loadNow('mesh.yaml', bytes));
+    }
+    const large = await load('mesh.yaml', mesh(400));
+    if (!large.ok) throw new Error('it is good');
+    const service = large.value.mesh.services.get('default/s7');
+    for (const part of [
+      large.value.mesh,
+      large.value.warnings,
+      service,
+      service?.rules[0]?.to[0]?.methods,
+      service?.location,
+    ])
+      assert.ok(Object.isFrozen(part));
+    assert.throws(() => (large.value.mesh.services as Map<unknown, unknown>).clear(), TypeError);
+  });
+
+  it('leaves the event loop free meanwhile', async () => {
+    let turns = 0;
+    const count = setInterval(() => turns++, 1);
+    const load = open();
+    await load('mesh.yaml', mesh(400));
+    turns = 0;
+    assert.ok((await load('mesh.yaml', mesh(1_000))).ok);
+    clearInterval(count);
+    assert.ok(turns > 5, `${turns}`);
+  });
+
+  it('is refused with a sentence where it takes too much memory, and the next one is loaded', async () => {
+    const load = open({ heapMiB: 48 });
+    await assert.rejects(load('mesh.yaml', mesh(20_000)), {
+      code: 'mesh_unloadable',
+      message: /^mesh\.yaml \(\d+ bytes\) takes more than 48 MiB of memory to load: make it smaller$/,
+    });
+    assert.ok((await load('mesh.yaml', mesh(100))).ok);
+  });
+});
