@@ -210,7 +210,8 @@ export class ControlPlane {
   /** What `signet check` judges, as far as it is known here. */
   async health(): Promise<ControlFacts> {
     const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
-    return gatherFacts({ ...this.#options, ...parts, startedAt: this.#startedAt });
+    const quarantined = () => this.quarantined();
+    return gatherFacts({ ...this.#options, ...parts, quarantined, startedAt: this.#startedAt });
   }
 
   /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */

@@ -1,7 +1,7 @@
 import type { Instant } from '../lib/time.ts';
 import type { NodeIdentity } from './request.ts';
 import type { TypeUrl } from './resource.ts';
-import type { NamedVersion, Progress } from './sessionState.ts';
+import type { Held, NamedVersion, Progress } from './sessionState.ts';
 
 /** Names one stream for as long as the process lives. */
 export type StreamId = string & { readonly __streamId: true };
@@ -47,7 +47,7 @@ export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & 
       /** Envoy's words, without key material. */
       readonly error: string;
     }
-  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
   /** Turned away before it was opened, or ended by us. */
   | { readonly kind: 'refused'; readonly peer: Peer; readonly refusal: Refusal }
   | { readonly kind: 'closed' }
@@ -70,8 +70,8 @@ export const onStream = (what: Happening, stream: StreamId, at: Instant): Stream
       return { kind, type, version, stillRefused, taken, stream, at };
     }
     case 'progress': {
-      const { kind, progress } = what;
-      return { kind, progress, stream, at };
+      const { kind, progress, held } = what;
+      return { kind, progress, held, stream, at };
     }
     default:
       return { ...what, stream, at };

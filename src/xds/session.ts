@@ -4,6 +4,7 @@ import { leavingAfter } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
 import type {
   DeltaRequest,
+  Held,
   Notice,
   SessionEvent,
   SessionRequest,
@@ -44,13 +45,15 @@ export const turn = (before: SessionState, event: SessionEvent): Turn => {
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
   const { state, response } = choose(recognise(taken.state));
   const { progress } = state;
-  const notices: readonly Notice[] = progress === before.progress ? [] : [{ kind: 'progress', progress }];
+  const notices: readonly Notice[] = progress === before.progress ? [] : [{ kind: 'progress', progress, held: heldOf(state) }];
   return {
     state,
     responses: response === undefined ? [] : [response],
     notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
   };
 };
+
+const heldOf = ({ types }: SessionState): Held => new Map([...types].map(([url, { held }]) => [url, held.versions]));
 
 type Taken = { readonly state: SessionState; readonly notices: readonly Notice[] };
 

@@ -67,6 +67,9 @@ export type SessionResponse = {
   readonly removed: readonly string[];
 };
 
+/** Versions by type and name that a client ACKed or said it holds; without the types that it did not speak of. */
+export type Held = ReadonlyMap<TypeUrl, ReadonlyMap<string, string>>;
+
 export type NamedVersion = { readonly name: string; readonly version: string };
 
 export type Notice =
@@ -86,7 +89,7 @@ export type Notice =
       readonly resources: readonly NamedVersion[];
       readonly removed: readonly string[];
     }
-  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
   /** The client asked for more than a sidecar ever needs; its stream must end. */
   | { readonly kind: 'overrun'; readonly message: string };
 

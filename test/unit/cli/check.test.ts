@@ -48,7 +48,8 @@ describe('signet check', () => {
     const SIGNET_ADMIN_TOKEN_FILE = join(test.folder, 'token');
     return runCli(['check', ...args], { SIGNET_SERVER: `http://${host}:${port}`, SIGNET_ADMIN_TOKEN_FILE });
   };
-  const settle = (): void => test.event({ kind: 'progress', stream: web, at: test.clock.now(), progress: 'settled' });
+  const settle = (): void =>
+    test.event({ kind: 'progress', stream: web, at: test.clock.now(), progress: 'settled', held: new Map() });
   const breakFile = (): Promise<void> => test.save(MESH.replace('allow: [web]', 'allow: [wbe]'));
 
   it('shows each finding under its heading, a verdict at the end, and exits 0', async () => {
