@@ -45,7 +45,8 @@ export const turn = (before: SessionState, event: SessionEvent): Turn => {
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
   const { state, response } = choose(recognise(taken.state));
   const { progress } = state;
-  const notices: readonly Notice[] = progress === before.progress ? [] : [{ kind: 'progress', progress, held: heldOf(state) }];
+  const notices: readonly Notice[] =
+    progress === before.progress ? [] : [{ kind: 'progress', progress, held: heldOf(state) }];
   return {
     state,
     responses: response === undefined ? [] : [response],

@@ -195,7 +195,7 @@ const freshFor = ({ test, saved }: Play, who: number): Snapshot => {
   const ref = { service: `default/${nameOf(who)}`, address: undefined, outbound } as const;
   const plan = planProxy(meshFrom(saved, test.clock.now()), test.clock.now(), ref, endpointsIn(test));
   assert.ok(plan);
-  return assemble(emitProxy(plan));
+  return assemble(emitProxy(plan), []);
 };
 
 const checkOne = (play: Play, who: number, sidecar: SimulatedSidecar): void => {
