@@ -6,6 +6,7 @@ import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
+import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
 import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
@@ -170,7 +171,7 @@ const startXds = async (
       tls: certificates.serverTls(clock.now()),
       authenticate: (credentials) => control.authenticate(credentials),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
-      credentialOf: ({ token }) => token,
+      credentialOf,
       fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
       onEvent: (event) => control.onEvent(event),
       operators: { admits: bearerCheck(token), ledger: () => control.ledger() },

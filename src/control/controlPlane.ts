@@ -298,6 +298,8 @@ export class ControlPlane {
   #keepHouse(): void {
     const { clock, log } = this.#options;
     const tidy = async (): Promise<void> => {
+      // After a jump of the clock nobody was seen for long, whoever is here.
+      await this.#fleet.noteMembers();
       const before = new Set(this.tokens.claims().map(({ node }) => node));
       await this.tokens.prune(this.meshState().mesh.rejoin, clock.now());
       const held = new Set(this.tokens.claims().map(({ node }) => node));

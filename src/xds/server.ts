@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
 import { ok, type Result } from '../lib/result.ts';
 import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -10,15 +9,16 @@ import { retireConnection, showsCertificate } from './connection.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
 import { type Happening, onStream, type Refusal, type StreamEvent, type StreamId } from './events.ts';
-import { type FetchSecrets, fetchHandler } from './fetch.ts';
+import { type FetchPorts, type FetchSecrets, fetchHandler } from './fetch.ts';
 import { newGuard, whenClosed } from './guard.ts';
+import { addHealth } from './health.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { writeInPieces } from './longMessages.ts';
 import { addOperators, type OperatorPorts } from './operators.ts';
 import { overhearCalls } from './overhear.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
-import { addDiscovery, SERVICE_NAMES } from './service.ts';
+import { addDiscovery } from './service.ts';
 import { type Call, type Stream, serveStream } from './stream.ts';
 import { type ServerTls, Tls13Credentials } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
@@ -102,6 +102,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const now = options.now ?? Date.now;
   const newId = streamIds();
   const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
+  const credentialOf = options.credentialOf ?? (() => '');
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
     writeInPieces(call);
@@ -113,9 +114,8 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       authenticate: async () => {
         const caller = await authenticate(call);
         if (!caller.ok) return caller;
-        const credential = options.credentialOf?.(caller.value) ?? '';
-        const admit = (node: NodeIdentity) => options.admit(caller.value, node, id);
-        return ok((node) => guard.admit({ call, connection, credential, end: stream.end }, node, admit));
+        const who = { call, connection, credential: credentialOf(caller.value), end: stream.end };
+        return ok((node) => guard.admit(who, node, () => options.admit(caller.value, node, id)));
       },
       tell: (what) => tell(call, id, what),
       turnstile,
@@ -128,7 +128,9 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     call.on('close', () => streams.delete(id));
   };
   const { fetchSecrets: fetch, operators } = options;
-  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, fetch, refused: turnedAway }));
+  const inTurn: FetchPorts<Caller>['inTurn'] = (call, caller, node, answer) =>
+    guard.answer(call, credentialOf(caller), node, answer);
+  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, inTurn, fetch, refused: turnedAway }));
   const stopHealth = addHealth(server);
   const endOperators =
     operators &&
@@ -196,16 +198,6 @@ const openFor = async (
   const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
   overhearCalls(server, (peer) => door.find(peer)?.called());
   return door;
-};
-
-/** Answers anybody; the function that it returns says NOT_SERVING from then on. */
-const addHealth = (server: Server): (() => void) => {
-  const names = ['', ...SERVICE_NAMES];
-  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
-  health.addToServer(server);
-  return () => {
-    for (const name of names) health.setStatus(name, 'NOT_SERVING');
-  };
 };
 
 /** Of a call that shows no bad certificate. */

@@ -14,6 +14,7 @@ import { createSvidKeeper } from '../../src/ca/svidStore.ts';
 import type { Join } from '../../src/control/bootstraps.ts';
 import { ControlPlane } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
+import { credentialOf } from '../../src/control/sidecar.ts';
 import { watchStore } from '../../src/control/watchedStore.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
 import type { Store } from '../../src/lib/store.ts';
@@ -95,6 +96,7 @@ export const startWired = async (
       shown.push(credentials.certificate === undefined ? 'token' : token);
       return control.authenticate(credentials);
     },
+    credentialOf,
     admit: (caller, node, stream) => control.admit(caller, node, stream),
     fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
     onEvent: (event) => control.onEvent(event),

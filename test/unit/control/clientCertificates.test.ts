@@ -245,6 +245,19 @@ describe('a client certificate on the xDS port', function () {
     assert.equal((await client.ended).code, status.UNAVAILABLE);
   });
 
+  it('does not forget who is here when the clock jumps beyond `mesh.rejoin`', async () => {
+    token = await wired.token('prod/web', 1, HOUR);
+    const client = wired.open({ nodeId: NODE, token });
+    await served(client);
+    // The house is kept each hour; who is here was noted ten minutes before.
+    await wired.clock.advance(HOUR - 60_000);
+    wired.clock.jump(8 * 24 * HOUR);
+    await wired.clock.advance(1);
+    client.close();
+    await client.ended;
+    await served(wired.open({ nodeId: NODE, token }));
+  });
+
   it('has the connection of a refused certificate closed, so that its successor is shown on a new one', async () => {
     const own = await joined();
     const { xds, anchorPem } = wired.join(token);
