@@ -196,7 +196,7 @@ const openFor = async (
   const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
   const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
   const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
-  overhearCalls(server, (peer) => door.find(peer)?.called());
+  overhearCalls(server, (peer) => door.find(peer)?.called() ?? false);
   return door;
 };
 

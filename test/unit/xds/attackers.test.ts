@@ -57,6 +57,19 @@ const frame = (type: number, flags: number, stream: number, payload: Buffer): Bu
   return Buffer.concat([head, payload]);
 };
 
+/** The client's preface and its SETTINGS. */
+const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, Buffer.alloc(0))]);
+
+/** HPACK of a call of ADS with these `authorization`. */
+const callHeaders = (...tokens: readonly string[]): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x83, 0x87]),
+    literal(':path', `/${ADS}/DeltaAggregatedResources`),
+    literal(':authority', 'x'),
+    literal('content-type', 'application/grpc'),
+    ...tokens.map((token) => literal('authorization', token)),
+  ]);
+
 describe('an attacker of the xDS server', function () {
   this.timeout(15_000);
   let server: XdsServer;
@@ -142,23 +155,32 @@ describe('an attacker of the xDS server', function () {
     assert.equal(await call(session, `${HEALTH}/List`, message()).ended, status.OK);
   });
 
+  it('is heard no further than its calls go when it resets thousands in one breath', async () => {
+    let heard = 0;
+    const authenticate = async () => {
+      heard += 1;
+      return err({ code: 'unauthenticated', message: 'no such token' } as const);
+    };
+    await start({ authenticate, limits: { unprovenCalls: 8 } });
+    const socket = socketTo();
+    const calls = Array.from({ length: 2_000 }, (_, i) => [
+      frame(1, 4, 2 * i + 1, callHeaders('Bearer bad')),
+      frame(3, 0, 2 * i + 1, Buffer.from([0, 0, 0, 8])),
+    ]);
+    socket.write(Buffer.concat([PREFACE, ...calls.flat()]));
+    socket.resume();
+    await until(() => socket.destroyed);
+    await pause(50);
+    assert.equal(heard, 8);
+  });
+
   it('is refused with two authorizations, even if the first is good', async () => {
     await start();
     const socket = socketTo();
-    const path = `/${ADS}/DeltaAggregatedResources`;
-    const block = (...tokens: readonly string[]): Buffer =>
-      Buffer.concat([
-        Buffer.from([0x83, 0x87]),
-        ...[[':path', path] as const, [':authority', 'x'] as const, ['content-type', 'application/grpc'] as const].map(
-          ([name, value]) => literal(name, value),
-        ),
-        ...tokens.map((token) => literal('authorization', token)),
-      ]);
     const node = message([1, message([1, Buffer.from('prod/web/1')]).subarray(5)], [2, Buffer.from('type')]);
     const open = (stream: number, ...tokens: readonly string[]): Buffer =>
-      Buffer.concat([frame(1, 4, stream, block(...tokens)), frame(0, 0, stream, node)]);
-    const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, Buffer.alloc(0))]);
-    socket.write(Buffer.concat([preface, open(1, 'Bearer good'), open(3, 'Bearer good', 'Bearer bad')]));
+      Buffer.concat([frame(1, 4, stream, callHeaders(...tokens)), frame(0, 0, stream, node)]);
+    socket.write(Buffer.concat([PREFACE, open(1, 'Bearer good'), open(3, 'Bearer good', 'Bearer bad')]));
     socket.resume();
     await until(() => events.length >= 2);
     assert.deepEqual(events.map(({ kind }) => kind).sort(), ['opened', 'refused']);
