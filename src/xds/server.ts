@@ -86,6 +86,8 @@ const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
   'grpc.enable_channelz': 0,
 });
 
+const SHUTS_DOWN: Refusal = { code: 'unavailable', message: 'the control plane shuts down' };
+
 /**
  * ADS and the services of one type over TLS 1.3 on grpc-js.
  * @throws AppError `listen_failed` if the address cannot be bound, `tls_invalid` if the certificate or key is unusable.
@@ -152,8 +154,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     renewTls: (tls) => credentials.renew(tls),
     close: (grace) => {
       stopHealth();
-      for (const stream of streams.values())
-        stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
+      for (const stream of streams.values()) stream.end(SHUTS_DOWN);
       endOperators?.();
       return shutDown(server, door, grace);
     },
