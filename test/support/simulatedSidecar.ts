@@ -56,7 +56,10 @@ export class SimulatedSidecar {
     const refused = bad ? response.resources.filter(({ any }) => Buffer.from(any).includes('/bad')) : [];
     const held = this.held.get(response.type) ?? new Map();
     this.held.set(response.type, held);
+    const asked = this.#names.get(response.type);
     for (const { name, version, any } of response.resources) {
+      // Sent before it was unsubscribed from: Envoy has no use for it.
+      if (asked?.has(name) === false) continue;
       // Envoy takes the rest of what it does not name; here it names.
       if (!refused.some((r) => r.name === name)) held.set(name, { version, text: Buffer.from(any).toString('latin1') });
     }
