@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Instant } from '../lib/time.ts';
 import { newAllowance } from './allowance.ts';
-import { leastWelcome, sourceOf } from './crowd.ts';
+import { type Crowd, leastWelcome, newCrowd, sourceOf } from './crowd.ts';
 import type { Limits } from './limits.ts';
 
 /** Why a connection was cut: a label of `signet_xds_connections_dropped_total`. */
@@ -71,10 +71,18 @@ export const newConnections = (options: ConnectionsOptions): Connections => {
   const { limits, now, onDropped } = options;
   const all = new Map<string, Connection>();
   /** In the order in which it became their turn. */
-  const unproven = new Set<Connection>();
+  const unproven = newCrowd<Connection>();
 
+  /** At the last bound: room for a source that has less than its share is made by those that have more. */
+  const isFullFor = (source: string): boolean => {
+    if (unproven.size() < limits.unprovenAtMost) return false;
+    if (unproven.hasRoomFor(source, limits.unprovenAtMost)) {
+      for (const connection of tooManyOfTheirs(unproven, now())) connection.cut('crowded');
+    }
+    return unproven.size() >= limits.unprovenAtMost;
+  };
   const add = (raw: Socket): Connection | undefined => {
-    if (raw.remoteAddress === undefined || unproven.size >= limits.unprovenAtMost) {
+    if (raw.remoteAddress === undefined || isFullFor(sourceOf(raw.remoteAddress))) {
       raw.destroy();
       onDropped('crowded');
       return undefined;
@@ -92,7 +100,7 @@ export const newConnections = (options: ConnectionsOptions): Connections => {
   return {
     add,
     find: (peer) => all.get(peer),
-    unproven: () => unproven.size,
+    unproven: unproven.size,
     look: () => {
       for (const [connection, reason] of overdue(unproven, limits, now())) connection.cut(reason);
     },
@@ -102,18 +110,18 @@ export const newConnections = (options: ConnectionsOptions): Connections => {
   };
 };
 
-const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Set<Connection>): Connection => {
+const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Crowd<Connection>): Connection => {
   const { limits, now, onDropped } = options;
   const state: State = { phase: 'silent', since: 0, bytes: 0, calls: 0, holds: 0 };
   const calling = newAllowance({ burst: limits.callBurst, perSecond: limits.callsPerSecond });
 
   const enter = (phase: Phase): void => {
     Object.assign(state, { phase, since: now(), bytes: raw.bytesRead });
-    unproven.delete(connection);
     unproven.add(connection);
   };
   const cut = (reason: DropReason): void => {
     if (raw.destroyed) return;
+    unproven.delete(connection);
     raw.destroy();
     onDropped(reason);
   };
@@ -137,6 +145,16 @@ const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Set<C
   const [peer, source] = [peerOf(raw), sourceOf(raw.remoteAddress ?? '')];
   const connection: Connection = { raw, peer, source, enter, hold, called, cut, state: () => state };
   return connection;
+};
+
+/** Some at once, so that a flood does not make us look at all of them for each newcomer; none whose handshake is done, or waits for us. */
+const tooManyOfTheirs = (unproven: Iterable<Connection>, now: Instant): readonly Connection[] => {
+  const early = [...unproven].flatMap((connection) => {
+    const { phase, since } = connection.state();
+    const { source } = connection;
+    return phase === 'silent' || phase === 'shaking' ? [{ connection, source, since }] : [];
+  });
+  return leastWelcome(early, Math.floor(early.length * 0.9), 0, now).map(({ connection }) => connection);
 };
 
 const overdue = (

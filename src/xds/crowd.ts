@@ -39,3 +39,38 @@ export const leastWelcome = <S extends Stranger>(
     return true;
   });
 };
+
+/** A set that knows how many of its members come from each source. */
+export type Crowd<M> = Iterable<M> & {
+  readonly size: () => number;
+  /** Puts it last. */
+  readonly add: (member: M) => void;
+  readonly delete: (member: M) => void;
+  /** Would one more of this source be no more than an even share of `most`? */
+  readonly hasRoomFor: (source: string, most: number) => boolean;
+};
+
+export const newCrowd = <M extends { readonly source: string }>(): Crowd<M> => {
+  const members = new Set<M>();
+  const counts = new Map<string, number>();
+  const remove = (member: M): void => {
+    if (!members.delete(member)) return;
+    const left = (counts.get(member.source) ?? 1) - 1;
+    if (left === 0) counts.delete(member.source);
+    else counts.set(member.source, left);
+  };
+  return {
+    size: () => members.size,
+    add: (member) => {
+      remove(member);
+      members.add(member);
+      counts.set(member.source, (counts.get(member.source) ?? 0) + 1);
+    },
+    delete: remove,
+    hasRoomFor: (source, most) => {
+      const count = counts.get(source) ?? 0;
+      return (count + 1) * (counts.size + (count === 0 ? 1 : 0)) <= most;
+    },
+    [Symbol.iterator]: () => members.values(),
+  };
+};

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -172,6 +173,28 @@ describe('an attacker of the xDS server', function () {
     await until(() => socket.destroyed);
     await pause(50);
     assert.equal(heard, 8);
+  });
+
+  it('cannot take every place before the door: who comes from elsewhere gets in', async () => {
+    await start({ limits: { unprovenAtMost: 20 } });
+    const { host, port } = server.address();
+    const from = (localAddress: string) => {
+      const socket = connectTcp({ host, port, localAddress });
+      let over = false;
+      socket.on('error', () => {});
+      socket.on('close', () => (over = true));
+      closers.push(() => socket.destroy());
+      return { over: () => over };
+    };
+    const crowd = Array.from({ length: 20 }, () => from('127.0.0.1'));
+    await until(() => server.unproven() === 20);
+    const others = Array.from({ length: 12 }, () => from('127.0.0.2'));
+    await until(() => others.some(({ over }) => over()));
+    await pause(100);
+    const there = (those: readonly { over: () => boolean }[]): number => those.filter(({ over }) => !over()).length;
+    assert.equal(there(others), 10);
+    assert.ok(there(crowd) >= 8, `${there(crowd)} of the crowd are left`);
+    assert.ok(server.unproven() <= 20);
   });
 
   it('is refused with two authorizations, even if the first is good', async () => {
