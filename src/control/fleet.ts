@@ -1,6 +1,7 @@
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
+import { sourceOf } from '../xds/crowd.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import { afterEvent, type SidecarRecord } from '../xds/ledger.ts';
 import { TYPE, typeNameOf } from '../xds/resource.ts';
@@ -38,7 +39,7 @@ type Member = { readonly sidecar: Sidecar; readonly record: SidecarRecord };
 /** How often the store is told who is here, so that a crash forgets little of it. */
 const NOTE_EVERY: Duration = 600_000;
 
-/** The same refusal of the same sidecar is logged once in so long. */
+/** The same refusal of the same token and source is logged once in so long. */
 const SAME_REFUSAL: Duration = 600_000;
 
 /** The connected sidecars: lets them in, follows what happens on their streams, and sends them away. */
@@ -84,7 +85,8 @@ export class Fleet {
       const { code, message } = admitted.error;
       const claimed = node.id.slice(0, 256);
       const who = { node: claimed, token: caller.token, peer: caller.peer.address, code };
-      if (this.#refusals.isNew(`${claimed} ${who.token} ${who.peer} ${message}`)) this.#options.log.warn(who, message);
+      // Not by its node: whoever holds one token can claim a new one each time, and fill the log with them.
+      if (this.#refusals.isNew(`${who.token} ${sourceOf(who.peer)} ${message}`)) this.#options.log.warn(who, message);
       this.#logged.add(admitted.error);
       return admitted;
     }
@@ -251,7 +253,9 @@ export class Fleet {
     const { refusal, peer } = event;
     this.#admitted.delete(event.stream);
     if (this.#logged.has(refusal)) return;
-    if (this.#refusals.isNew(`${peer.address} ${refusal.message}`)) {
+    // What is wrong with bytes has as many words as there are bytes.
+    const why = refusal.code === 'invalid_argument' ? refusal.code : refusal.message;
+    if (this.#refusals.isNew(`${sourceOf(peer.address)} ${why}`)) {
       this.#options.log.warn({ peer: peer.address, code: refusal.code }, refusal.message);
     }
   }

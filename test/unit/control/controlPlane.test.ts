@@ -82,6 +82,15 @@ describe('control plane', () => {
     assert.equal(test.published.length, 0);
   });
 
+  it('does not let the holder of one token fill the log', async () => {
+    await start();
+    const token = await test.token('prod/web');
+    for (let i = 0; i < 20; i += 1) await test.connect(token, `prod/orders/${i}`);
+    for (let i = 0; i < 20; i += 1) await test.connect(token, `prod/orders/${i}`, `2001:db8:1:2::${i}`);
+    const said = test.log.filter((sentence) => sentence.includes('not for this node id'));
+    assert.equal(said.length, 2);
+  });
+
   it('tells callers of an endpoint as soon as its sidecar is there, and only those whom it concerns', async () => {
     await start();
     const web = await test.connect(await test.token('prod/web'), 'prod/web/a');
