@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { invariant } from '../lib/errors.ts';
-import { peerOf } from './connections.ts';
+import { socketPeer } from './connections.ts';
 
 /**
  * Stands between HTTP/2 and grpc-js, which has no public place for it: a private field of the one version that `package.json` names.
@@ -20,6 +20,6 @@ export const overhearCalls = (server: Server, called: (peer: string) => void): v
     if ((headers['grpc-encoding'] ?? 'identity') !== 'identity') headers['grpc-encoding'] = 'refused';
     const socket = stream.session?.socket;
     // Not now: who calls too often is cut, and grpc-js would answer a stream that is gone.
-    if (socket !== undefined) setImmediate(called, peerOf(socket));
+    if (socket !== undefined) setImmediate(called, socketPeer(socket));
   });
 };
