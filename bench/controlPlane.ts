@@ -11,8 +11,12 @@ import { type Child, startServer } from './processes.ts';
 export type BenchServer = Child & {
   /** Saves mesh.yaml as editors do; resolves with the moment of the save, `Date.now()`. */
   readonly save: (text: string) => Promise<number>;
-  /** All that `count` simulated sidecars of these services need. */
+  /** All that `count` simulated sidecars need; they take turns with the first `services` services. */
   readonly fleet: (services: number, count: number) => Promise<FleetOptions>;
+  /** One value of `/metrics`. */
+  readonly metric: (name: string) => Promise<number>;
+  /** The longest delay of its event loop since the last call, ms. */
+  readonly loopDelay: () => Promise<number>;
 };
 
 type Bootstrap = {
@@ -56,9 +60,16 @@ export const startBenchServer = async (text: string): Promise<BenchServer> => {
     await stop();
     throw error;
   }
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1]);
+  };
   return {
     pid: server.pid,
     stop,
+    metric,
+    // Each reading starts a new measurement. What is read is the time between two ticks of its 10 ms timer.
+    loopDelay: async () => Math.round((await metric('nodejs_eventloop_lag_max_seconds')) * 1000 - 10),
     save: async (next) => {
       await writeFile(`${file}.new`, next);
       await rename(`${file}.new`, file);
@@ -82,7 +93,8 @@ export const startBenchServer = async (text: string): Promise<BenchServer> => {
         sidecars: Array.from({ length: count }, (_, index) => ({
           nodeId: `bench/s${index % services}/i${index}`,
           token: tokens[index % services] ?? '',
-          address: `127.9.${Math.floor(index / 250)}.${(index % 250) + 1}`,
+          // Every sidecar on a host of its own.
+          localAddress: `127.9.${Math.floor(index / 250)}.${(index % 250) + 1}`,
         })),
       };
     },

@@ -1,81 +1,95 @@
-// The second process: many simulated sidecars, each with a TLS connection, a token and a delta ADS stream of its own.
-// They subscribe as Envoy does: clusters first, then their endpoints and secrets, then listeners, then their routes.
-import { TYPE } from '../src/xds/resource.ts';
-import { type AdsClient, type AdsResponse, openAds } from '../test/support/adsClient.ts';
-import type { FleetOptions, Order, Report } from './messages.ts';
+// A process of simulated sidecars, each with a TLS 1.3 connection, a token and a delta ADS stream of its own.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
+import type { FleetOptions, Order, Report, Seen } from './messages.ts';
+import { openSidecar, type Sidecar } from './sidecar.ts';
 
-type SidecarOptions = FleetOptions['sidecars'][number];
-type Sidecar = { readonly client: AdsClient; readonly ready: Promise<number> };
+const WITHIN = 120_000;
 
-const report = (message: Report): void => void process.send?.(message);
-const sidecars: Sidecar[] = [];
-let onRoutes: (sidecar: number) => void = () => {};
+/** Opens those of the last order, or opens them again. */
+let openAll: (before: readonly Sidecar[]) => Sidecar[] = () => [];
+let sidecars: Sidecar[] = [];
+let lastAt = 0;
+const ackedAt = new Map<number, number>();
+const recorded = new Map<string, Buffer[]>();
+const count = { bytes: 0, responses: 0 };
 
-/** The route configurations that listeners refer to, by the public names of Envoy resources in `src/envoy/names.ts`. */
-const routesOf = (listeners: readonly string[]): readonly string[] =>
-  listeners.map((name) => (name === 'outbound/15001' ? 'outbound' : name));
+const forget = (): void => {
+  ackedAt.clear();
+  recorded.clear();
+  count.bytes = 0;
+  count.responses = 0;
+};
 
-const open = (fleet: FleetOptions, { nodeId, token, address }: SidecarOptions, index: number): Sidecar => {
-  const client = openAds({ ...fleet, nodeId, token, autoAck: true, metadata: { 'signet.address': address } });
-  const [namespace, service] = nodeId.split('/');
-  const secrets = [`spiffe://${fleet.trustDomain}/ns/${namespace}/sa/${service}`, `spiffe://${fleet.trustDomain}`];
-  const missing = new Map<string, Set<string>>();
-  const want = (type: string, names: readonly string[]): void => {
-    if (names.length === 0) return;
-    missing.set(type, new Set(names));
-    client.ask(type, { subscribe: names });
-  };
-  const ready = new Promise<number>((resolve, reject) => {
-    client.ended.then(({ code, details }) => reject(new Error(`${nodeId}: stream ended, ${code} ${details}`)), reject);
-    let [clusters, listeners] = [false, false];
-    client.onResponse(({ type, resources }: AdsResponse) => {
-      const names = resources.map(({ name }) => name);
-      if (type === TYPE.cds && !clusters) {
-        clusters = true;
-        want(
-          TYPE.eds,
-          names.filter((name) => !name.startsWith('app/')),
-        );
-        want(TYPE.sds, secrets);
-        client.ask(TYPE.lds);
-      } else if (type === TYPE.lds && !listeners) {
-        listeners = true;
-        want(TYPE.rds, routesOf(names));
-      } else if (type === TYPE.rds) onRoutes(index);
-      for (const name of names) missing.get(type)?.delete(name);
-      if (listeners && [...missing.values()].every((left) => left.size === 0)) resolve(Date.now());
+const seen = (): Seen => ({ ackedAt: [...ackedAt.values()], ...count });
+
+const took = (index: number, bytes: Buffer, type: string): void => {
+  lastAt = Date.now();
+  ackedAt.set(index, lastAt);
+  count.bytes += bytes.length;
+  count.responses += 1;
+  // Copied: it is a part of a larger chunk.
+  if (index === 0) recorded.set(type, [...(recorded.get(type) ?? []), Buffer.from(bytes)]);
+};
+
+const opener = ({ sidecars: all, anchorPem, trustDomain, ...fleet }: FleetOptions, from: number, to: number) => {
+  const anchor = createSecureContext({ ca: anchorPem, minVersion: 'TLSv1.3' });
+  return (before: readonly Sidecar[]): Sidecar[] =>
+    all.slice(from, to).map((one, index) => {
+      const [namespace, service] = one.nodeId.split('/');
+      const secrets = [`spiffe://${trustDomain}/ns/${namespace}/sa/${service}`, `spiffe://${trustDomain}`];
+      const held = before[index]?.held;
+      const onResponse = (bytes: Buffer, type: string): void => took(index, bytes, type);
+      return openSidecar({ ...fleet, ...one, anchor, secrets, onResponse, ...(held === undefined ? {} : { held }) });
     });
-  });
-  client.ask(TYPE.cds);
-  return { client, ready };
 };
 
-const expectRoutes = (expected: number): void => {
-  const at = new Map<number, number>();
-  onRoutes = (index) => {
-    if (at.size < expected) at.set(index, Date.now());
-    if (at.size !== expected) return;
-    onRoutes = () => {};
-    report({ kind: 'routes', at: [...at.values()] });
-  };
-  report({ kind: 'armed' });
+const collect = async (expected: number, quiet: number): Promise<void> => {
+  const from = Date.now();
+  while (ackedAt.size < expected || Date.now() - lastAt < quiet) {
+    if (Date.now() - from > WITHIN) throw new Error(`${ackedAt.size} of ${expected} sidecars were sent something`);
+    await sleep(20);
+  }
 };
 
-const connect = async (fleet: FleetOptions): Promise<void> => {
-  const startedAt = Date.now();
-  sidecars.push(...fleet.sidecars.map((one, index) => open(fleet, one, index)));
-  const readyAt = await Promise.all(sidecars.map(({ ready }) => ready));
-  report({ kind: 'connected', startedAt, readyAt });
+const obey = async (order: Order): Promise<Report> => {
+  switch (order.kind) {
+    case 'open': {
+      forget();
+      openAll = opener(order.fleet, order.from, order.to);
+      const startedAt = Date.now();
+      const opened = openAll([]);
+      sidecars = [...sidecars, ...opened];
+      const readyAt = await Promise.all(opened.map(({ ready }) => ready));
+      return { kind: 'opened', startedAt, readyAt, ...seen() };
+    }
+    case 'return': {
+      for (const { close } of sidecars) close();
+      forget();
+      sidecars = openAll(sidecars);
+      await Promise.all(sidecars.map(({ asked }) => asked));
+      return { kind: 'done', at: Date.now() };
+    }
+    case 'watch':
+      forget();
+      return { kind: 'done', at: Date.now() };
+    case 'collect':
+      await collect(order.expected, order.quiet);
+      return { kind: 'collected', ...seen() };
+    case 'recorded':
+      return { kind: 'recorded', responses: new Map(recorded) };
+    case 'close':
+      for (const { close } of sidecars) close();
+      sidecars = [];
+      return { kind: 'done', at: Date.now() };
+  }
 };
 
 process.on('message', (order: Order) => {
-  if (order.kind === 'connect') {
-    connect(order.fleet).catch((error: Error) => report({ kind: 'failed', message: error.message }));
-  } else if (order.kind === 'expectRoutes') expectRoutes(order.expected);
-  else {
-    for (const { client } of sidecars) client.close();
-    process.disconnect();
-  }
+  const failed = (error: Error): Report => ({ kind: 'failed', message: error.message });
+  obey(order)
+    .catch(failed)
+    .then((report) => process.send?.(report));
 });
 // Nothing outlives the benchmark, however it ended.
 process.on('disconnect', () => process.exit(0));

@@ -1,18 +1,27 @@
 export const TRUST_DOMAIN = 'bench.example';
 
-/** What one policy change writes: a path into the rule of one service, or into a deny rule of the whole namespace. */
-export type Edit = { readonly one?: string; readonly all?: string };
+/** What a save writes. */
+export type Edit = {
+  /** A word in a rule of the first `changed` services. */
+  readonly word?: string;
+  readonly changed?: number;
+  /** A path that a deny rule of the whole namespace refuses. */
+  readonly denied?: string;
+  /** The port of every service. */
+  readonly port?: number;
+};
 
 /** A mesh.yaml of `services` services; each calls the next five and is called by the five before it. */
-export const meshText = (services: number, { one = 'start', all = 'start' }: Edit = {}): string => {
+export const meshText = (services: number, edit: Edit = {}): string => {
+  const { word = 'start', changed = 0, denied = 'start', port = 8080 } = edit;
   const name = (index: number): string => `s${(index + services) % services}`;
   const entry = (index: number): readonly string[] => [
     `      ${name(index)}:`,
-    '        ports: [8080:3000/http]',
+    `        ports: [${port}:3000/http]`,
     `        uses: [${[1, 2, 3, 4, 5].map((step) => name(index + step)).join(', ')}]`,
     '        allow:',
     `          - from: [${[1, 2, 3].map((step) => name(index - step)).join(', ')}]`,
-    `            to: [GET /items/*, POST /items, GET /${index === 0 ? one : 'start'}]`,
+    `            to: [GET /items/*, POST /items, GET /${index < changed ? word : 'start'}]`,
     `          - from: [${[4, 5].map((step) => name(index - step)).join(', ')}]`,
     '            to: GET /health',
   ];
@@ -22,7 +31,7 @@ export const meshText = (services: number, { one = 'start', all = 'start' }: Edi
     'namespaces:',
     '  bench:',
     '    deny:',
-    `      - to: /${all}-internal/*`,
+    `      - to: /${denied}-internal/*`,
     '    services:',
     ...Array.from({ length: services }, (_, index) => entry(index)).flat(),
     '',

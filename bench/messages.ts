@@ -1,8 +1,15 @@
-/** What the process with the simulated sidecars is told. */
+/** What a process with simulated sidecars is told; each order has one answer. */
 export type Order =
-  | { readonly kind: 'connect'; readonly fleet: FleetOptions }
-  /** Count the sidecars that are sent routes from now on, until `expected` of them have been. */
-  | { readonly kind: 'expectRoutes'; readonly expected: number }
+  /** Opens these sidecars; answered when all have everything. */
+  | { readonly kind: 'open'; readonly fleet: FleetOptions; readonly from: number; readonly to: number }
+  /** Ends all streams and opens them again, with what each holds; answered when the last has asked. */
+  | { readonly kind: 'return' }
+  /** From now on count what comes. */
+  | { readonly kind: 'watch' }
+  /** Answered when at least so many sidecars were sent something and nothing more came for `quiet` ms. */
+  | { readonly kind: 'collect'; readonly expected: number; readonly quiet: number }
+  /** All that the first sidecar was sent since the last `watch` or `open`, by type. */
+  | { readonly kind: 'recorded' }
   | { readonly kind: 'close' };
 
 export type FleetOptions = {
@@ -10,12 +17,41 @@ export type FleetOptions = {
   readonly anchorPem: string;
   readonly serverId: string;
   readonly trustDomain: string;
-  readonly sidecars: readonly { readonly nodeId: string; readonly token: string; readonly address: string }[];
+  readonly sidecars: readonly {
+    readonly nodeId: string;
+    readonly token: string;
+    readonly localAddress: string | undefined;
+  }[];
 };
 
-/** What it answers. Moments are `Date.now()`, which two processes share. */
+export type Recorded = ReadonlyMap<string, readonly Buffer[]>;
+
+/** What came in a time that was watched. Moments are `Date.now()`, which all processes share. */
+export type Seen = {
+  /** When each sidecar that was sent something had written its last ACK. */
+  readonly ackedAt: readonly number[];
+  /** Bytes of gRPC messages, and how many messages. */
+  readonly bytes: number;
+  readonly responses: number;
+};
+
 export type Report =
-  | { readonly kind: 'connected'; readonly startedAt: number; readonly readyAt: readonly number[] }
-  | { readonly kind: 'armed' }
-  | { readonly kind: 'routes'; readonly at: readonly number[] }
+  | ({ readonly kind: 'opened'; readonly startedAt: number; readonly readyAt: readonly number[] } & Seen)
+  | ({ readonly kind: 'collected' } & Seen)
+  | { readonly kind: 'recorded'; readonly responses: Recorded }
+  | { readonly kind: 'done'; readonly at: number }
   | { readonly kind: 'failed'; readonly message: string };
+
+/** What `bareServer.ts` and `xdsServer.ts` are told. */
+export type LimitOrder =
+  | {
+      readonly kind: 'listen';
+      readonly chainPem: string;
+      readonly keyPem: string;
+      /** For the bare server: what it answers to a request for a type. */
+      readonly recorded: Recorded;
+    }
+  /** Push to every stream: these bytes; `src/xds` frames a resource of as many. */
+  | { readonly kind: 'push'; readonly response: Buffer };
+
+export type LimitReport = { readonly port: number };

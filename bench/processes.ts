@@ -1,8 +1,7 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Order, Report } from './messages.ts';
 
 const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
@@ -12,9 +11,17 @@ export const cpuSeconds = (pid: number): number => {
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 };
 
+const memory = (pid: number, field: string): number =>
+  Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+
 /** Resident memory of a process, MiB. */
-export const rssMiB = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+export const rssMiB = (pid: number): number => memory(pid, 'VmRSS');
+
+/** The most resident memory that a process had since `forgetPeak`, MiB. */
+export const peakMiB = (pid: number): number => memory(pid, 'VmHWM');
+
+/** https://www.kernel.org/doc/html/latest/filesystems/proc.html, `clear_refs` */
+export const forgetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
 
 export type Child = { readonly pid: number; readonly stop: () => Promise<void> };
 
@@ -36,39 +43,50 @@ const own = (child: ChildProcess, name: string): Child => {
   };
 };
 
+/** Where `--cpu-prof` writes the profiles of the servers, if it was asked for. */
+const profiling: readonly string[] = process.argv.includes('--cpu-prof')
+  ? ['--cpu-prof', '--cpu-prof-dir=.cache/bench/profiles']
+  : [];
+
 /** `signet serve` as users run it: `./bin/signet` after `npm run build`, its output in `log`. */
 export const startServer = (args: readonly string[], log: string): Child => {
   const command = fileURLToPath(new URL('../bin/signet', import.meta.url));
   const output = openSync(log, 'w');
-  const child = spawn(command, ['serve', ...args], { stdio: ['ignore', output, output] });
+  const child = spawn(process.execPath, [...profiling, command, 'serve', ...args], {
+    stdio: ['ignore', output, output],
+  });
   closeSync(output);
   return own(child, 'signet serve');
 };
 
-export type FleetProcess = Child & {
-  readonly send: (order: Order) => void;
-  /** The next report; none is lost between two calls. */
-  readonly report: () => Promise<Report>;
+/** A process that answers each order with one report. */
+export type Peer<Order, Report> = Child & { readonly ask: (order: Order) => Promise<Report> };
+
+/** Starts a script of the benchmark; orders and reports are structured clones. */
+export const startPeer = <Order extends object, Report extends object>(
+  script: URL,
+  execArgv: readonly string[],
+): Peer<Order, Report> => {
+  const child = fork(fileURLToPath(script), { execArgv: [...execArgv], serialization: 'advanced' });
+  const ask = (order: Order): Promise<Report> =>
+    new Promise((resolve, reject) => {
+      const gone = (): void => reject(new Error(`${script.pathname} ended`));
+      child.once('exit', gone);
+      child.once('message', (report) => {
+        child.off('exit', gone);
+        resolve(report as Report);
+      });
+      child.send(order);
+    });
+  return { ...own(child, script.pathname), ask };
 };
 
-/** The process with the simulated sidecars, `fleet.ts`. */
-export const startFleet = (): FleetProcess => {
-  const script = fileURLToPath(new URL('fleet.ts', import.meta.url));
-  const child = fork(script, { execArgv: ['--import', 'tsx', '--max-old-space-size=4096'] });
-  const came: Report[] = [];
-  let take: (report: Report) => void = (report) => void came.push(report);
-  const put = (report: Report): void => take(report);
-  child.on('message', put);
-  child.on('exit', () => put({ kind: 'failed', message: 'the process of the simulated sidecars ended' }));
-  const report = async (): Promise<Report> => {
-    const next =
-      came.shift() ??
-      (await new Promise<Report>((resolve) => {
-        take = resolve;
-      }));
-    take = (later) => void came.push(later);
-    if (next.kind === 'failed') throw new Error(next.message);
-    return next;
-  };
-  return { ...own(child, 'the simulated sidecars'), send: (order) => void child.send(order), report };
+/** The measured servers run compiled, without the loader of this process, as `signet serve` does. */
+export const startCompiled = <Order extends object, Report extends object>(name: string): Peer<Order, Report> =>
+  startPeer(new URL(`../.cache/bench/bench/${name}.js`, import.meta.url), [...profiling]);
+
+/** Compiles them into `.cache/bench`. */
+export const compileServers = (): void => {
+  const folder = fileURLToPath(new URL('..', import.meta.url));
+  execFileSync('node_modules/.bin/tsc', ['-p', 'bench/tsconfig.json'], { cwd: folder, stdio: 'inherit' });
 };

@@ -1,59 +1,53 @@
-// `npm run bench`: JSON on stdout, progress on stderr. Takes about two minutes; nothing outlives it.
+// `npm run bench [-- PART…]`: JSON on stdout, progress on stderr; nothing outlives it. All parts take about six minutes.
+// Parts: `storm N` (cold start, changes, slow readers, reconnect), `limit` (against the bare server), `curve`, `load`.
+// `--cpu-prof` leaves profiles of the servers in .cache/bench/profiles.
 import { cpus } from 'node:os';
-import { loadMesh } from '../src/config/loadMesh.ts';
-import { benchIssue } from './ca.ts';
-import { meshText } from './meshFile.ts';
-import { measureStorm, type Storm } from './storm.ts';
+import { benchIssue, benchRenewals } from './ca.ts';
+import { byConcerned, byMesh } from './curve.ts';
+import { measureBare, measureXds } from './limit.ts';
+import { measureLoad } from './load.ts';
+import { compileServers } from './processes.ts';
+import { measureStorm, type Recording, type Storm } from './storm.ts';
+import { type Figures, targets } from './targets.ts';
 
-const SERVICES = 50;
+const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const asked = new Set(words.filter((word) => !/^\d+$/.test(word)));
+const sizes = words.filter((word) => /^\d+$/.test(word)).map(Number);
+const unknown = [...asked].filter((word) => !['storm', 'limit', 'curve', 'load'].includes(word));
+if (unknown.length > 0) throw new Error(`no part is called ${unknown.join(' or ')}: storm N, limit, curve, load`);
+const runs = (part: string): boolean => asked.size === 0 || asked.has(part);
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-
-const ratio = (a: number, b: number): number => Number((a / b).toFixed(2));
-
-/** Milliseconds to read, decode, check and build a mesh; the median of five, after two that warm up. */
-const measureLoad = (services: number) => {
-  const bytes = Buffer.from(meshText(services));
-  const times = Array.from({ length: 7 }, () => {
-    const from = performance.now();
-    const loaded = loadMesh('mesh.yaml', bytes);
-    if (!loaded.ok) throw new Error(loaded.error.map(({ message }) => message).join('\n'));
-    return performance.now() - from;
-  });
-  return {
-    services,
-    kilobytes: Math.round(bytes.length / 1024),
-    milliseconds: Number(median(times.slice(2)).toFixed(1)),
-  };
-};
-
-const storms: Storm[] = [];
-for (const sidecars of [100, 1_000]) {
-  console.error(`cold start and policy changes: ${sidecars} sidecars of ${SERVICES} services`);
-  storms.push(await measureStorm(sidecars, SERVICES));
+const figures: Figures = {};
+const storms = new Map<number, { readonly storm: Storm; readonly recording: Recording }>();
+// The limit is measured with what a cold start of 1,000 really sends.
+const wanted = new Set([
+  ...(runs('storm') ? (sizes.length > 0 ? sizes : [100, 1_000, 2_000]) : []),
+  ...(runs('limit') ? [1_000] : []),
+]);
+for (const size of wanted) {
+  console.error(`storm ${size}: cold start, changes, slow readers, reconnect`);
+  storms.set(size, await measureStorm(size));
 }
-const [small, large] = storms as [Storm, Storm];
-console.error('leaves issued');
-const leaves = await benchIssue();
-console.error('loadMesh');
-const loads = [100, 1_000].map(measureLoad);
-const [few, many] = loads as [(typeof loads)[0], (typeof loads)[0]];
-
-const result = {
-  date: new Date().toISOString().slice(0, 10),
-  machine: { cores: cpus().length, model: cpus()[0]?.model.trim(), node: process.version },
-  storms,
-  leaves,
-  loadMesh: loads,
-  ratios: {
-    coldStartCpuPerSidecar1000to100: ratio(large.coldStart.cpuMsPerSidecar, small.coldStart.cpuMsPerSidecar),
-    changeCpuPerSidecar1000to100: ratio(
-      large.allServicesChange.cpuMsPerSidecar,
-      small.allServicesChange.cpuMsPerSidecar,
-    ),
-    changeToColdStartCpu: storms.map((storm) => ratio(storm.allServicesChange.cpuSeconds, storm.coldStart.cpuSeconds)),
-    loadMesh1000to100: ratio(many.milliseconds, few.milliseconds),
-  },
-};
-console.log(JSON.stringify(result, undefined, 2));
+figures.storms = [...storms.values()].map(({ storm }) => storm);
+const recording = storms.get(1_000)?.recording;
+if (runs('limit') && recording !== undefined) {
+  console.error('limit: fan-outs of src/xds and of a bare grpc-js server');
+  compileServers();
+  const small = [...recording.policyChange.values()].flat().reduce((sum, bytes) => sum + bytes.length, 0);
+  const { figures: xds, pushed } = await measureXds(1_000, small);
+  figures.xds = xds;
+  figures.bare = await measureBare(1_000, recording, pushed);
+}
+if (runs('curve')) {
+  console.error('curve: the cost of a change by sidecars concerned, and by the size of the mesh');
+  figures.curve = { byConcerned: await byConcerned(), byMesh: await byMesh() };
+}
+if (runs('load')) {
+  console.error('load: certificates, mesh.yaml');
+  figures.certificates = benchIssue();
+  figures.renewals = await benchRenewals();
+  figures.loadMesh = [200, 1_000].map(measureLoad);
+}
+const machine = { cores: cpus().length, model: cpus()[0]?.model.trim(), node: process.version };
+const date = new Date().toISOString().slice(0, 10);
+console.log(JSON.stringify({ date, machine, targets: targets(figures), ...figures }, undefined, 2));

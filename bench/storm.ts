@@ -1,102 +1,142 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startBenchServer } from './controlPlane.ts';
+import { type BenchServer, startBenchServer } from './controlPlane.ts';
+import { type Cost, cost, round, settledCpu, type Times, times, withCpu } from './measure.ts';
 import { type Edit, meshText } from './meshFile.ts';
-import { cpuSeconds, type FleetProcess, rssMiB, startFleet } from './processes.ts';
+import type { FleetOptions, Recorded } from './messages.ts';
+import { rssMiB } from './processes.ts';
+import { type Simulated, startSimulated } from './simulated.ts';
 
-/** Seconds; CPU is that of the server. */
-export type Span = {
-  readonly seconds: number;
-  readonly p50Seconds: number;
-  readonly cpuSeconds: number;
-  readonly cpuMsPerSidecar: number;
-};
+export const SERVICES = 200;
+
+/** A span until the last ACK; `loopDelay` is the longest of the server's event loop, ms. */
+export type Measured = Cost & { readonly seconds: Times; readonly loopDelay: number };
 
 export type Storm = {
   readonly sidecars: number;
-  readonly services: number;
-  /** All sidecars connect at once, until the last has everything. */
-  readonly coldStart: Span;
-  /** From the save of one service's rule until its last sidecar has the new routes. */
-  readonly oneServiceChange: Span & { readonly sidecars: number };
-  /** From the save of a rule of the whole namespace until every sidecar has the new routes. */
-  readonly allServicesChange: Span;
-  readonly serverRssMiB: { readonly idle: number; readonly connected: number; readonly afterChanges: number };
-  readonly serverRssKiBPerSidecar: number;
+  readonly coldStart: Measured;
+  readonly endpointChange: Measured;
+  readonly policyChange: Measured;
+  readonly fullChange: Measured;
+  /** One policy change while a tenth of all sidecars read nothing. */
+  readonly slowReaders: Measured;
+  readonly reconnect: Cost & { readonly seconds: number; readonly loopDelay: number };
+  readonly rssMiB: { readonly idle: number; readonly connected: number; readonly afterwards: number };
+  readonly rssKiBPerSidecar: number;
 };
 
-const round = (value: number, digits = 3): number => Number(value.toFixed(digits));
+/** What the bare server replays. */
+export type Recording = { readonly coldStart: Recorded; readonly policyChange: Recorded };
 
-const span = (startedAt: number, endedAt: readonly number[], cpu: number): Span => {
-  const sorted = endedAt.map((at) => (at - startedAt) / 1000).sort((a, b) => a - b);
-  return {
-    seconds: round(sorted.at(-1) ?? 0),
-    p50Seconds: round(sorted[Math.floor(sorted.length / 2)] ?? 0),
-    cpuSeconds: round(cpu, 2),
-    cpuMsPerSidecar: round((cpu * 1000) / sorted.length, 2),
-  };
+export type Scene = {
+  readonly server: BenchServer;
+  readonly fleet: Simulated;
+  /** Newcomers, and those who stop reading. */
+  readonly others: Simulated;
+  readonly options: FleetOptions;
+  readonly sidecars: number;
 };
 
-/** CPU of the server until it is quiet: 300 ms without a tick of work, at most 10 s. */
-const settledCpu = async (pid: number): Promise<number> => {
-  let last = cpuSeconds(pid);
-  for (let tries = 0; tries < 33; tries++) {
-    await sleep(300);
-    const now = cpuSeconds(pid);
-    if (now - last <= 0.01) return now;
-    last = now;
-  }
-  return last;
-};
+const SLOW = 9;
 
-const WITHIN = 60_000;
-
-const change = async (
-  fleet: FleetProcess,
-  server: Awaited<ReturnType<typeof startBenchServer>>,
+/** Runs `work` with a server of `mesh` services and sidecars that are to come: they are of the first `services`. */
+export const withScene = async <T>(
+  sidecars: number,
   services: number,
-  edit: Edit,
-  expected: number,
-): Promise<Span> => {
-  const before = await settledCpu(server.pid);
-  fleet.send({ kind: 'expectRoutes', expected });
-  await fleet.report();
-  const savedAt = await server.save(meshText(services, edit));
-  const report = await Promise.race([
-    fleet.report(),
-    sleep(WITHIN, undefined, { ref: false }).then(() => {
-      throw new Error(`a policy change did not reach ${expected} sidecars within ${WITHIN / 1000} s`);
-    }),
-  ]);
-  if (report.kind !== 'routes') throw new Error(`unexpected report ${report.kind}`);
-  return span(savedAt, report.at, (await settledCpu(server.pid)) - before);
-};
-
-/** A cold start and two policy changes with `sidecars` simulated sidecars of `services` services. */
-export const measureStorm = async (sidecars: number, services: number): Promise<Storm> => {
-  const server = await startBenchServer(meshText(services));
-  const fleet = startFleet();
+  work: (scene: Scene) => Promise<T>,
+  mesh = services,
+): Promise<T> => {
+  const server = await startBenchServer(meshText(mesh));
+  const [fleet, others] = [startSimulated(), startSimulated()];
   try {
-    const options = await server.fleet(services, sidecars);
-    const before = await settledCpu(server.pid);
-    const idle = rssMiB(server.pid);
-    fleet.send({ kind: 'connect', fleet: options });
-    const connected = await fleet.report();
-    if (connected.kind !== 'connected') throw new Error(`unexpected report ${connected.kind}`);
-    const coldStart = span(connected.startedAt, connected.readyAt, (await settledCpu(server.pid)) - before);
-    const rss = rssMiB(server.pid);
-    const ofOne = Math.ceil(sidecars / services);
-    const oneServiceChange = await change(fleet, server, services, { one: 'first' }, ofOne);
-    const allServicesChange = await change(fleet, server, services, { one: 'first', all: 'second' }, sidecars);
-    return {
-      sidecars,
-      services,
-      coldStart,
-      oneServiceChange: { ...oneServiceChange, sidecars: ofOne },
-      allServicesChange,
-      serverRssMiB: { idle: round(idle, 0), connected: round(rss, 0), afterChanges: round(rssMiB(server.pid), 0) },
-      serverRssKiBPerSidecar: round(((rss - idle) * 1024) / sidecars, 0),
-    };
+    const options = await server.fleet(services, sidecars + 400);
+    return await work({ server, fleet, others, options, sidecars });
   } finally {
-    await Promise.all([fleet.stop(), server.stop()]);
+    process.kill(others.pid, 'SIGCONT');
+    await Promise.all([fleet.stop(), others.stop(), server.stop()]);
   }
 };
+
+export const coldStart = async ({ server, fleet, options, sidecars }: Scene): Promise<Measured> => {
+  await server.loopDelay();
+  const { cpu, value } = await withCpu(server.pid, () => fleet.open(options, 0, sidecars));
+  // What came after it was ready, new addresses of others, is a part of the storm.
+  const { bytes } = await fleet.collect(sidecars);
+  const seconds = times(value.startedAt, value.readyAt);
+  return { ...cost(cpu, sidecars, { bytes }), seconds, loopDelay: await server.loopDelay() };
+};
+
+/** From `act`, which gives the moment of its start, to the last ACK of `expected` sidecars. */
+const change = async ({ server, fleet }: Scene, expected: number, act: () => Promise<number>): Promise<Measured> => {
+  await fleet.watch();
+  await server.loopDelay();
+  const { cpu, value } = await withCpu(server.pid, async () => {
+    const from = await act();
+    return { from, seen: await fleet.collect(expected) };
+  });
+  const { from, seen } = value;
+  const concerned = seen.ackedAt.length;
+  return { ...cost(cpu, concerned, seen), seconds: times(from, seen.ackedAt), loopDelay: await server.loopDelay() };
+};
+
+export const saveOf = (scene: Scene, expected: number, edit: Edit, mesh = SERVICES): Promise<Measured> =>
+  change(scene, expected, () => scene.server.save(meshText(mesh, edit)));
+
+/** One more instance of a service that five others call; its own start is part of the cost. */
+export const endpointOf = (scene: Scene, expected: number, newcomer: number): Promise<Measured> =>
+  change(scene, expected, async () => (await scene.others.open(scene.options, newcomer, newcomer + 1)).startedAt);
+
+const slowReaders = async (scene: Scene, edit: Edit): Promise<Measured> => {
+  const { options, sidecars, others, server } = scene;
+  await others.open(options, sidecars, sidecars + Math.ceil(sidecars / SLOW));
+  await settledCpu(server.pid);
+  process.kill(others.pid, 'SIGSTOP');
+  const measured = await saveOf(scene, sidecars, edit);
+  process.kill(others.pid, 'SIGCONT');
+  await others.close();
+  // Their addresses are withdrawn after 3 s, which is no part of what follows.
+  await sleep(4_000);
+  await settledCpu(server.pid);
+  return measured;
+};
+
+const reconnect = async ({ server, fleet, sidecars }: Scene): Promise<Storm['reconnect']> => {
+  await server.loopDelay();
+  let at = 0;
+  const { cpu } = await withCpu(server.pid, async () => {
+    const from = Date.now();
+    await fleet.comeBack();
+    while ((await server.metric('signet_xds_streams')) !== sidecars) await sleep(100);
+    at = (Date.now() - from) / 1000;
+  });
+  const seen = await fleet.collect(0);
+  return { ...cost(cpu, sidecars, seen), seconds: round(at, 3), loopDelay: await server.loopDelay() };
+};
+
+/** A cold start, changes, slow readers and a reconnect with `sidecars` simulated sidecars of 200 services. */
+export const measureStorm = (sidecars: number): Promise<{ readonly storm: Storm; readonly recording: Recording }> =>
+  withScene(sidecars, SERVICES, async (scene) => {
+    const { server, fleet } = scene;
+    // At rest: what only starting and loading took is given back.
+    await sleep(6_000);
+    await settledCpu(server.pid);
+    const idle = rssMiB(server.pid);
+    const cold = await coldStart(scene);
+    const recorded = await fleet.recorded();
+    const connected = rssMiB(server.pid);
+    // The callers of a service in the middle; with 100 sidecars only half of the services have one.
+    const callers = 5 * Math.max(1, Math.floor(sidecars / SERVICES));
+    const newcomer = sidecars + SERVICES + ((50 - (sidecars % SERVICES) + SERVICES) % SERVICES);
+    const endpointChange = await endpointOf(scene, callers, newcomer);
+    const policyChange = await saveOf(scene, sidecars, { denied: 'second' });
+    const policy = await fleet.recorded();
+    const fullChange = await saveOf(scene, sidecars, { denied: 'second', port: 8090, word: 'full', changed: SERVICES });
+    const slow = await slowReaders(scene, { denied: 'third', port: 8090, word: 'full', changed: SERVICES });
+    const afterwards = rssMiB(server.pid);
+    const back = await reconnect(scene);
+    const storm: Storm = {
+      ...{ sidecars, coldStart: cold, endpointChange, policyChange, fullChange, slowReaders: slow, reconnect: back },
+      rssMiB: { idle: round(idle, 0), connected: round(connected, 0), afterwards: round(afterwards, 0) },
+      rssKiBPerSidecar: round(((connected - idle) * 1024) / sidecars, 0),
+    };
+    return { storm, recording: { coldStart: recorded, policyChange: policy } };
+  });

@@ -1,17 +1,19 @@
 import type { FastifyInstance } from 'fastify';
-import type { AuthorityStatus, CertificateFacts } from '../ca/authority.ts';
+import type { AuthorityStatus, CertificateFacts, SlotFacts } from '../ca/authority.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
 import { iso } from '../control/status.ts';
 import type { TrustBundle } from '../spiffe/svid.ts';
 import { refuse } from './guards.ts';
 import { renewRequest } from './requests.ts';
-import type { BundleAnswer, CaAnswer, CertificateAnswer, RenewAnswer } from './responses.ts';
+import type { BundleAnswer, CaAnswer, CertificateAnswer, RenewAnswer, SlotAnswer } from './responses.ts';
 import { askStatus } from './tokenRoutes.ts';
 
 /** What operators may see of the certificate authorities. */
 export type CaPort = {
   readonly describe: () => AuthorityStatus;
   readonly describeChannel: () => CertificateFacts;
+  /** All anchors of the channel. */
+  readonly channelSlots: () => readonly SlotFacts[];
   readonly bundle: () => TrustBundle;
 };
 
@@ -23,14 +25,24 @@ const certificate = (facts: CertificateFacts): CertificateAnswer => ({
   fingerprint: facts.fingerprint,
 });
 
+const slot = (facts: SlotFacts): SlotAnswer => ({
+  kind: facts.kind,
+  state: facts.state,
+  since: facts.since === 0 ? null : iso(facts.since),
+  root: facts.root,
+  ...certificate(facts),
+});
+
 export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
   app.get('/api/v1/ca', (): CaAnswer => {
-    const { trustDomain, root, intermediate } = ca.describe();
+    const { trustDomain, generation, root, intermediate, slots } = ca.describe();
     return {
       trustDomain,
       root: certificate(root),
       intermediate: certificate(intermediate),
       channel: certificate(ca.describeChannel()),
+      generation,
+      slots: [...slots, ...ca.channelSlots()].map(slot),
     };
   });
 

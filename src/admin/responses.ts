@@ -66,6 +66,15 @@ export type CaAnswer = {
   readonly root: CertificateAnswer;
   readonly intermediate: CertificateAnswer;
   readonly channel: CertificateAnswer;
+  readonly generation: number;
+  readonly slots: readonly SlotAnswer[];
+};
+
+export type SlotAnswer = CertificateAnswer & {
+  readonly kind: 'root' | 'intermediate' | 'channel';
+  readonly state: 'prepared' | 'active' | 'old' | 'tainted' | 'revoked';
+  readonly since: string | null;
+  readonly root: string;
 };
 
 export type BundleAnswer = { readonly trustDomain: string; readonly authorities: readonly string[] };

@@ -151,11 +151,21 @@ const certificate = z.strictObject({
   fingerprint: text.describe('SHA-256, hex'),
 });
 
+const slot = z.strictObject({
+  ...certificate.shape,
+  kind: z.enum(['root', 'intermediate', 'channel']),
+  state: z.enum(['prepared', 'active', 'old', 'tainted', 'revoked']),
+  since: moment.nullable().describe('when it came into this state, if that was recorded'),
+  root: text.describe('serial of the root that signed it'),
+});
+
 export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   trustDomain: text,
   root: certificate,
   intermediate: certificate,
   channel: certificate,
+  generation: z.int().describe('counts the commits of the mesh authority'),
+  slots: z.array(slot).describe('all CAs, the active ones included'),
 });
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({

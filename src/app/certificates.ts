@@ -1,10 +1,11 @@
-import type { ChannelAuthority, IssuingAuthority } from '../ca/authority.ts';
+import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
 import { renewalTime } from '../ca/renewal.ts';
 import { createSvidKeeper } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
 import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
+import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
@@ -12,7 +13,7 @@ import type { ServerTls } from '../xds/tls.ts';
 
 /** Both authorities and what is kept of their work. */
 export type Certificates = {
-  readonly authority: IssuingAuthority;
+  readonly authority: MeshAuthority;
   readonly channel: ChannelAuthority;
   readonly svids: SvidKeeper;
   /** What the xDS listener shows, and whose certificates it takes. */
@@ -28,12 +29,14 @@ export const openCertificates = async (options: {
   readonly store: Store;
   readonly trustDomain: TrustDomain;
   readonly now: Instant;
+  /** What the mesh says now of the keys that are made. */
+  readonly curve: () => Curve;
   /** Told of each certificate that is issued. */
   readonly issued: () => void;
   readonly log: Log;
 }): Promise<Certificates> => {
   const { mesh, channel } = await openAuthority(options);
-  const authority: IssuingAuthority = {
+  const authority: MeshAuthority = {
     ...mesh,
     issue: (id, ttl, now) => {
       const svid = mesh.issue(id, ttl, now);

@@ -6,8 +6,9 @@ import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
+import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
-import { isLoopback } from '../lib/address.ts';
+import { isPlainLoopback } from '../lib/address.ts';
 import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
@@ -119,8 +120,16 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
+  const curve = () => source.state().mesh.certificates.curve;
   const { issued } = metrics;
-  const certificates = await openCertificates({ store, trustDomain, now: clock.now(), issued, log: options.log });
+  const certificates = await openCertificates({
+    store,
+    trustDomain,
+    now: clock.now(),
+    curve,
+    issued,
+    log: options.log,
+  });
   return { token: await openAdminToken(data), store, source, metrics, certificates };
 };
 
@@ -163,7 +172,7 @@ const startXds = async (
       tls: certificates.serverTls(clock.now()),
       authenticate: (credentials) => control.authenticate(credentials),
       admit: (caller, node, stream) => control.admit(caller, node, stream),
-      credentialOf: ({ token }) => token,
+      credentialOf,
       fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
       onEvent: (event) => control.onEvent(event),
       operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
@@ -188,7 +197,12 @@ const startAdmin = async (
       listen: bind,
       token,
       control,
-      ca: { describe: authority.describe, describeChannel: channel.describe, bundle: authority.trustBundle },
+      ca: {
+        describe: authority.describe,
+        describeChannel: channel.describe,
+        channelSlots: channel.slots,
+        bundle: authority.trustBundle,
+      },
       registry: metrics.registry,
       onError: (error) => options.log.error({ err: error }, 'an admin request failed'),
     }),
@@ -211,7 +225,7 @@ const openFolder = async (
 /** Plain HTTP carries the admin token, so it stays on this host. */
 const adminAddress = async (asked: HostPort): Promise<HostPort> => {
   const { bind } = await listenAddress(asked);
-  if (isLoopback(bind.host)) return bind;
+  if (isPlainLoopback(bind.host)) return bind;
   const message = `--admin ${asked.host} is reached by other hosts, which needs HTTPS, and that is not built yet: use 127.0.0.1`;
   throw new AppError('usage', message);
 };

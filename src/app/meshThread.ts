@@ -30,7 +30,10 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
   let turn: Promise<unknown> = Promise.resolve();
 
   const start = (): Worker => {
-    const worker = new Worker(entry, { workerData: { ...env }, resourceLimits: { maxOldGenerationSizeMb: heapMiB } });
+    const worker = new Worker(entry, {
+      workerData: { ...env },
+      resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 },
+    });
     const ended = (): void => {
       if (thread === worker) thread = undefined;
     };

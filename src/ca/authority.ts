@@ -2,11 +2,19 @@ import type { Secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import type { CertificateFacts, SlotFacts } from './facts.ts';
+import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
 
-/** The mesh's certificate authority: one root, one issuing intermediate, leaves for workloads. */
+export type { CertificateFacts, SlotFacts } from './facts.ts';
+
+/** The mesh's certificate authority: roots, issuing intermediates, leaves for workloads. */
 export type Authority = {
+  /** Every root that is trusted: prepared, active, old and tainted. Another object after each change of them. */
   readonly trustBundle: () => TrustBundle;
-  /** A new key and a certificate for it, validated before it leaves. Never outlives its issuer. */
+  /**
+   * A new key and a certificate for it from the active intermediate, validated before it leaves. Never outlives its
+   * issuer.
+   */
   readonly issue: (id: SpiffeId, ttl: Duration, now: Instant) => X509Svid;
   readonly describe: () => AuthorityStatus;
 };
@@ -18,34 +26,73 @@ export type IssuingAuthority = Authority & {
    * cover a leaf of `ttl`, and commits it before it is used.
    */
   readonly prepare: (ttl: Duration, now: Instant) => Promise<void>;
-  /** Whether a stored SVID chains to the present root by an intermediate that has not expired. */
+  /** Whether a stored SVID chains to a trusted root by an intermediate that has not expired and is not revoked. */
   readonly vouchesFor: (svid: X509Svid, now: Instant) => boolean;
 };
 
-export type AuthorityStatus = {
-  readonly trustDomain: TrustDomain;
-  readonly root: CertificateFacts;
-  readonly intermediate: CertificateFacts;
+/**
+ * The rotation of the mesh's roots and intermediates. Each call is one guarded commit, and holds when its promise resolves.
+ * All throw AppError `rotation_refused` where a rule forbids it, and the store's.
+ */
+export type RotationControl = {
+  /** The plan that is running. */
+  readonly plan: () => Rotation | undefined;
+  /** Makes the new CAs and begins; nothing new signs before the first gate, but a new intermediate, which leaves carry. */
+  readonly start: (kind: RotationKind, reason: string, now: Instant) => Promise<void>;
+  /** Ends a step whose gate was seen open. */
+  readonly advance: (at: { readonly id: string; readonly step: RotationStep }, now: Instant) => Promise<void>;
+  readonly pause: (now: Instant) => Promise<void>;
+  readonly resume: (now: Instant) => Promise<void>;
+  /** Back to the old one. */
+  readonly abort: (reason: string, now: Instant) => Promise<void>;
+  /** Swaps this generation and the one before it; a plan in it is paused. Also throws `ca_nothing_before`, `ca_corrupt`. */
+  readonly restorePrevious: (now: Instant) => Promise<void>;
 };
 
-export type CertificateFacts = {
-  readonly subject: string;
-  readonly serial: string;
-  readonly notBefore: Instant;
-  readonly notAfter: Instant;
-  /** SHA-256 of the DER, lower-case hex. */
-  readonly fingerprint: string;
+export type MeshAuthority = IssuingAuthority & { readonly rotation: RotationControl };
+
+export type AuthorityStatus = {
+  readonly trustDomain: TrustDomain;
+  /** Counts the commits of the authority's state. */
+  readonly generation: number;
+  /** The active ones. */
+  readonly root: CertificateFacts;
+  readonly intermediate: CertificateFacts;
+  /** All, roots first, in the order in which they were made. */
+  readonly slots: readonly SlotFacts[];
 };
 
 /** The channel CA: anchors the stream between sidecars and Signet, and nothing else. */
 export type ChannelAuthority = {
-  /** PEM, for every bootstrap. */
+  /** PEM of every trusted anchor, for every bootstrap. */
   readonly anchor: () => string;
-  /** The control plane's own certificate and key for its TLS listener. Names it by `spiffe://TD/signet/control-plane`. */
+  /**
+   * The control plane's own certificate and key for its TLS listener, from the active anchor. Names it by
+   * `spiffe://TD/signet/control-plane`.
+   */
   readonly serverCredentials: (now: Instant) => {
     readonly chainPem: string;
     readonly keyPem: Secret;
     readonly notAfter: Instant;
   };
+  /** The active anchor. */
   readonly describe: () => CertificateFacts;
+  readonly slots: () => readonly SlotFacts[];
+  readonly rotation: ChannelRotation;
+};
+
+/**
+ * A bootstrap pins its anchors for as long as it is used, so a new anchor first stands in new bootstraps beside the old
+ * one, and signs only when every sidecar has such a bootstrap. Throws as `RotationControl` does.
+ */
+export type ChannelRotation = {
+  /** A new anchor, in every bootstrap from now on. */
+  readonly prepare: (now: Instant) => Promise<void>;
+  /** The server certificate comes from the prepared anchor from now on. */
+  readonly activate: (now: Instant) => Promise<void>;
+  /** Back to the old anchor; a prepared one is dropped. */
+  readonly abort: (now: Instant) => Promise<void>;
+  /** Old anchors leave the bootstraps. */
+  readonly retire: (now: Instant) => Promise<void>;
+  readonly restorePrevious: (now: Instant) => Promise<void>;
 };

@@ -1,34 +1,42 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { Curve } from '../features/certificates/spec.ts';
 import { invariant } from '../lib/errors.ts';
 import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
 import { type TrustDomain, trustDomainId } from '../spiffe/spiffeId.ts';
-import type { CertificateFacts } from './authority.ts';
 import { nameDer, pem } from './der.ts';
+import type { CertificateFacts } from './facts.ts';
 import { newKey } from './keys.ts';
 import { authorityKeyExtension, caExtensions, keyIdentifier, subjectKeyExtension, uriExtension } from './profile.ts';
 import { newSerial, openSslReads, signCertificate, wholeSeconds } from './sign.ts';
+import { localSigner, type SignatureAlgorithm, type Signer, signatureAlgorithm } from './signer.ts';
 
 /** A CA certificate, read: what issuing from it needs. */
 export type CaCertificate = {
   /** For sentences, for example `the mesh root 5f1c…`. */
   readonly name: string;
   readonly pem: string;
+  /** The same as DER. */
+  readonly raw: Buffer;
   /** DER. */
   readonly subject: Buffer;
   readonly identifier: Buffer;
+  /** Key identifier of its issuer. */
+  readonly issuedBy: Buffer;
   /** The extension that its leaves carry. */
   readonly authorityKey: Buffer;
   readonly notBefore: Instant;
   readonly notAfter: Instant;
   readonly publicKey: KeyObject;
+  /** What it signs with. */
+  readonly signature: SignatureAlgorithm;
   readonly facts: CertificateFacts;
 };
 
-/** A CA with its key: one KeyObject, reused, because parsing it from PEM each time is 15 times slower. */
-export type CaKeyPair = { readonly certificate: CaCertificate; readonly key: KeyObject; readonly keyPem: Secret };
+/** A CA with its key. */
+export type CaKeyPair = { readonly certificate: CaCertificate; readonly signer: Signer; readonly keyPem: Secret };
 
 /** The three kinds of CA; `pathLength` is how many CAs may stand below. */
 export const CA_KINDS = {
@@ -37,8 +45,6 @@ export const CA_KINDS = {
   channel: { title: 'channel CA', pathLength: 0 },
 } as const;
 export type CaKind = keyof typeof CA_KINDS;
-
-const point = (spki: Buffer): Buffer => spki.subarray(-65);
 
 /** Reads a CA certificate that is to be trusted. @throws Error naming what is wrong, without its contents */
 export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustDomain): CaCertificate => {
@@ -50,18 +56,23 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
   if (!x509.ca || usage?.at(-1) !== CA_KINDS[kind].pathLength)
     throw new Error('it is not the right kind of CA certificate');
   if (uris.length !== 1 || uris[0] !== trustDomainId(trustDomain)) throw new Error('it names another trust domain');
-  const identifier = keyIdentifier(point(read.spki));
+  const identifier = read.extensions.get(OID.subjectKeyIdentifier)?.value.subarray(2);
+  const issuedBy = read.extensions.get(OID.authorityKeyIdentifier)?.value.subarray(4);
+  if (identifier === undefined || issuedBy === undefined) throw new Error('it has no key identifiers');
   const serial = read.serial.toString('hex');
   const { notBefore, notAfter } = read;
   return Object.freeze({
     name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
     pem: pem('CERTIFICATE', x509.raw),
+    raw: x509.raw,
     subject: read.subject,
     identifier,
+    issuedBy,
     authorityKey: authorityKeyExtension(identifier),
     notBefore,
     notAfter,
     publicKey: x509.publicKey,
+    signature: signatureAlgorithm(x509.publicKey),
     facts: Object.freeze({
       subject: x509.subject.split('\n').join(', '),
       serial,
@@ -83,7 +94,7 @@ export const readCaKeyPair = (
   const key = createPrivateKey(reveal(stored.key));
   const x509 = openSslReads(new X509Certificate(stored.certificate).raw, (issuer ?? certificate).publicKey);
   if (!x509.checkPrivateKey(key)) throw new Error('its key is not the one of its certificate');
-  return Object.freeze({ certificate, key, keyPem: stored.key });
+  return Object.freeze({ certificate, signer: localSigner(key), keyPem: stored.key });
 };
 
 /** How far a CA's life begins in the past: a clock that is set back a little must not stop a new mesh. */
@@ -96,11 +107,12 @@ export const makeCa = (
     readonly trustDomain: TrustDomain;
     readonly life: Duration;
     readonly now: Instant;
+    readonly curve: Curve;
     readonly issuer?: CaKeyPair;
   },
 ): CaKeyPair => {
   const { trustDomain, life, now, issuer } = request;
-  const key = newKey();
+  const key = newKey(request.curve);
   const serial = newSerial();
   const subject = nameDer(`Signet ${CA_KINDS[kind].title} ${serial.toString('hex', 0, 4)}`);
   const identifier = keyIdentifier(key.point);
@@ -123,7 +135,7 @@ export const makeCa = (
         uriExtension(trustDomainId(trustDomain), false),
       ],
     },
-    issuer?.key ?? createPrivateKey(key.privatePem),
+    issuer?.signer ?? localSigner(createPrivateKey(key.privatePem)),
   );
   return readCaKeyPair(kind, { certificate: pem('CERTIFICATE', der), key: secret(key.privatePem) }, trustDomain, above);
 };

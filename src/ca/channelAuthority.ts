@@ -1,8 +1,24 @@
+import type { Curve } from '../features/certificates/spec.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
-import type { ChannelAuthority } from './authority.ts';
-import type { CaKeyPair } from './caCertificate.ts';
-import { issueLeaf, type Leaf } from './leaf.ts';
+import type { ChannelAuthority, ChannelRotation } from './authority.ts';
+import { makeCa } from './caCertificate.ts';
+import type { CaDocument } from './caDocument.ts';
+import { type Leaf, leafIssuer } from './leaf.ts';
+import { ROOT_LIFE } from './meshAuthority.ts';
+import type { ChannelState } from './meshState.ts';
+import {
+  activate,
+  activeOf,
+  inState,
+  prepare,
+  refused,
+  retire,
+  type Slots,
+  slotFacts,
+  slotOf,
+  trusted,
+} from './slots.ts';
 
 /** Life of the control plane's own certificate. */
 export const SERVER_LIFE: Duration = 90 * 86_400_000;
@@ -10,25 +26,68 @@ export const SERVER_LIFE: Duration = 90 * 86_400_000;
 const isFresh = (leaf: Leaf, now: Instant): boolean =>
   now >= leaf.notBefore && now < (leaf.notBefore + leaf.notAfter) / 2;
 
+const activatePrepared = (anchors: Slots, now: Instant): Slots => {
+  const next = inState(anchors, 'prepared');
+  if (next === undefined) throw refused('no anchor of the channel is prepared');
+  return activate(anchors, slotOf(next), now);
+};
+
+const goBack = (anchors: Slots, now: Instant): Slots => {
+  const prepared = inState(anchors, 'prepared');
+  if (prepared !== undefined) return retire(anchors, slotOf(prepared), now);
+  const old = anchors.filter(({ state }) => state === 'old').sort((a, b) => b.since - a.since)[0];
+  if (old === undefined) throw refused('no other anchor of the channel is held');
+  return activate(anchors, slotOf(old), now);
+};
+
+const retireOld = (anchors: Slots, now: Instant): Slots =>
+  anchors.filter(({ state }) => state === 'old').reduce((slots, slot) => retire(slots, slotOf(slot), now), anchors);
+
+const channelRotation = (
+  document: CaDocument<ChannelState>,
+  trustDomain: TrustDomain,
+  curve: () => Curve,
+): ChannelRotation => {
+  const change = (what: string, next: (anchors: Slots, now: Instant) => Slots) => (now: Instant) =>
+    document.change(what, (state) => ({ ...state, anchors: next(state.anchors, now) }), now);
+  const make = (now: Instant) => makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+  return Object.freeze({
+    prepare: change('prepared an anchor', (anchors, now) => prepare(anchors, make(now), now)),
+    activate: change('activated the prepared anchor', activatePrepared),
+    abort: change('went back to the old anchor', goBack),
+    retire: change('retired the old anchors', retireOld),
+    restorePrevious: document.restorePrevious,
+  });
+};
+
 /**
- * The channel CA. The control plane's certificate is made anew at each start and not stored: bootstraps pin the anchor
+ * The channel CA. The control plane's certificate is made anew at each start and not stored: bootstraps pin the anchors
  * and the name, not the certificate, so a stored key would only be one more that can leak.
  */
-export const channelAuthority = (trustDomain: TrustDomain, anchor: CaKeyPair): ChannelAuthority => {
-  let held: Leaf | undefined;
+export const channelAuthority = (
+  trustDomain: TrustDomain,
+  curve: () => Curve,
+  document: CaDocument<ChannelState>,
+): ChannelAuthority => {
+  let held: { readonly anchor: string; readonly leaf: Leaf } | undefined;
+  const active = () => activeOf(document.state().anchors);
   return Object.freeze({
-    anchor: () => anchor.certificate.pem,
+    anchor: () =>
+      trusted(document.state().anchors)
+        .map(({ certificate }) => certificate.pem)
+        .join(''),
     serverCredentials: (now: Instant) => {
-      if (held === undefined || !isFresh(held, now)) {
-        held = issueLeaf(anchor.certificate, anchor.key, {
-          id: controlPlaneId(trustDomain),
-          use: 'server',
-          ttl: SERVER_LIFE,
-          now,
-        });
+      const { keys } = active();
+      const anchor = keys.certificate.facts.serial;
+      if (held?.anchor !== anchor || !isFresh(held.leaf, now)) {
+        const request = { id: controlPlaneId(trustDomain), use: 'server', ttl: SERVER_LIFE, now } as const;
+        held = { anchor, leaf: leafIssuer(keys).issue(request, curve()) };
       }
-      return { chainPem: held.certificatePem, keyPem: held.keyPem, notAfter: held.notAfter };
+      const { certificatePem, keyPem, notAfter } = held.leaf;
+      return { chainPem: certificatePem, keyPem, notAfter };
     },
-    describe: () => anchor.certificate.facts,
+    describe: () => active().certificate.facts,
+    slots: () => document.state().anchors.map((slot) => slotFacts('channel', slot, slot.certificate)),
+    rotation: channelRotation(document, trustDomain, curve),
   });
 };

@@ -20,14 +20,12 @@ export const INTEGER = 0x02;
 export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
 
-const digits = (n: number): string => `${n}`.padStart(2, '0');
-
-/** UTCTime up to 2049 and GeneralizedTime from 2050 on, to the second (RFC 5280 §4.1.2.5). */
+/** UTCTime up to 2049 and GeneralizedTime from 2050 on, to the second (RFC 5280 §4.1.2.5). Years 1950 to 9999. */
 export const timeDer = (instant: Instant): Buffer => {
-  const date = new Date(instant);
-  const year = date.getUTCFullYear();
-  const rest = `${[date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(digits).join('')}Z`;
-  return year < 2050 ? tlv(0x17, Buffer.from(digits(year % 100) + rest)) : tlv(0x18, Buffer.from(`${year}${rest}`));
+  const iso = new Date(instant).toISOString();
+  const part = (at: number): string => iso.slice(at, at + 2);
+  const text = `${iso.slice(0, 4)}${part(5)}${part(8)}${part(11)}${part(14)}${part(17)}Z`;
+  return text < '2050' ? tlv(0x17, Buffer.from(text.slice(2), 'latin1')) : tlv(0x18, Buffer.from(text, 'latin1'));
 };
 
 /** A forge tree as bytes: for what is built once per CA, where clarity counts more than speed. */
@@ -47,15 +45,25 @@ export const nameDer = (commonName: string): Buffer => {
 /** An empty name: a leaf says who it is by its URI alone. */
 export const EMPTY_NAME = tlv(SEQUENCE);
 
-/** One extension (RFC 5280 §4.2): `critical` is left out where it is false, as DER wants defaults. */
-export const extensionDer = (dotted: string, critical: boolean, value: Uint8Array): Buffer => {
-  const flag = critical ? [primitive(asn1.Type.BOOLEAN, '\xff')] : [];
-  const bytes = primitive(asn1.Type.OCTETSTRING, Buffer.from(value).toString('binary'));
-  return encode(sequence([oid(dotted), ...flag, bytes]));
+const oids = new Map<string, Buffer>();
+/** An OID as DER; there are about a dozen, each built once. */
+const oidDer = (dotted: string): Buffer => {
+  const known = oids.get(dotted);
+  if (known !== undefined) return known;
+  const made = encode(oid(dotted));
+  oids.set(dotted, made);
+  return made;
 };
 
+const TRUE = Buffer.from([0x01, 0x01, 0xff]);
+const NOTHING = Buffer.alloc(0);
+
+/** One extension (RFC 5280 §4.2): `critical` is left out where it is false, as DER wants defaults. */
+export const extensionDer = (dotted: string, critical: boolean, value: Uint8Array): Buffer =>
+  tlv(SEQUENCE, oidDer(dotted), critical ? TRUE : NOTHING, tlv(OCTET_STRING, value));
+
 /** The value of an extended key usage extension. */
-export const oidSequenceDer = (dotted: readonly string[]): Buffer => encode(sequence(dotted.map(oid)));
+export const oidSequenceDer = (dotted: readonly string[]): Buffer => tlv(SEQUENCE, ...dotted.map(oidDer));
 
 /** Contents of a PEM block: base64 in lines of 64 characters (RFC 7468). */
 export const pem = (label: string, der: Uint8Array): string => {

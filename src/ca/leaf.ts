@@ -1,22 +1,29 @@
-import type { KeyObject } from 'node:crypto';
+import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import { type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
-import type { CaCertificate } from './caCertificate.ts';
+import type { CaCertificate, CaKeyPair } from './caCertificate.ts';
 import { validateLeaf } from './checkLeaf.ts';
 import { EMPTY_NAME, pem } from './der.ts';
-import { newKey } from './keys.ts';
+import { newKey, type PublicPart } from './keys.ts';
 import { keyIdentifier, type LeafUse, leafExtensions, subjectKeyExtension, uriExtension } from './profile.ts';
 import { BACKDATE, newSerial, signCertificate, type Template, wholeSeconds } from './sign.ts';
 
-/** A leaf with its key; the chain is the caller's to complete. */
-export type Leaf = {
+/** A leaf; the chain is the caller's to complete. */
+export type LeafCertificate = {
   readonly certificatePem: string;
-  readonly keyPem: Secret;
   readonly serial: string;
   readonly notBefore: Instant;
   readonly notAfter: Instant;
+};
+export type Leaf = LeafCertificate & { readonly keyPem: Secret };
+
+export type LeafRequest = {
+  readonly id: SpiffeId;
+  readonly use: LeafUse;
+  readonly ttl: Duration;
+  readonly now: Instant;
 };
 
 const EXTENSIONS: Readonly<Record<LeafUse, Buffer>> = {
@@ -42,38 +49,53 @@ const validityOf = (issuer: CaCertificate, ttl: Duration, now: Instant): { notBe
   return { notBefore, notAfter: Math.min(wholeSeconds(now + ttl), issuer.notAfter) };
 };
 
+/** One leaf in so many has its signature verified. */
+const VERIFIED = 16;
+
+/** Issues leaves from one CA. */
+export type LeafIssuer = {
+  /**
+   * A certificate for a given public key: begins 60 s ago but never before its issuer, ends after `ttl` but never after
+   * its issuer.
+   * @throws AppError `issuer_expired`, `clock` or `profile_violation`
+   */
+  readonly certify: (request: LeafRequest, key: PublicPart) => LeafCertificate;
+  /** The same for a new key. */
+  readonly issue: (request: LeafRequest, curve: Curve) => Leaf;
+};
+
 /**
- * A new P-256 key and a certificate for it: begins 60 s ago but never before its issuer, ends after `ttl` but never
- * after its issuer.
- * @throws AppError `issuer_expired`, `clock` or `profile_violation`
+ * Every leaf is read back by the own strict reader. The signature is verified on the first leaf after the key was loaded,
+ * which shows a wrong key, and then on one in 16: a local key that signed rightly once signs rightly always, but memory
+ * can fail, and verifying each leaf costs more than making it. After a failure each leaf is verified until one is right.
  */
-export const issueLeaf = (
-  issuer: CaCertificate,
-  signer: KeyObject,
-  request: { readonly id: SpiffeId; readonly use: LeafUse; readonly ttl: Duration; readonly now: Instant },
-): Leaf => {
-  const { id, use, ttl, now } = request;
-  const key = newKey();
-  const template: Template = {
-    ...validityOf(issuer, ttl, now),
-    serial: newSerial(),
-    issuer: issuer.subject,
-    subject: EMPTY_NAME,
-    spki: key.spki,
-    extensions: [
-      EXTENSIONS[use],
-      subjectKeyExtension(keyIdentifier(key.point)),
-      issuer.authorityKey,
-      uriExtension(id, true),
-    ],
+export const leafIssuer = ({ certificate: issuer, signer }: CaKeyPair): LeafIssuer => {
+  let issued = 0;
+  const certify: LeafIssuer['certify'] = ({ id, use, ttl, now }, key) => {
+    const template: Template = {
+      ...validityOf(issuer, ttl, now),
+      serial: newSerial(),
+      issuer: issuer.subject,
+      subject: EMPTY_NAME,
+      spki: key.spki,
+      extensions: [
+        EXTENSIONS[use],
+        subjectKeyExtension(keyIdentifier(key.point)),
+        issuer.authorityKey,
+        uriExtension(id, true),
+      ],
+    };
+    const der = signCertificate(template, signer);
+    validateLeaf(der, { template, id, use, key, issuer, verifies: issued % VERIFIED === 0 });
+    issued += 1;
+    const { serial, notBefore, notAfter } = template;
+    return { certificatePem: pem('CERTIFICATE', der), serial: serial.toString('hex'), notBefore, notAfter };
   };
-  const der = signCertificate(template, signer);
-  validateLeaf(der, { template, id, use, point: key.point, issuer });
-  return {
-    certificatePem: pem('CERTIFICATE', der),
-    keyPem: secret(key.privatePem),
-    serial: template.serial.toString('hex'),
-    notBefore: template.notBefore,
-    notAfter: template.notAfter,
-  };
+  return Object.freeze({
+    certify,
+    issue: (request: LeafRequest, curve: Curve): Leaf => {
+      const key = newKey(curve);
+      return { ...certify(request, key), keyPem: secret(key.privatePem) };
+    },
+  });
 };

@@ -1,14 +1,21 @@
-import { X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
-import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
-import type { X509Svid } from '../spiffe/svid.ts';
-import type { IssuingAuthority } from './authority.ts';
-import { type CaCertificate, type CaKeyPair, makeCa, readCa } from './caCertificate.ts';
-import { issueLeaf } from './leaf.ts';
-import { openSslReads } from './sign.ts';
-import { MESH_KEY, meshWrite } from './state.ts';
+import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import type { AuthorityStatus, MeshAuthority, RotationControl } from './authority.ts';
+import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
+import type { CaDocument } from './caDocument.ts';
+import { leafIssuer } from './leaf.ts';
+import { activeIntermediate, activeRoot, type MeshState, replaceIntermediate, rootOf } from './meshState.ts';
+import type { RotationKind } from './rotation.ts';
+import { abortRotation, advanceRotation, pauseRotation, startRotation } from './rotationSteps.ts';
+import { activeOf, type Slots, slotFacts, trusted } from './slots.ts';
+import { vouches } from './vouch.ts';
+
+/** Life of the mesh root and of the channel CA. */
+export const ROOT_LIFE: Duration = 3650 * 86_400_000;
 
 /** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
 export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
@@ -32,58 +39,114 @@ const intermediateIsDue = (root: CaCertificate, held: CaCertificate, ttl: Durati
   return (now >= half || held.notAfter < now + ttl) && next - held.notAfter > 60_000;
 };
 
-/** The leaf is signed by the intermediate that it carries, and that by our root. */
-const chains = (svid: X509Svid, root: CaCertificate, trustDomain: TrustDomain, now: Instant): boolean => {
-  const [leaf, above, ...more] = svid.chainPem.split(/(?<=-----END CERTIFICATE-----\n)/);
-  if (leaf === undefined || above === undefined || more.length > 0) return false;
-  try {
-    const issuer = readCa('intermediate', above, trustDomain);
-    openSslReads(new X509Certificate(above).raw, root.publicKey);
-    openSslReads(new X509Certificate(leaf).raw, issuer.publicKey);
-    return issuer.notBefore <= now && now < issuer.notAfter;
-  } catch {
-    return false;
-  }
+/** Gives the same result for as long as it is asked about the same thing. */
+const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
+  let held: { readonly key: K; readonly value: V } | undefined;
+  return (key) => {
+    if (held?.key !== key) held = { key, value: make(key) };
+    return held.value;
+  };
 };
 
-/** The authority over what the store holds. Everything but `prepare` works in memory. */
-export const meshAuthority = (
-  store: Store,
-  trustDomain: TrustDomain,
-  state: { readonly root: CaKeyPair; readonly intermediate: CaKeyPair },
-): IssuingAuthority => {
-  const { root } = state;
-  let intermediate = state.intermediate;
-  let preparing: Promise<void> | undefined;
-  const bundle = Object.freeze({ trustDomain, authorities: Object.freeze([root.certificate.pem]) });
+const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus => ({
+  trustDomain,
+  generation: state.generation,
+  root: activeRoot(state).certificate.facts,
+  intermediate: activeIntermediate(state).certificate.facts,
+  slots: [
+    ...state.roots.map((slot) => slotFacts('root', slot, slot.certificate)),
+    ...state.intermediates.map((slot) =>
+      slotFacts('intermediate', slot, rootOf(state.roots, slot.certificate)?.certificate ?? slot.certificate),
+    ),
+  ],
+});
 
-  const renewIntermediate = async (now: Instant): Promise<void> => {
-    const next = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, issuer: root });
-    await store.commit([meshWrite(trustDomain, root, next, store.get(MESH_KEY)?.revision ?? 0)]);
-    intermediate = next;
+type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve };
+
+/** A new intermediate below `issuer`. */
+const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>
+  makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
+
+const rotationControl = (document: CaDocument<MeshState>, making: Making): RotationControl => {
+  const { trustDomain, curve } = making;
+  const newCas = (kind: RotationKind, state: MeshState, now: Instant) => {
+    if (kind === 'intermediate')
+      return { root: undefined, intermediate: newIntermediate(making, activeRoot(state).keys, now) };
+    const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+    return { root, intermediate: newIntermediate(making, root, now) };
   };
+  return Object.freeze({
+    plan: () => document.state().rotation,
+    start: (kind: RotationKind, reason: string, now: Instant) =>
+      document.change(
+        `began the rotation (${kind}): ${reason}`,
+        (state) => {
+          const id = randomBytes(4).toString('hex');
+          return startRotation(state, { id, kind, reason, cas: newCas(kind, state, now) }, now);
+        },
+        now,
+      ),
+    advance: (at: Parameters<RotationControl['advance']>[0], now: Instant) =>
+      document.change(`ended the step ${at.step} of the rotation ${at.id}`, (s) => advanceRotation(s, at, now), now),
+    pause: (now: Instant) => document.change('paused the rotation', (state) => pauseRotation(state, true), now),
+    resume: (now: Instant) => document.change('resumed the rotation', (state) => pauseRotation(state, false), now),
+    abort: (reason: string, now: Instant) =>
+      document.change(`aborted the rotation: ${reason}`, (state) => abortRotation(state, reason, now), now),
+    restorePrevious: document.restorePrevious,
+  });
+};
+
+/** The authority over its document. `prepare` and `rotation` write; everything else works in memory. */
+export const meshAuthority = (
+  trustDomain: TrustDomain,
+  curve: () => Curve,
+  document: CaDocument<MeshState>,
+): MeshAuthority => {
+  const making = { trustDomain, curve };
+  let preparing: Promise<void> | undefined;
+  const bundleOf = remember(
+    (roots: Slots): TrustBundle =>
+      Object.freeze({
+        trustDomain,
+        authorities: Object.freeze(trusted(roots).map(({ certificate }) => certificate.pem)),
+      }),
+  );
+  const issuing = remember((intermediates: Slots) => {
+    const { certificate, keys } = activeOf(intermediates);
+    return { certificate, leaves: leafIssuer(keys) };
+  });
+
+  const isDue = (ttl: Duration, now: Instant): boolean => {
+    const state = document.state();
+    const [root, held] = [activeRoot(state).certificate, activeIntermediate(state).certificate];
+    // The plan names the intermediate that it leads to, which must stay that one.
+    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, ttl, now);
+  };
+  const renewIntermediate = (now: Instant): Promise<void> =>
+    document.change(
+      'renewed the intermediate',
+      (state) => replaceIntermediate(state, newIntermediate(making, activeRoot(state).keys, now), now),
+      now,
+    );
 
   return Object.freeze({
-    trustBundle: () => bundle,
+    trustBundle: () => bundleOf(document.state().roots),
     issue: (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
       checkId(id, trustDomain);
-      const { certificatePem, ...leaf } = issueLeaf(intermediate.certificate, intermediate.key, {
-        id,
-        use: 'workload',
-        ttl,
-        now,
-      });
-      return Object.freeze({ id, chainPem: certificatePem + intermediate.certificate.pem, ...leaf });
+      const { certificate, leaves } = issuing(document.state().intermediates);
+      const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
+      return Object.freeze({ id, chainPem: certificatePem + certificate.pem, ...leaf });
     },
     prepare: async (ttl: Duration, now: Instant): Promise<void> => {
-      if (preparing === undefined && intermediateIsDue(root.certificate, intermediate.certificate, ttl, now)) {
+      if (preparing === undefined && isDue(ttl, now)) {
         preparing = renewIntermediate(now).finally(() => {
           preparing = undefined;
         });
       }
       await preparing;
     },
-    vouchesFor: (svid: X509Svid, now: Instant) => chains(svid, root.certificate, trustDomain, now),
-    describe: () => ({ trustDomain, root: root.certificate.facts, intermediate: intermediate.certificate.facts }),
+    vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), trustDomain, now),
+    describe: () => describe(trustDomain, document.state()),
+    rotation: rotationControl(document, making),
   });
 };

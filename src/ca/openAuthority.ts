@@ -1,22 +1,37 @@
+import type { Curve } from '../features/certificates/spec.ts';
+import { AppError } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
-import type { Duration, Instant } from '../lib/time.ts';
+import type { Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
-import type { ChannelAuthority, IssuingAuthority } from './authority.ts';
+import type { ChannelAuthority, MeshAuthority } from './authority.ts';
 import { type CaKeyPair, makeCa } from './caCertificate.ts';
+import { caDocument, firstWrites, isBegun, readDocument, restoreDocument } from './caDocument.ts';
 import { channelAuthority } from './channelAuthority.ts';
-import { INTERMEDIATE_LIFE, meshAuthority } from './meshAuthority.ts';
-import { type CaState, channelWrite, meshWrite, readState } from './state.ts';
+import { INTERMEDIATE_LIFE, meshAuthority, ROOT_LIFE } from './meshAuthority.ts';
+import type { ChannelState, MeshState } from './meshState.ts';
+import type { Slots } from './slots.ts';
+import { CHANNEL_FORM, MESH_FORM } from './state.ts';
 
-/** Life of the mesh root and of the channel CA. */
-export const ROOT_LIFE: Duration = 3650 * 86_400_000;
+type States = { readonly mesh: MeshState; readonly channel: ChannelState };
 
-const firstStart = async (store: Store, trustDomain: TrustDomain, now: Instant): Promise<CaState> => {
-  const root: CaKeyPair = makeCa('root', { trustDomain, life: ROOT_LIFE, now });
-  const intermediate = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, issuer: root });
-  const channel = makeCa('channel', { trustDomain, life: ROOT_LIFE, now });
+const firstStart = async (store: Store, trustDomain: TrustDomain, now: Instant, curve: Curve): Promise<States> => {
+  const slots = (keys: CaKeyPair): Slots => [{ state: 'active', since: now, certificate: keys.certificate, keys }];
+  const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve });
+  const intermediate = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve, issuer: root });
+  const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
+  const mesh: MeshState = {
+    generation: 1,
+    roots: slots(root),
+    intermediates: slots(intermediate),
+    rotation: undefined,
+  };
+  const channel: ChannelState = { generation: 1, anchors: slots(anchor) };
   // One commit before any of them is used: a start that is killed leaves all of it or nothing.
-  await store.commit([meshWrite(trustDomain, root, intermediate, 0), channelWrite(trustDomain, channel)]);
-  return { root, intermediate, channel };
+  await store.commit([
+    ...firstWrites(store, MESH_FORM, trustDomain, mesh, now),
+    ...firstWrites(store, CHANNEL_FORM, trustDomain, channel, now),
+  ]);
+  return { mesh, channel };
 };
 
 /**
@@ -27,11 +42,47 @@ export const openAuthority = async (options: {
   readonly store: Store;
   readonly trustDomain: TrustDomain;
   readonly now: Instant;
-}): Promise<{ readonly mesh: IssuingAuthority; readonly channel: ChannelAuthority }> => {
-  const { store, trustDomain, now } = options;
-  const state = readState(store, trustDomain) ?? (await firstStart(store, trustDomain, now));
+  /** The curve of the keys that are made, asked each time; default P-256. */
+  readonly curve?: () => Curve;
+}): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
+  const { store, trustDomain, now, curve = () => 'P-256' } = options;
+  const { mesh, channel } = isBegun(store)
+    ? {
+        mesh: readDocument(store, MESH_FORM, trustDomain),
+        channel: readDocument(store, CHANNEL_FORM, trustDomain),
+      }
+    : await firstStart(store, trustDomain, now, curve());
   return Object.freeze({
-    mesh: meshAuthority(store, trustDomain, state),
-    channel: channelAuthority(trustDomain, state.channel),
+    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh)),
+    channel: channelAuthority(trustDomain, curve, caDocument(store, CHANNEL_FORM, trustDomain, channel)),
   });
+};
+
+const isReadable = (read: () => unknown): boolean => {
+  try {
+    read();
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'ca_foreign') throw thrown;
+    return false;
+  }
+};
+
+/**
+ * What `signet ca restore` does while Signet is stopped: each of the two documents that cannot be read returns to the
+ * generation before it. If both can, the mesh's does. Returns the names of those that did.
+ * @throws AppError `ca_nothing_before`, `ca_corrupt`, `ca_foreign`, `rotation_refused`, or the store's
+ */
+export const restoreAuthority = async (
+  store: Store,
+  trustDomain: TrustDomain,
+  now: Instant,
+): Promise<readonly ('mesh' | 'channel')[]> => {
+  const broken = {
+    mesh: !isReadable(() => readDocument(store, MESH_FORM, trustDomain)),
+    channel: !isReadable(() => readDocument(store, CHANNEL_FORM, trustDomain)),
+  };
+  if (broken.channel) await restoreDocument(store, CHANNEL_FORM, trustDomain, now);
+  if (broken.mesh || !broken.channel) await restoreDocument(store, MESH_FORM, trustDomain, now);
+  return (['mesh', 'channel'] as const).filter((name) => broken[name] || (name === 'mesh' && !broken.channel));
 };

@@ -1,6 +1,7 @@
-import { type KeyObject, randomFillSync, sign, X509Certificate } from 'node:crypto';
+import { type KeyObject, randomFillSync, X509Certificate } from 'node:crypto';
 import type { Duration, Instant } from '../lib/time.ts';
 import { BIT_STRING, INTEGER, SEQUENCE, timeDer, tlv } from './der.ts';
+import type { Signer } from './signer.ts';
 
 /** What is to be signed. All parts but the serial and the times are DER. */
 export type Template = {
@@ -14,7 +15,6 @@ export type Template = {
 };
 
 const VERSION_3 = Buffer.from('a003020102', 'hex');
-const ECDSA_WITH_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex');
 const NO_UNUSED_BITS = Buffer.from([0]);
 
 /** How far a leaf's life begins in the past, for clocks that are a little behind. */
@@ -39,20 +39,21 @@ export const newSerial = (): Buffer => {
 };
 
 /** The signed certificate as DER. It is not to leave the room before somebody has read it back. */
-export const signCertificate = (template: Template, key: KeyObject): Buffer => {
+export const signCertificate = (template: Template, signer: Signer): Buffer => {
+  const algorithm = signer.algorithm.der;
   const { serial, issuer, subject, notBefore, notAfter, spki, extensions } = template;
   const tbs = tlv(
     SEQUENCE,
     VERSION_3,
     tlv(INTEGER, serial),
-    ECDSA_WITH_SHA256,
+    algorithm,
     issuer,
     tlv(SEQUENCE, timeDer(notBefore), timeDer(notAfter)),
     subject,
     spki,
     tlv(0xa3, tlv(SEQUENCE, ...extensions)),
   );
-  return tlv(SEQUENCE, tbs, ECDSA_WITH_SHA256, tlv(BIT_STRING, NO_UNUSED_BITS, sign('sha256', tbs, key)));
+  return tlv(SEQUENCE, tbs, algorithm, tlv(BIT_STRING, NO_UNUSED_BITS, signer.sign(tbs)));
 };
 
 /** OpenSSL's reading of the bytes, which also holds the signature against the issuer's key. */

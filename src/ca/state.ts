@@ -1,119 +1,186 @@
 import { z } from 'zod';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { reveal, secret } from '../lib/secret.ts';
-import type { Entry, Store, Write } from '../lib/store.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
-import { type CaKeyPair, type CaKind, readCaKeyPair } from './caCertificate.ts';
+import { type CaCertificate, type CaKind, readCa, readCaKeyPair } from './caCertificate.ts';
+import { type ChannelState, type MeshState, meshFault, rootOf } from './meshState.ts';
+import { ROTATION_KINDS, ROTATION_STEPS } from './rotation.ts';
+import { openSslReads } from './sign.ts';
+import { refuseHealing, type Slot, type Slots, slotsFault } from './slots.ts';
 
-/** Where the authorities lie in the store: two documents, written together once and only ever by name. */
-export const MESH_KEY = 'ca/mesh';
-export const CHANNEL_KEY = 'ca/channel';
-const SCHEMA = 1;
-
-export type CaState = { readonly root: CaKeyPair; readonly intermediate: CaKeyPair; readonly channel: CaKeyPair };
+/** Schema 1 knew one root, one intermediate, one anchor; it is read as one active slot each, and written as schema 2. */
+const SCHEMA = 2;
+const READABLE: readonly number[] = [1, SCHEMA];
 
 const pairSchema = z.strictObject({ certificate: z.string(), key: z.string() });
-const headSchema = z.looseObject({ schema: z.int(), trustDomain: z.string() });
-const meshSchema = z.strictObject({
-  schema: z.literal(SCHEMA),
-  trustDomain: z.string(),
-  root: pairSchema,
-  intermediate: pairSchema,
+const slotSchema = z.strictObject({
+  state: z.enum(['prepared', 'active', 'old', 'tainted', 'revoked']),
+  since: z.int(),
+  certificate: z.string(),
+  key: z.string().optional(),
 });
-const channelSchema = z.strictObject({ schema: z.literal(SCHEMA), trustDomain: z.string(), anchor: pairSchema });
-type StoredPair = z.infer<typeof pairSchema>;
+const rotationSchema = z.strictObject({
+  id: z.string(),
+  kind: z.enum(ROTATION_KINDS),
+  step: z.enum(ROTATION_STEPS),
+  startedAt: z.int(),
+  stepSince: z.int(),
+  paused: z.boolean(),
+  reason: z.string(),
+  from: z.string(),
+  to: z.string(),
+});
+const head = { trustDomain: z.string() };
+const headSchema = z.looseObject({ schema: z.int(), ...head });
+const second = { schema: z.literal(SCHEMA), ...head, generation: z.int().positive() };
+const meshSchema = z.union([
+  z.strictObject({ schema: z.literal(1), ...head, root: pairSchema, intermediate: pairSchema }),
+  z.strictObject({
+    ...second,
+    roots: z.array(slotSchema),
+    intermediates: z.array(slotSchema),
+    rotation: rotationSchema.optional(),
+  }),
+]);
+const channelSchema = z.union([
+  z.strictObject({ schema: z.literal(1), ...head, anchor: pairSchema }),
+  z.strictObject({ ...second, anchors: z.array(slotSchema) }),
+]);
+type StoredSlot = z.infer<typeof slotSchema>;
 
-const corrupt = (key: string, what: string): AppError<'ca_corrupt'> =>
-  new AppError(
-    'ca_corrupt',
-    `the certificate authority in the store (${key}) cannot be used: ${what}; put a backup of the data directory back, or name an empty one with --data to begin a new mesh with new roots`,
-  );
+/** How a document of CAs is read and written. */
+export type DocumentForm<S> = {
+  /** Where it lies in the store. */
+  readonly key: string;
+  /** @throws AppError `ca_foreign`; Error that says what is wrong, without a word of its contents */
+  readonly read: (value: Uint8Array, trustDomain: TrustDomain) => S;
+  readonly write: (state: S, trustDomain: TrustDomain) => Uint8Array;
+  /**
+   * What the generation before becomes when it follows on the present one, which is `undefined` if it cannot be read.
+   * @throws AppError `rotation_refused`
+   */
+  readonly restored: (previous: S, present: S | undefined) => S;
+};
 
-/** The document, or a refusal by name. Nothing that the parser says is passed on: it may quote a private key. */
-const parseDocument = <T>(entry: Entry, schema: z.ZodType<T>, trustDomain: TrustDomain): T => {
+/** The document, or a refusal. Nothing that the parser says is passed on: it may quote a private key. */
+const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: TrustDomain): T => {
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(entry.value).toString('utf8'));
+    json = JSON.parse(Buffer.from(value).toString('utf8'));
   } catch {
-    throw corrupt(entry.key, 'it is not JSON');
+    throw new Error('it is not JSON');
   }
-  const head = headSchema.safeParse(json);
-  if (!head.success) throw corrupt(entry.key, 'it has no schema version or no trust domain');
-  if (head.data.schema !== SCHEMA)
-    throw corrupt(entry.key, `it has schema ${head.data.schema} and this Signet reads ${SCHEMA}`);
-  if (head.data.trustDomain !== trustDomain) {
-    const other = parseTrustDomain(head.data.trustDomain) ?? 'another one';
+  const found = headSchema.safeParse(json);
+  if (!found.success) throw new Error('it has no schema version or no trust domain');
+  if (!READABLE.includes(found.data.schema))
+    throw new Error(`it has schema ${found.data.schema} and this Signet reads ${READABLE.join(' and ')}`);
+  if (found.data.trustDomain !== trustDomain) {
+    const other = parseTrustDomain(found.data.trustDomain) ?? 'another one';
     throw new AppError(
       'ca_foreign',
       `the data directory belongs to trust domain ${other}, and mesh.trustDomain is ${trustDomain}: write ${other} again, or use another --data`,
     );
   }
   const document = schema.safeParse(json);
-  if (!document.success) throw corrupt(entry.key, 'a part of it is missing or has the wrong type');
+  if (!document.success) throw new Error('a part of it is missing or has the wrong type');
   return document.data;
 };
 
-const parsePair = (
-  key: string,
-  kind: CaKind,
-  stored: StoredPair,
-  trustDomain: TrustDomain,
-  issuer?: CaKeyPair,
-): CaKeyPair => {
+/** Every certificate is held against its key, its kind and its issuer. */
+const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, above?: CaCertificate): Slot => {
+  const { state, since, certificate: pem, key } = stored;
   try {
-    return readCaKeyPair(
-      kind,
-      { certificate: stored.certificate, key: secret(stored.key) },
-      trustDomain,
-      issuer?.certificate,
-    );
+    if (key !== undefined) {
+      const keys = readCaKeyPair(kind, { certificate: pem, key: secret(key) }, trustDomain, above);
+      return { state, since, certificate: keys.certificate, keys };
+    }
+    const certificate = readCa(kind, pem, trustDomain);
+    openSslReads(certificate.raw, (above ?? certificate).publicKey);
+    return { state, since, certificate, keys: undefined };
   } catch (thrown) {
-    throw corrupt(key, `its ${kind} is broken (${messageOf(thrown)})`);
+    throw new Error(`its ${kind} is broken (${messageOf(thrown)})`);
   }
 };
 
-/**
- * The authorities that the store holds, every certificate held against its key and its issuer; `undefined` if this is a
- * first start. A store that has lost them is no first start: new roots are never made silently.
- * @throws AppError `ca_corrupt` or `ca_foreign`
- */
-export const readState = (store: Store, trustDomain: TrustDomain): CaState | undefined => {
-  const mesh = store.get(MESH_KEY);
-  const channel = store.get(CHANNEL_KEY);
-  if (mesh === undefined && channel === undefined) {
-    if (store.list('svid/').length > 0)
-      throw corrupt(MESH_KEY, 'it is gone, while certificates that it issued are there');
-    return undefined;
+/** An intermediate is held against the root that it names. */
+const readIntermediate = (stored: StoredSlot, roots: Slots, trustDomain: TrustDomain): Slot => {
+  let named: Slot | undefined;
+  try {
+    named = rootOf(roots, readCa('intermediate', stored.certificate, trustDomain));
+  } catch (thrown) {
+    throw new Error(`its intermediate is broken (${messageOf(thrown)})`);
   }
-  if (mesh === undefined) throw corrupt(MESH_KEY, 'it is missing');
-  if (channel === undefined) throw corrupt(CHANNEL_KEY, 'it is missing');
-  const meshDocument = parseDocument(mesh, meshSchema, trustDomain);
-  const channelDocument = parseDocument(channel, channelSchema, trustDomain);
-  const root = parsePair(MESH_KEY, 'root', meshDocument.root, trustDomain);
-  return {
-    root,
-    intermediate: parsePair(MESH_KEY, 'intermediate', meshDocument.intermediate, trustDomain, root),
-    channel: parsePair(CHANNEL_KEY, 'channel', channelDocument.anchor, trustDomain),
-  };
+  if (named === undefined) throw new Error('its intermediate is broken (its signature is of a root that is not there)');
+  return readSlot('intermediate', stored, trustDomain, named.certificate);
 };
+
+const only = (pair: z.infer<typeof pairSchema>): readonly StoredSlot[] => [{ state: 'active', since: 0, ...pair }];
 
 /** A key leaves here, for the store whose files nobody else may read. */
-const stored = (pair: CaKeyPair): StoredPair => ({ certificate: pair.certificate.pem, key: reveal(pair.keyPem) });
+const written = ({ state, since, certificate, keys }: Slot): StoredSlot => ({
+  state,
+  since,
+  certificate: certificate.pem,
+  ...(keys === undefined ? {} : { key: reveal(keys.keyPem) }),
+});
 const bytes = (document: unknown): Uint8Array => Buffer.from(JSON.stringify(document));
 
-export const meshWrite = (
-  trustDomain: TrustDomain,
-  root: CaKeyPair,
-  intermediate: CaKeyPair,
-  ifRevision: number,
-): Write => ({
-  key: MESH_KEY,
-  value: bytes({ schema: SCHEMA, trustDomain, root: stored(root), intermediate: stored(intermediate) }),
-  ifRevision,
-});
+const sound = <S>(state: S, fault: string | undefined): S => {
+  if (fault !== undefined) throw new Error(fault);
+  return Object.freeze(state);
+};
 
-export const channelWrite = (trustDomain: TrustDomain, anchor: CaKeyPair): Write => ({
-  key: CHANNEL_KEY,
-  value: bytes({ schema: SCHEMA, trustDomain, anchor: stored(anchor) }),
-  ifRevision: 0,
-});
+/** Roots, intermediates and the rotation between them. */
+export const MESH_FORM: DocumentForm<MeshState> = {
+  key: 'ca/mesh',
+  read: (value, trustDomain) => {
+    const document = parseDocument(value, meshSchema, trustDomain);
+    const first = document.schema === 1;
+    const stored = first ? only(document.root) : document.roots;
+    const below = first ? only(document.intermediate) : document.intermediates;
+    const roots = stored.map((slot) => readSlot('root', slot, trustDomain));
+    const state: MeshState = {
+      generation: first ? 1 : document.generation,
+      roots,
+      intermediates: below.map((slot) => readIntermediate(slot, roots, trustDomain)),
+      rotation: first ? undefined : document.rotation,
+    };
+    return sound(state, meshFault(state));
+  },
+  write: ({ generation, roots, intermediates, rotation }, trustDomain) =>
+    bytes({
+      schema: SCHEMA,
+      trustDomain,
+      generation,
+      roots: roots.map(written),
+      intermediates: intermediates.map(written),
+      rotation,
+    }),
+  restored: (previous, present) => {
+    refuseHealing(
+      [...previous.roots, ...previous.intermediates],
+      [...(present?.roots ?? []), ...(present?.intermediates ?? [])],
+    );
+    const { rotation } = previous;
+    // Paused, so that it does not at once go on to where the operator came back from.
+    return { ...previous, rotation: rotation && { ...rotation, paused: true } };
+  },
+};
+
+/** The anchors of the channel. */
+export const CHANNEL_FORM: DocumentForm<ChannelState> = {
+  key: 'ca/channel',
+  read: (value, trustDomain) => {
+    const document = parseDocument(value, channelSchema, trustDomain);
+    const stored = document.schema === 1 ? only(document.anchor) : document.anchors;
+    const anchors = stored.map((slot) => readSlot('channel', slot, trustDomain));
+    const generation = document.schema === 1 ? 1 : document.generation;
+    return sound({ generation, anchors }, slotsFault('anchors', anchors));
+  },
+  write: ({ generation, anchors }, trustDomain) =>
+    bytes({ schema: SCHEMA, trustDomain, generation, anchors: anchors.map(written) }),
+  restored: (previous, present) => {
+    refuseHealing(previous.anchors, present?.anchors ?? []);
+    return previous;
+  },
+};

@@ -41,7 +41,10 @@ export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
   return deepFreeze({
     revision: revisionOf(outline.file),
     trustDomain,
-    certificates: { ttl: parseDuration(mesh.certificates?.ttl ?? '') ?? TTL.usual },
+    certificates: {
+      ttl: parseDuration(mesh.certificates?.ttl ?? '') ?? TTL.usual,
+      curve: mesh.certificates?.curve ?? 'P-256',
+    },
     rejoin: parseDuration(mesh.rejoin ?? '') ?? REJOIN.usual,
     services: readOnlyMap(services),
   });

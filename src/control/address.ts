@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { isLoopback, plainAddress } from '../lib/address.ts';
+import { plainAddress } from '../lib/address.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 
 const block = (...subnets: readonly (readonly [string, number])[]): BlockList => {
@@ -8,6 +8,7 @@ const block = (...subnets: readonly (readonly [string, number])[]): BlockList =>
   return list;
 };
 
+const LOOPBACK = block(['127.0.0.0', 8], ['::1', 128]);
 const LINK_LOCAL = block(['169.254.0.0', 16], ['fe80::', 10]);
 /** Multicast, broadcast and unspecified: no instance can be called there, wherever it comes from. */
 const NOWHERE = block(['0.0.0.0', 8], ['224.0.0.0', 4], ['255.255.255.255', 32], ['::', 128], ['ff00::', 8]);
@@ -16,6 +17,9 @@ const holds = (list: BlockList, ip: string): boolean => list.check(ip, isIP(ip) 
 
 /** Where a sidecar that asks for no address listens: all addresses of the kind by which it is called. */
 export const everyAddress = (peer: string): string => (isIP(plainAddress(peer)) === 6 ? '::' : '0.0.0.0');
+
+/** In every spelling, for it is what is refused. */
+const isLoopback = (address: string): boolean => isIP(address) !== 0 && holds(LOOPBACK, address);
 
 /**
  * The address that callers are told for an instance: what it asks for, else where its stream comes from. An address

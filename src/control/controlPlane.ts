@@ -9,9 +9,8 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import type { SidecarRecord } from '../xds/ledger.ts';
-import { type Resource, type Snapshot, TYPE } from '../xds/resource.ts';
+import type { Resource, Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
-import { assemble } from './assemble.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
@@ -182,7 +181,7 @@ export class ControlPlane {
     const svid = await svids.current(node.id, service.identity, ttl, clock.now());
     // Revoked while the certificate was made.
     if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
-    return ok([...(assemble(emitSecrets(svid, bundle())).get(TYPE.sds)?.values() ?? [])]);
+    return ok(emitSecrets(svid, bundle()));
   }
 
   onEvent(event: StreamEvent): void {
@@ -211,7 +210,8 @@ export class ControlPlane {
   /** What `signet check` judges, as far as it is known here. */
   async health(): Promise<ControlFacts> {
     const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
-    return gatherFacts({ ...this.#options, ...parts, startedAt: this.#startedAt });
+    const quarantined = () => this.quarantined();
+    return gatherFacts({ ...this.#options, ...parts, quarantined, startedAt: this.#startedAt });
   }
 
   /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */
@@ -298,6 +298,8 @@ export class ControlPlane {
   #keepHouse(): void {
     const { clock, log } = this.#options;
     const tidy = async (): Promise<void> => {
+      // After a jump of the clock nobody was seen for long, whoever is here.
+      await this.#fleet.noteMembers();
       const before = new Set(this.tokens.claims().map(({ node }) => node));
       await this.tokens.prune(this.meshState().mesh.rejoin, clock.now());
       const held = new Set(this.tokens.claims().map(({ node }) => node));

@@ -171,7 +171,12 @@ export class Fleet {
   async close(): Promise<void> {
     this.#cancelNote();
     this.#ends.close();
-    await this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
+    await this.noteMembers();
+  }
+
+  /** Tells the store who is here now. */
+  noteMembers(): Promise<void> {
+    return this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
   }
 
   #dismiss(who: (member: Member) => boolean, refusal: Refusal): void {
@@ -258,7 +263,7 @@ export class Fleet {
   }
 
   #note(): void {
-    void this.#seen([...this.#members.values()].map(({ sidecar }) => sidecar.node));
+    void this.noteMembers();
     this.#cancelNote = this.#options.clock.after(NOTE_EVERY, () => this.#note());
   }
 

@@ -4,6 +4,7 @@ import type { ServiceKey } from '../model/mesh.ts';
 import { namedIn } from '../xds/blame.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from '../xds/resource.ts';
+import type { Held } from '../xds/sessionState.ts';
 import {
   forgetOtherContent,
   isProven,
@@ -62,8 +63,8 @@ type OfService = {
  */
 export class Quarantine {
   readonly #services = new Map<ServiceKey, OfService>();
-  /** Streams that took everything once. */
-  readonly #settled = new Set<StreamId>();
+  /** Types of which it is known what each stream brought along. */
+  readonly #settled = new Map<StreamId, Set<TypeUrl>>();
 
   /** What this sidecar is sent in place of what its plan says. Forgets what was said of other content. */
   serve(sidecar: Sidecar, emitted: readonly Emitted[]): readonly Content[] {
@@ -101,7 +102,7 @@ export class Quarantine {
       case 'nacked':
         return this.#nacked(sidecar, event, seen.emitted);
       case 'progress':
-        if (event.progress === 'settled' && seen.snapshot !== undefined) this.#took(sidecar, seen.snapshot);
+        if (event.progress === 'settled' && seen.snapshot !== undefined) this.#took(sidecar, seen.snapshot, event.held);
         return NO_OUTCOME;
       case 'closed':
         this.#settled.delete(sidecar.stream);
@@ -144,15 +145,24 @@ export class Quarantine {
     return { concerns: refusals.some(({ proven }) => proven) ? 'sidecar' : 'nobody', refusals };
   }
 
-  /** The sidecar has all of this, taken on this stream or on an earlier one. */
-  #took(sidecar: Sidecar, snapshot: Snapshot): void {
-    const isFirst = !this.#settled.has(sidecar.stream);
-    this.#settled.add(sidecar.stream);
+  /**
+   * The sidecar has all that it asked for, taken on this stream or on an earlier one. An Envoy that starts asks for listeners long
+   * after it settled on clusters: what it was not sent yet is proven by nothing.
+   */
+  #took(sidecar: Sidecar, snapshot: Snapshot, held: Held): void {
+    const settled = this.#settled.get(sidecar.stream) ?? new Set<TypeUrl>();
+    this.#settled.set(sidecar.stream, settled);
     const isComplete = this.withheld(sidecar).length === 0;
     for (const type of SHARED) {
       const shelf = this.#shelf(sidecar, type);
       const resources = snapshot.get(type) ?? new Map<string, Resource>();
-      if (isFirst) for (const resource of resources.values()) putGood(shelf, type, resource);
+      const versions = held.get(type);
+      if (versions !== undefined && !settled.has(type)) {
+        settled.add(type);
+        for (const resource of resources.values()) {
+          if (versions.get(resource.name) === resource.version) putGood(shelf, type, resource);
+        }
+      }
       if (isComplete) keepGood(shelf, type, resources);
     }
   }

@@ -18,7 +18,7 @@ import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
-import { type Work, WorkQueue } from './workQueue.ts';
+import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
 
 export type ReconcilerOptions = {
   readonly clock: Clock;
@@ -79,6 +79,8 @@ export class Reconciler {
   readonly #slices = newSlices();
   /** What is the same for all until something is marked that may change a plan. */
   #moment: Moment | undefined;
+  /** Counts meshes and moments: what was begun in an older one is not published. */
+  #round = 0;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
@@ -108,19 +110,32 @@ export class Reconciler {
   markAll(): void {
     const [mesh, now] = [this.#options.mesh(), this.#options.clock.now()];
     this.#moment = undefined;
+    this.#round += 1;
     this.#nextChange = nextChange(mesh, now);
+    const urgencyFor = ({ sidecar: { stream }, planned, snapshot }: Held): Urgency => {
+      if (snapshot === undefined) return 'endpoints';
+      // It may have failed, or be in hand with a plan that is not stored yet.
+      if (planned === undefined || this.#queue.isTaken(stream)) return 'security';
+      return urgencyOf(planned.service, planned.at, mesh, now);
+    };
     this.#mark(
-      [...this.#held.values()].map(({ sidecar: { stream }, planned }) => {
-        const urgency = planned === undefined ? 'endpoints' : urgencyOf(planned.service, planned.at, mesh, now);
-        return { stream, urgency, plan: true };
-      }),
+      [...this.#held.values()].map((held) => ({
+        stream: held.sidecar.stream,
+        urgency: urgencyFor(held),
+        plan: true,
+      })),
     );
+    this.#schedule();
   }
 
   /** Other addresses: concerns those who call these services. */
   markCallers(services: ReadonlySet<ServiceKey>): void {
     const concerned = [...this.#held.values()].filter(
-      ({ planned }) => planned === undefined || [...services].some((service) => planned.upstreams.has(service)),
+      ({ sidecar, planned }) =>
+        planned === undefined ||
+        // Its next plan may call them, and was made of the addresses from before.
+        this.#queue.isTaken(sidecar.stream) ||
+        [...services].some((service) => planned.upstreams.has(service)),
     );
     this.#moment = undefined;
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'endpoints', plan: true })));
@@ -211,7 +226,7 @@ export class Reconciler {
     }
     await Promise.all(inHand);
     this.#moment = undefined;
-    if (!this.#closed) this.#options.onReconciled(this.#options.mesh());
+    if (!this.#closed && this.#queue.size === 0) this.#options.onReconciled(this.#options.mesh());
   }
 
   async #reconcile({ stream, plan }: Work): Promise<void> {
@@ -219,6 +234,7 @@ export class Reconciler {
     if (held === undefined) return;
     const { sidecar } = held;
     const moment = this.#now();
+    const round = this.#round;
     try {
       const planned = plan || held.planned === undefined ? planOf(sidecar, moment) : held.planned;
       if (planned === undefined) {
@@ -228,10 +244,11 @@ export class Reconciler {
       const { identity, certificateTtl } = planned.plan;
       const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
       await this.#slices.pause();
+      // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
+      if (round !== this.#round || !this.#held.has(stream)) return;
       const secrets = emitSecrets(svid, this.#options.bundle());
       const content = this.#options.quarantine.serve(sidecar, planned.emitted);
-      const snapshot = assemble([...content, ...secrets], held.snapshot);
-      if (!this.#held.has(stream)) return;
+      const snapshot = assemble(content, secrets, held.snapshot);
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
       this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
@@ -256,7 +273,11 @@ export class Reconciler {
     if (this.#closed) return;
     const now = this.#options.clock.now();
     let at = Math.min(now + LOOK_AGAIN, this.#nextChange ?? Number.POSITIVE_INFINITY);
-    for (const held of this.#held.values()) at = Math.min(at, dueAt(held));
+    for (const held of this.#held.values()) {
+      const due = dueAt(held);
+      // While there is work, what is due waits in the queue or comes after it.
+      if (due > now || !this.busy) at = Math.min(at, due);
+    }
     this.#cancel = this.#options.clock.after(Math.max(at - now, 1), () => this.#look());
   }
 
@@ -266,6 +287,8 @@ export class Reconciler {
     this.#lastLook = now;
     if (jumpedBack || (this.#nextChange !== undefined && this.#nextChange <= now)) this.markAll();
     this.#markUrgent([...this.#held.values()].filter((held) => dueAt(held) <= now));
+    // Not only when all is done: work may go on for long, and time changes policies meanwhile.
+    this.#schedule();
   }
 }
 

@@ -15,6 +15,9 @@ export type Caller = {
   readonly certificate?: { readonly node: string; readonly notAfter: Instant };
 };
 
+/** What waits apart from all else: a certificate is of one instance, a token of all that it may join. */
+export const credentialOf = ({ token, certificate }: Caller): string => certificate?.node ?? token;
+
 /** A sidecar that was let in, on one live stream. */
 export type Sidecar = {
   readonly stream: StreamId;

@@ -51,6 +51,11 @@ export class WorkQueue {
     return undefined;
   }
 
+  /** In somebody's hands: what is known of it is about to be another. */
+  isTaken(stream: StreamId): boolean {
+    return this.#taken.has(stream);
+  }
+
   done(stream: StreamId): void {
     this.#taken.delete(stream);
   }

@@ -23,7 +23,8 @@ import { badHostRoute, refusal } from './refusals.ts';
 export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
   const rbac: RbacPort = {
     trustDomain: plan.trustDomain,
-    takesPlaintext: port.mtls !== 'strict',
+    // Also where none is taken: while the listener and the routes are not of one generation, neither may admit what both refuse.
+    takesPlaintext: true,
     http: port.protocol !== 'tcp',
   };
   return [

@@ -9,6 +9,9 @@ export const plainAddress = (address: string): string => {
   return mapped ?? address.replace(/%.*$/, '');
 };
 
-/** Does only this host reach it? A name is no address: `localhost` is for the caller to judge. */
-export const isLoopback = (address: string): boolean =>
+/**
+ * Is it loopback, in its plain spelling? For what is allowed there alone: other spellings of the same address (`::ffff:7f00:1`) are
+ * refused with the rest. A name is no address: `localhost` is for the caller to judge.
+ */
+export const isPlainLoopback = (address: string): boolean =>
   address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));

@@ -6,22 +6,30 @@ const SLICE: Duration = 10;
 export type Slices = {
   /** To be awaited before each piece of work: resolves once there is time for it, after a turn of the loop if need be. */
   readonly pause: () => Promise<void>;
+  /** There is time right now, and nobody waits for it: no need to await anything. */
+  readonly hasTime: () => boolean;
 };
 
 /** Slices of 10 ms, shared by whoever shares the value. The pieces are to be much smaller than that. */
 export const newSlices = (): Slices => {
   let since = performance.now();
   let last = Promise.resolve();
+  let waiting = 0;
+  const isTime = (): boolean => performance.now() - since < SLICE;
   const untilTime = async (): Promise<void> => {
-    if (performance.now() - since < SLICE) return;
-    await new Promise((resolve) => setImmediate(resolve));
-    since = performance.now();
+    if (!isTime()) {
+      await new Promise((resolve) => setImmediate(resolve));
+      since = performance.now();
+    }
+    waiting -= 1;
   };
   return {
     // One after the other: each looks at the time when the piece before it is done, not when all asked.
     pause: () => {
+      waiting += 1;
       last = last.then(untilTime);
       return last;
     },
+    hasTime: () => waiting === 0 && isTime(),
   };
 };

@@ -1,3 +1,4 @@
+import type { Curve } from '../features/certificates/spec.ts';
 import type { Location } from '../lib/diagnostic.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
@@ -11,7 +12,7 @@ export type Mesh = {
   /** Hash of everything that the file says; equal files have equal revisions. */
   readonly revision: string;
   readonly trustDomain: TrustDomain;
-  readonly certificates: { readonly ttl: Duration };
+  readonly certificates: { readonly ttl: Duration; readonly curve: Curve };
   /** For how long an instance that was away may come back with its token. */
   readonly rejoin: Duration;
   /** In the order of the keys. */

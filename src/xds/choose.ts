@@ -1,18 +1,14 @@
 import { difference, isEmpty, type Needs, NO_NEEDS } from './difference.ts';
 import { endpointsInView, isRefreshing, refreshAfter } from './endpoints.ts';
-import { typeVersion, withChanges } from './holdings.ts';
+import { versionAfter } from './holdings.ts';
 import { type Gates, SENDING_ORDER, type Standing, type Standings, sendable } from './order.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from './resource.ts';
 import type { Progress, SessionResponse, SessionState } from './sessionState.ts';
-import { forgetVanished, wholeAfter, withNonce } from './stateOfTheWorld.ts';
-import type { TypeState } from './typeState.ts';
+import { forgetVanished, wholeAfter } from './stateOfTheWorld.ts';
+import type { InFlight, TypeState } from './typeState.ts';
 
 /** What the session does next, seen from its newest state. */
-export type Choice = {
-  readonly state: SessionState;
-  readonly response: SessionResponse | undefined;
-  readonly progress: Progress;
-};
+export type Choice = { readonly state: SessionState; readonly response: SessionResponse | undefined };
 
 const NO_RESOURCES: ReadonlyMap<string, Resource> = new Map();
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -20,83 +16,125 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 /** Picks at most one response: the first in order that may be sent now. Everything is measured against the newest snapshot. */
 export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
-  if (snapshot === undefined) return { state: before, response: undefined, progress: 'pending' };
+  if (snapshot === undefined) return { state: before, response: undefined };
   const standings = standingsOf(before, snapshot);
-  const { refresh, impatient, returning } = before;
-  const gates: Gates = { refreshing: isRefreshing(before), refresh, impatient, returning };
+  const { refresh: refreshed, impatient: tired, returning } = before;
+  const gates: Gates = { refreshing: isRefreshing(before), refresh: refreshed, impatient: tired, returning };
   const next = before.writing ? undefined : nextToSend(standings, gates);
-  const rested: SessionState = {
+  const types = typesOf(before.types, standings);
+  const holding = isHolding(standings, gates);
+  const impatient = before.impatient && referrersLack(standings);
+  if (next === undefined) {
+    const progress = progressOf(standings);
+    return { state: { ...before, types, standings, holding, impatient, progress, calm: false }, response: undefined };
+  }
+  const { type, response } = send(before, next);
+  const { upserts, removals } = type.inFlight;
+  const refresh = refreshAfter(before.refresh, snapshot, type.url, upserts.keys(), removals);
+  const state: SessionState = {
     ...before,
-    types: settle(before.types, standings),
-    holding: isHolding(standings, gates),
-    impatient: before.impatient && referrersLack(standings),
+    types: new Map(types).set(type.url, type),
+    standings,
+    holding,
+    impatient,
+    progress: 'pending',
+    nonces: before.nonces + 1,
+    writing: true,
+    refresh,
+    calm: !holding && !impatient && refresh.size === 0 && before.leaving.size === 0 && onlyLacking(type.url, standings),
   };
-  if (next === undefined) return { state: rested, response: undefined, progress: progressOf(standings) };
-  return { ...send(rested, snapshot, next.type, next.needs), progress: 'pending' };
+  return { state, response };
 };
 
+const onlyLacking = (url: TypeUrl, standings: Standings): boolean => {
+  for (const standing of standings.values()) if (standing.type.url !== url && !isQuiet(standing)) return false;
+  return true;
+};
+
+/** Only what changed since the last turn is compared again: most turns concern one type, and none of its neighbours. */
 const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
-  const standings = new Map<TypeUrl, Standing>();
+  let standings: Map<TypeUrl, Standing> | undefined;
   for (const [url, type] of s.types) {
     const refresh = url === TYPE.eds ? s.refresh : NO_NAMES;
     const resources = url === TYPE.eds ? endpointsInView(s) : snapshot.get(url);
-    standings.set(
-      url,
-      forgetVanished({ type, resources, needs: difference(type, resources ?? NO_RESOURCES, refresh) }),
-    );
+    const known = s.standings.get(url);
+    if (known?.type === type && known.resources === resources && known.refresh === refresh) continue;
+    standings ??= new Map(s.standings);
+    const needs = difference(type, resources ?? NO_RESOURCES, refresh);
+    standings.set(url, forgetVanished({ type, resources, refresh, needs }));
   }
-  return standings;
+  return standings ?? s.standings;
 };
 
-const nextToSend = (standings: Standings, gates: Gates): Omit<Standing, 'resources'> | undefined => {
-  const others = [...standings.keys()].filter((url) => !SENDING_ORDER.includes(url));
-  for (const url of [...SENDING_ORDER, ...others]) {
+const typesOf = (types: SessionState['types'], standings: Standings): SessionState['types'] => {
+  let after: Map<TypeUrl, TypeState> | undefined;
+  for (const [url, { type }] of standings) {
+    if (types.get(url) === type) continue;
+    after ??= new Map(types);
+    after.set(url, type);
+  }
+  return after ?? types;
+};
+
+type Next = Pick<Standing, 'type' | 'needs'>;
+
+const nextToSend = (standings: Standings, gates: Gates): Next | undefined => {
+  const nextOf = (url: TypeUrl): Next | undefined => {
     const standing = standings.get(url);
-    if (standing === undefined || standing.type.inFlight !== undefined) continue;
+    if (standing === undefined || standing.type.inFlight !== undefined || isQuiet(standing)) return undefined;
     const needs = sendable(url, standings, gates);
-    if (standing.type.due || !isEmpty(needs)) return { type: standing.type, needs };
+    return standing.type.due || !isEmpty(needs) ? { type: standing.type, needs } : undefined;
+  };
+  for (const url of SENDING_ORDER) {
+    const next = nextOf(url);
+    if (next !== undefined) return next;
+  }
+  for (const url of standings.keys()) {
+    const next = SENDING_ORDER.includes(url) ? undefined : nextOf(url);
+    if (next !== undefined) return next;
   }
   return undefined;
 };
 
-const send = (
-  before: SessionState,
-  snapshot: Snapshot,
-  t: TypeState,
-  needs: Needs,
-): { readonly state: SessionState; readonly response: SessionResponse } => {
+/** Nothing of this type is to be sent or waited for. */
+const isQuiet = ({ type, needs }: Standing): boolean => type.inFlight === undefined && !type.due && isEmpty(needs);
+
+type Sent = {
+  readonly type: TypeState & { readonly inFlight: InFlight };
+  readonly response: SessionResponse;
+};
+
+const send = (s: SessionState, { type: t, needs }: Next): Sent => {
   const news = [...needs.answers, ...needs.upserts];
   const removed = [...needs.absent, ...needs.removals];
   const whole = wholeAfter(t, news, removed);
   const resources = whole === undefined ? news : [...whole.values()];
-  const isNews = (r: Resource): boolean => t.held.versions.get(r.name) !== r.version;
-  const stated = whole === undefined ? news : [...news, ...resources.filter(isNews)];
-  const upserts = new Map(stated.map((r) => [r.name, r.version] as const));
-  const version = typeVersion(withChanges(t.held, upserts, removed));
-  const nonce = `${before.noncePrefix}${before.nonces + 1}`;
-  const inFlight = { nonce, version, upserts, removals: removed, whole };
+  const upserts = new Map<string, string>();
+  for (const { name, version } of news) upserts.set(name, version);
+  for (const { name, version } of whole?.values() ?? []) {
+    if (t.held.versions.get(name) !== version) upserts.set(name, version);
+  }
+  const version = versionAfter(t.held, upserts, removed);
+  const nonce = `${s.noncePrefix}${s.nonces + 1}`;
+  const inFlight: InFlight = { nonce, version, upserts, removals: removed, whole };
+  const owed = t.owed.size === 0 ? t.owed : NO_NAMES;
   // Other content is under way: what was said to the old one counts no more.
-  const refused = new Map(t.refused);
-  for (const { name } of news) refused.delete(name);
-  const sent = withNonce({ ...t, refused, owed: new Set(), due: false, inFlight, settledOn: undefined }, nonce);
-  const state: SessionState = {
-    ...before,
-    nonces: before.nonces + 1,
-    writing: true,
-    types: new Map(before.types).set(t.url, sent),
-    refresh: refreshAfter(before.refresh, snapshot, t.url, upserts.keys(), removed),
+  const refused = t.refused.size === 0 ? t.refused : new Map([...t.refused].filter(([name]) => !isAmong(news, name)));
+  return {
+    type: {
+      ...t,
+      owed,
+      refused,
+      due: false,
+      inFlight,
+      sotw: t.sotw === undefined ? undefined : { ...t.sotw, lastNonce: nonce },
+    },
+    response: { variant: s.variant, type: t.url, nonce, version, resources, removed },
   };
-  return { state, response: { variant: before.variant, type: t.url, nonce, version, resources, removed } };
 };
 
-/** Remembers for which resources nothing was lacking, so that the next turn need not compare them. */
-const settle = (types: SessionState['types'], standings: Standings): SessionState['types'] => {
-  const after = new Map(types);
-  for (const [url, { type, needs, resources }] of standings) {
-    after.set(url, needs !== NO_NEEDS && isEmpty(needs) ? { ...type, settledOn: resources } : type);
-  }
-  return after;
-};
+const isAmong = (resources: readonly Resource[], name: string): boolean =>
+  resources.some((resource) => resource.name === name);
 
 const REFERRERS: readonly TypeUrl[] = [TYPE.lds, TYPE.rds];
 
@@ -106,7 +144,7 @@ const changes = (n: Needs): number => n.upserts.length + n.removals.length;
 const isHolding = (standings: Standings, gates: Gates): boolean => {
   const heldBack = (url: TypeUrl): boolean => {
     const standing = standings.get(url);
-    if (standing === undefined || standing.type.inFlight !== undefined) return false;
+    if (standing === undefined || standing.type.inFlight !== undefined || changes(standing.needs) === 0) return false;
     return changes(standing.needs) > changes(sendable(url, standings, gates));
   };
   return gates.returning || REFERRERS.some(heldBack) || (gates.refreshing && SENDING_ORDER.some(heldBack));
@@ -116,11 +154,13 @@ const referrersLack = (standings: Standings): boolean =>
   REFERRERS.some((url) => changes(standings.get(url)?.needs ?? NO_NEEDS) > 0);
 
 const progressOf = (standings: Standings): Progress => {
-  const all = [...standings.values()];
-  const refused = all.some((s) => s.type.refused.size > 0);
-  const lacks = ({ type, needs }: Standing): boolean =>
+  if (standings.size === 0) return 'pending';
+  let refused = false;
+  for (const { type } of standings.values()) refused ||= type.refused.size > 0;
+  for (const standing of standings.values()) {
     // After a refusal what is stale stays on purpose: that is no work in progress.
-    type.inFlight !== undefined || type.due || !isEmpty(refused ? { ...needs, removals: [] } : needs);
-  if (all.length === 0 || all.some(lacks)) return 'pending';
+    const open = refused ? { ...standing, needs: { ...standing.needs, removals: [] } } : standing;
+    if (!isQuiet(open)) return 'pending';
+  }
   return refused ? 'refused' : 'settled';
 };

@@ -29,8 +29,8 @@ export type Connection = {
   readonly enter: (phase: Phase) => void;
   /** A stream on this connection was proven; the answer says that it is over. */
   readonly hold: () => () => void;
-  /** A call began, of whatever method. */
-  readonly called: () => void;
+  /** A call began, of whatever method; `false` if that was one too many, and the connection is cut. */
+  readonly called: () => boolean;
   readonly cut: (reason: DropReason) => void;
   readonly state: () => Readonly<State>;
 };
@@ -129,9 +129,10 @@ const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Set<C
       if (state.holds === 0 && !raw.destroyed) enter('open');
     };
   };
-  const called = (): void => {
+  const called = (): boolean => {
     if (state.holds === 0) state.calls += 1;
     if (state.calls > limits.unprovenCalls || calling.spend(1, now()) > 0) cut('noisy');
+    return !raw.destroyed;
   };
   const [peer, source] = [socketPeer(raw), sourceOf(raw.remoteAddress ?? '')];
   const connection: Connection = { raw, peer, source, enter, hold, called, cut, state: () => state };

@@ -15,6 +15,8 @@ export type Needs = {
 
 export const NO_NEEDS: Needs = Object.freeze({ answers: [], absent: [], upserts: [], removals: [] });
 
+const NOTHING: readonly string[] = [];
+
 export const isEmpty = (n: Needs): boolean =>
   n.answers.length === 0 && n.absent.length === 0 && n.upserts.length === 0 && n.removals.length === 0;
 
@@ -24,7 +26,6 @@ export const difference = (
   resources: ReadonlyMap<string, Resource>,
   refresh: ReadonlySet<string>,
 ): Needs => {
-  if (t.settledOn === resources && refresh.size === 0) return NO_NEEDS;
   const answers: Resource[] = [];
   const absent: string[] = [];
   for (const name of t.owed) {
@@ -33,20 +34,12 @@ export const difference = (
     else answers.push(resource);
   }
   const upserts: Resource[] = [];
-  for (const resource of wantedResources(t, resources)) {
-    if (!t.owed.has(resource.name) && isNews(t, resource, refresh)) upserts.push(resource);
-  }
-  return { answers, absent, upserts, removals: vanished(t, resources) };
-};
-
-const wantedResources = (t: TypeState, resources: ReadonlyMap<string, Resource>): readonly Resource[] => {
-  if (t.wildcard) return [...resources.values()];
-  const wanted: Resource[] = [];
-  for (const name of t.names) {
+  for (const name of t.wildcard ? resources.keys() : t.names) {
     const resource = resources.get(name);
-    if (resource !== undefined) wanted.push(resource);
+    if (resource !== undefined && !t.owed.has(name) && isNews(t, resource, refresh)) upserts.push(resource);
   }
-  return wanted;
+  const needs = { answers, absent, upserts, removals: vanished(t, resources) };
+  return isEmpty(needs) ? NO_NEEDS : needs;
 };
 
 const isNews = (t: TypeState, resource: Resource, refresh: ReadonlySet<string>): boolean => {
@@ -61,9 +54,12 @@ const isNews = (t: TypeState, resource: Resource, refresh: ReadonlySet<string>):
 };
 
 const vanished = (t: TypeState, resources: ReadonlyMap<string, Resource>): readonly string[] => {
-  const gone = new Set<string>();
-  for (const name of t.held.versions.keys()) if (!resources.has(name)) gone.add(name);
-  for (const name of t.refused.keys()) if (!resources.has(name)) gone.add(name);
-  for (const name of t.inFlight?.removals ?? []) gone.delete(name);
-  return [...gone].filter((name) => isWanted(t, name) && !t.owed.has(name));
+  const underWay =
+    t.inFlight === undefined || t.inFlight.removals.length === 0 ? undefined : new Set(t.inFlight.removals);
+  const isGone = (name: string): boolean =>
+    !resources.has(name) && isWanted(t, name) && !t.owed.has(name) && underWay?.has(name) !== true;
+  const gone: string[] = [];
+  for (const name of t.held.versions.keys()) if (isGone(name)) gone.push(name);
+  for (const name of t.refused.keys()) if (!t.held.versions.has(name) && isGone(name)) gone.push(name);
+  return gone.length === 0 ? NOTHING : gone;
 };

@@ -22,6 +22,7 @@ const mayHaveCluster = (s: SessionState, name: string): boolean => {
  */
 export const endpointsInView = (s: SessionState): ReadonlyMap<string, Resource> | undefined => {
   const current = s.snapshot?.get(TYPE.eds);
+  if (s.leaving.size === 0) return current;
   const kept = [...s.leaving].filter(([name]) => mayHaveCluster(s, name));
   return kept.length === 0 ? current : new Map([...(current ?? NONE), ...kept]);
 };

@@ -1,7 +1,7 @@
 import type { Instant } from '../lib/time.ts';
 import type { NodeIdentity } from './request.ts';
 import type { TypeUrl } from './resource.ts';
-import type { NamedVersion, Progress } from './sessionState.ts';
+import type { Held, NamedVersion, Progress } from './sessionState.ts';
 
 /** Names one stream for as long as the process lives. */
 export type StreamId = string & { readonly __streamId: true };
@@ -48,7 +48,7 @@ export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & 
       /** Envoy's words, without key material. */
       readonly error: string;
     }
-  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
   /** Turned away before it was opened, or ended by us. */
   | { readonly kind: 'refused'; readonly peer: Peer; readonly refusal: Refusal }
   | { readonly kind: 'closed' }
@@ -58,3 +58,23 @@ type Untimed<E> = E extends unknown ? Omit<E, 'stream' | 'at'> : never;
 
 /** An event before it is known on which stream and when. */
 export type Happening = Untimed<StreamEvent>;
+
+/** Says on which stream and when. Written out for what comes with every push: copying an object of many possible shapes is slow. */
+export const onStream = (what: Happening, stream: StreamId, at: Instant): StreamEvent => {
+  switch (what.kind) {
+    case 'sent': {
+      const { kind, type, version, resources, removed, bytes } = what;
+      return { kind, type, version, resources, removed, bytes, stream, at };
+    }
+    case 'acked': {
+      const { kind, type, version, stillRefused, taken } = what;
+      return { kind, type, version, stillRefused, taken, stream, at };
+    }
+    case 'progress': {
+      const { kind, progress, held } = what;
+      return { kind, progress, held, stream, at };
+    }
+    default:
+      return { ...what, stream, at };
+  }
+};

@@ -7,20 +7,24 @@ import { type Resource, TYPE } from './resource.ts';
 import { statusOf } from './stream.ts';
 import { encodeResponse } from './wire.ts';
 
+type Fetched = Promise<Result<readonly Resource[], Refusal>>;
+
 /** All secrets of a node that agrees with its caller. */
-export type FetchSecrets<Caller> = (
-  caller: Caller,
-  node: NodeIdentity,
-) => Promise<Result<readonly Resource[], Refusal>>;
+export type FetchSecrets<Caller> = (caller: Caller, node: NodeIdentity) => Fetched;
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 
 export type FetchPorts<Caller> = {
   /** Before a byte of the request is looked at. */
   readonly authenticate: (call: UnaryCall) => Promise<Result<Caller, Refusal>>;
+  /** Runs `answer` when it is the call's turn among all that have good credentials. */
+  readonly inTurn: (call: UnaryCall, caller: Caller, node: NodeIdentity, answer: () => Fetched) => Fetched;
   readonly fetch: FetchSecrets<Caller>;
   readonly refused: (call: UnaryCall, refusal: Refusal) => void;
 };
+
+/** A node and a few names. */
+const MAX_REQUEST_BYTES = 64 * 1024;
 
 const invalid = (message: string): Result<never, Refusal> => err({ code: 'invalid_argument', message });
 
@@ -31,7 +35,9 @@ const invalid = (message: string): Result<never, Refusal> => err({ code: 'invali
 export const fetchHandler = <Caller>(ports: FetchPorts<Caller>): handleUnaryCall<Buffer, Buffer> => {
   const fetch = async (call: UnaryCall): Promise<Result<Buffer, Refusal>> => {
     const caller = await ports.authenticate(call);
-    return caller.ok ? answerTo(call.request, (node) => ports.fetch(caller.value, node)) : caller;
+    return caller.ok
+      ? answerTo(call.request, (node) => ports.inTurn(call, caller.value, node, () => ports.fetch(caller.value, node)))
+      : caller;
   };
   return (call, answer) => {
     const refused = (refusal: Refusal): void => {
@@ -45,9 +51,12 @@ export const fetchHandler = <Caller>(ports: FetchPorts<Caller>): handleUnaryCall
   };
 };
 
-type Fetch = (node: NodeIdentity) => Promise<Result<readonly Resource[], Refusal>>;
+type Fetch = (node: NodeIdentity) => Fetched;
 
 const answerTo = async (bytes: Buffer, fetch: Fetch): Promise<Result<Buffer, Refusal>> => {
+  if (bytes.length > MAX_REQUEST_BYTES) {
+    return err({ code: 'resource_exhausted', message: `a request has at most ${MAX_REQUEST_BYTES} bytes here` });
+  }
   const read = readSotwRequest(bytes, TYPE.sds);
   if (!read.ok) return invalid(read.error);
   if (read.value.node === undefined) return invalid('the request names no node');

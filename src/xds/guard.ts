@@ -1,3 +1,4 @@
+import type { ServerUnaryCall } from '@grpc/grpc-js';
 import { ok, type Result } from '../lib/result.ts';
 import { newAdmissions } from './admissions.ts';
 import type { Door } from './door.ts';
@@ -16,11 +17,21 @@ export type Guarded = {
   readonly end: (refusal: Refusal) => void;
 };
 
+/** A call that is no stream. */
+type OneAnswer = Pick<ServerUnaryCall<Buffer, Buffer>, 'getPeer' | 'cancelled'>;
+
 type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
 
 /** Lets streams in when it is their turn, and holds their connection and their share of their node for as long as they live. */
 export type Guard = {
   readonly admit: (who: Guarded, node: NodeIdentity, admit: Admit) => Promise<Result<Share, Refusal>>;
+  /** Has it answered when it is its turn, and holds its connection until then. */
+  readonly answer: <T>(
+    call: OneAnswer,
+    credential: string,
+    node: NodeIdentity,
+    answer: () => Promise<Result<T, Refusal>>,
+  ) => Promise<Result<T, Refusal>>;
 };
 
 export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
@@ -41,6 +52,14 @@ export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
       const share = nodes.join(node.id, () => end({ code: 'resource_exhausted', message: tooMany }));
       whenClosed(call, share.leave);
       return ok(share);
+    },
+    answer: async (call, credential, node, answer) => {
+      const release = door.find(call.getPeer())?.hold() ?? (() => {});
+      try {
+        return await admissions.enter({ credential, node: node.id, isOver: () => call.cancelled }, answer);
+      } finally {
+        release();
+      }
     },
   };
 };

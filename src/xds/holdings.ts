@@ -24,6 +24,26 @@ const fingerprint = (name: string, version: string): bigint => {
 export const holdingsOf = (versions: Iterable<readonly [string, string]>): Holdings =>
   withChanges(NOTHING_HELD, versions, []);
 
+/** The version of a type after a response was applied, without applying it. */
+export const versionAfter = (
+  { versions, digest: before }: Holdings,
+  upserts: ReadonlyMap<string, string>,
+  removals: readonly string[],
+): string => {
+  let digest = before;
+  const drop = (name: string): void => {
+    const version = versions.get(name);
+    if (version !== undefined) digest ^= fingerprint(name, version);
+  };
+  const removed = new Set(removals);
+  for (const name of removed) drop(name);
+  for (const [name, version] of upserts) {
+    if (!removed.has(name)) drop(name);
+    digest ^= fingerprint(name, version);
+  }
+  return digestText(digest);
+};
+
 /**
  * These holdings after a response was applied. The digest is the XOR of one hash for each (name, version): the same on
  * every replica whatever the order, and its cost follows the change, not the size of the set.
@@ -51,4 +71,6 @@ export const withChanges = (
 };
 
 /** The version of a whole type as `signet status` shows it: 16 hex digits, equal for equal holdings. */
-export const typeVersion = (held: Holdings): string => held.digest.toString(16).padStart(16, '0');
+export const typeVersion = (held: Holdings): string => digestText(held.digest);
+
+const digestText = (digest: bigint): string => digest.toString(16).padStart(16, '0');

@@ -40,17 +40,19 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
   }
   if (before === undefined) return undefined;
   switch (event.kind) {
-    case 'sent':
-      return withType(before, event.type, (t) => ({ ...t, sent: { version: event.version, at } }));
-    case 'acked':
-      return withType(before, event.type, (t) => ({
-        ...t,
-        acked: { version: event.version, at },
-        nacked: event.stillRefused ? t.nacked : undefined,
-      }));
+    case 'sent': {
+      const { acked, nacked } = before.types.get(event.type) ?? UNTOUCHED;
+      return withType(before, event.type, { sent: { version: event.version, at }, acked, nacked });
+    }
+    case 'acked': {
+      const { sent, nacked } = before.types.get(event.type) ?? UNTOUCHED;
+      const acked = { version: event.version, at };
+      return withType(before, event.type, { sent, acked, nacked: event.stillRefused ? nacked : undefined });
+    }
     case 'nacked': {
       const { version, error, resources } = event;
-      return withType(before, event.type, (t) => ({ ...t, nacked: { version, at, error, resources } }));
+      const { sent, acked } = before.types.get(event.type) ?? UNTOUCHED;
+      return withType(before, event.type, { sent, acked, nacked: { version, at, error, resources } });
     }
     case 'progress':
       return { ...before, progress: event.progress, progressSince: at };
@@ -61,9 +63,9 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
   }
 };
 
-const withType = (s: SidecarRecord, url: TypeUrl, change: (t: TypeRecord) => TypeRecord): SidecarRecord => ({
+const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord): SidecarRecord => ({
   ...s,
-  types: new Map(s.types).set(url, change(s.types.get(url) ?? UNTOUCHED)),
+  types: new Map(s.types).set(url, type),
 });
 
 /** Who has not taken all of the newest state, and why. */

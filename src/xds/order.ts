@@ -13,6 +13,8 @@ export type Standing = {
   readonly type: TypeState;
   /** What there is of it for this client. */
   readonly resources: ReadonlyMap<string, Resource> | undefined;
+  /** Names that must be sent again although unchanged. */
+  readonly refresh: ReadonlySet<string>;
   readonly needs: Needs;
 };
 

@@ -4,22 +4,42 @@ import type { Server } from '@grpc/grpc-js';
 import { invariant } from '../lib/errors.ts';
 import { socketPeer } from './connections.ts';
 
+/** No credential, whoever reads it. */
+const TWO = 'more than one';
+
+type OnStream = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  raw: readonly string[],
+) => void;
+
 /**
  * Stands between HTTP/2 and grpc-js, which has no public place for it: a private field of the one version that `package.json` names.
  *
- * - Every call is told, of unknown methods too.
+ * - Every call is told, of unknown methods too, and goes no further if `called` says no: thousands that are opened and reset can
+ *   come in one turn of the event loop.
+ * - Of two `authorization` Node drops the second without a word; both stand in what it read.
  * - Compressed requests are refused: 4 KB of gzip are 4 MB of zeros, and grpc-js unpacks all that one frame holds at once, for
  *   anybody.
  */
-export const overhearCalls = (server: Server, called: (peer: string) => void): void => {
+export const overhearCalls = (server: Server, called: (peer: string) => boolean): void => {
   const servers: unknown = Reflect.get(server, 'http2Servers');
   const [http2] = servers instanceof Map ? servers.keys() : [];
   invariant(http2 instanceof EventEmitter, 'grpc-js keeps its HTTP/2 server where it did in 1.14');
-  http2.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+  const [serve, ...others] = http2.listeners('stream') as OnStream[];
+  invariant(serve !== undefined && others.length === 0, 'grpc-js hears of a call where it did in 1.14');
+  http2.removeAllListeners('stream');
+  const onStream: OnStream = (stream, headers, flags, raw) => {
+    const socket = stream.session?.socket;
+    if (socket === undefined || !called(socketPeer(socket))) {
+      stream.on('error', () => {});
+      return;
+    }
+    if (raw.filter((text, at) => at % 2 === 0 && text === 'authorization').length > 1) headers.authorization = TWO;
     // It answers UNIMPLEMENTED to an encoding that it does not know.
     if ((headers['grpc-encoding'] ?? 'identity') !== 'identity') headers['grpc-encoding'] = 'refused';
-    const socket = stream.session?.socket;
-    // Not now: who calls too often is cut, and grpc-js would answer a stream that is gone.
-    if (socket !== undefined) setImmediate(called, socketPeer(socket));
-  });
+    serve(stream, headers, flags, raw);
+  };
+  http2.on('stream', onStream);
 };

@@ -54,7 +54,7 @@ export const newPump = (ports: PumpPorts): Pump => {
   };
 
   const write = (response: SessionResponse): void => {
-    ports.turnstile.enter((leave) => {
+    ports.turnstile.enter(sizeOf(response), (leave) => {
       if (stopped) {
         leave();
         return;
@@ -93,11 +93,14 @@ const encoded = (response: SessionResponse): Buffer | undefined => {
   }
 };
 
+/** About the bytes of a response, before there are any. */
+const sizeOf = ({ resources }: SessionResponse): number => resources.reduce((sum, { any }) => sum + any.length, 0);
+
 const sentEvent = ({ type, version, resources, removed }: SessionResponse, bytes: number): Happening => ({
   kind: 'sent',
   type,
   version,
-  resources: resources.map((r) => ({ name: r.name, version: r.version })),
+  resources,
   removed,
   bytes,
 });

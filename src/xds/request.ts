@@ -28,14 +28,22 @@ export type Dialect = { readonly variant: Variant; readonly only: TypeUrl | unde
 /** Far above what Envoy sends; the metadata is kept for as long as the stream. */
 const MAX_NODE_BYTES = 256 * 1024;
 const MAX_ERROR_CHARACTERS = 4096;
+/** All names and versions that a stream may have in one request, and some. What a field costs is paid by everybody else. */
+const MAX_FIELDS = 200_000;
+/** A map's entry has two, a status three and as many details as Envoy likes. */
+const MAX_INNER_FIELDS = 1_000;
+const GROUP = 3;
 
 type Field = { readonly number: number; readonly reader: BinaryReader };
 
 /** Calls `read` for each length-delimited field of a message and skips all others. Throws on bytes that are no message. */
-const eachField = (bytes: Uint8Array, read: (field: Field) => boolean): void => {
+const eachField = (bytes: Uint8Array, read: (field: Field) => boolean, most = MAX_FIELDS): void => {
   const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
+  for (let count = 1; reader.pos < reader.len; count += 1) {
     const [number, wireType] = reader.tag();
+    if (count > most) throw new Error(`it has more than ${most} fields`);
+    // Not in proto3, and a group hides as many fields as it likes.
+    if (wireType === GROUP) throw new Error('it holds a group');
     if (wireType !== 2 || !read({ number, reader })) reader.skip(wireType, number);
   }
 };
@@ -65,7 +73,7 @@ export const readSotwRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireR
     let node: Uint8Array | undefined;
     let type = '';
     let nonce = '';
-    let error: string | undefined;
+    let status: Uint8Array | undefined;
     const names: string[] = [];
     eachField(bytes, ({ number, reader }) => {
       if (number === 1) version = reader.string(true);
@@ -73,10 +81,11 @@ export const readSotwRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireR
       else if (number === 3) names.push(reader.string(true));
       else if (number === 4) type = reader.string(true);
       else if (number === 5) nonce = reader.string(true);
-      else if (number === 6) error = readStatus(reader.bytes());
+      else if (number === 6) status = reader.bytes();
       else return false;
       return true;
     });
+    const error = status && readStatus(status);
     return {
       request: { kind: 'request', variant: 'sotw', type: typeOr(type, only), nonce, error, names, version },
       node,
@@ -89,7 +98,7 @@ export const readDeltaRequest = (bytes: Uint8Array, only?: TypeUrl): Result<Wire
     let node: Uint8Array | undefined;
     let type = '';
     let nonce = '';
-    let error: string | undefined;
+    let status: Uint8Array | undefined;
     const subscribe: string[] = [];
     const unsubscribe: string[] = [];
     const initialResourceVersions = new Map<string, string>();
@@ -100,10 +109,11 @@ export const readDeltaRequest = (bytes: Uint8Array, only?: TypeUrl): Result<Wire
       else if (number === 4) unsubscribe.push(reader.string(true));
       else if (number === 5) initialResourceVersions.set(...readEntry(reader.bytes()));
       else if (number === 6) nonce = reader.string(true);
-      else if (number === 7) error = readStatus(reader.bytes());
+      else if (number === 7) status = reader.bytes();
       else return false;
       return true;
     });
+    const error = status && readStatus(status);
     const lists = { subscribe, unsubscribe, initialResourceVersions };
     return { request: { kind: 'request', variant: 'delta', type: typeOr(type, only), nonce, error, ...lists }, node };
   });
@@ -111,23 +121,31 @@ export const readDeltaRequest = (bytes: Uint8Array, only?: TypeUrl): Result<Wire
 const readEntry = (bytes: Uint8Array): readonly [string, string] => {
   let key = '';
   let value = '';
-  eachField(bytes, ({ number, reader }) => {
-    if (number === 1) key = reader.string(true);
-    else if (number === 2) value = reader.string(true);
-    else return false;
-    return true;
-  });
+  eachField(
+    bytes,
+    ({ number, reader }) => {
+      if (number === 1) key = reader.string(true);
+      else if (number === 2) value = reader.string(true);
+      else return false;
+      return true;
+    },
+    MAX_INNER_FIELDS,
+  );
   return [key, value];
 };
 
 /** The message of a `google.rpc.Status`, without keys and tokens. */
 const readStatus = (bytes: Uint8Array): string => {
   let message = '';
-  eachField(bytes, ({ number, reader }) => {
-    if (number !== 2) return false;
-    message = reader.string(false);
-    return true;
-  });
+  eachField(
+    bytes,
+    ({ number, reader }) => {
+      if (number !== 2) return false;
+      message = reader.string(false);
+      return true;
+    },
+    MAX_INNER_FIELDS,
+  );
   return redact(message, MAX_ERROR_CHARACTERS);
 };
 

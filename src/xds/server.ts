@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
 import { ok, type Result } from '../lib/result.ts';
 import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -9,15 +8,17 @@ import { type AnyCall, type CallCredentials, credentialsOf, peerOf } from './cal
 import { retireConnection, showsCertificate } from './connection.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
-import type { Happening, Refusal, StreamEvent, StreamId } from './events.ts';
-import { type FetchSecrets, fetchHandler } from './fetch.ts';
+import { type Happening, onStream, type Refusal, type StreamEvent, type StreamId } from './events.ts';
+import { type FetchPorts, type FetchSecrets, fetchHandler } from './fetch.ts';
 import { newGuard, whenClosed } from './guard.ts';
+import { addHealth } from './health.ts';
 import { LIMITS, type Limits } from './limits.ts';
+import { writeInPieces } from './longMessages.ts';
 import { addOperators, type OperatorPorts } from './operators.ts';
 import { overhearCalls } from './overhear.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
-import { addDiscovery, SERVICE_NAMES } from './service.ts';
+import { addDiscovery } from './service.ts';
 import { type Call, type Stream, serveStream } from './stream.ts';
 import { type ServerTls, Tls13Credentials } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
@@ -67,8 +68,11 @@ export type XdsServer = {
   readonly close: (grace: Duration) => Promise<void>;
 };
 
-/** Writes under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
-const WRITES_AT_ONCE = 64;
+/** Under way at once over all streams: enough to keep the loop busy, few enough to bound memory. */
+const WRITES_AT_ONCE = [
+  { upTo: 64 * 1024, writes: 64 },
+  { upTo: Number.POSITIVE_INFINITY, writes: 8 },
+];
 const WRITE_PATIENCE: Duration = 250;
 
 const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
@@ -82,24 +86,26 @@ const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
   'grpc.enable_channelz': 0,
 });
 
+const SHUTS_DOWN: Refusal = { code: 'unavailable', message: 'the control plane shuts down' };
+
 /**
  * ADS and the services of one type over TLS 1.3 on grpc-js.
  * @throws AppError `listen_failed` if the address cannot be bound, `tls_invalid` if the certificate or key is unusable.
  */
 export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>): Promise<XdsServer> => {
   const credentials = new Tls13Credentials(options.tls);
-  // What goes wrong is thrown or told as an event; grpc-js would also print it.
-  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+  keepQuiet();
   const limits: Limits = { ...LIMITS, ...options.limits };
   const server = new Server(grpcOptions(limits));
   const streams = new Map<StreamId, Stream>();
   const slices = newSlices();
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
-  const now = options.now ?? Date.now;
+  const { now = Date.now, credentialOf = () => '', fetchSecrets: fetch, operators } = options;
   const newId = streamIds();
   const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
+    writeInPieces(call);
     const connection = call.getPeer();
     const stream: Stream = serveStream(call, {
       id,
@@ -108,9 +114,8 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       authenticate: async () => {
         const caller = await authenticate(call);
         if (!caller.ok) return caller;
-        const credential = options.credentialOf?.(caller.value) ?? '';
-        const admit = (node: NodeIdentity) => options.admit(caller.value, node, id);
-        return ok((node) => guard.admit({ call, connection, credential, end: stream.end }, node, admit));
+        const who = { call, connection, credential: credentialOf(caller.value), end: stream.end };
+        return ok((node) => guard.admit(who, node, () => options.admit(caller.value, node, id)));
       },
       tell: (what) => tell(call, id, what),
       turnstile,
@@ -122,18 +127,12 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));
   };
-  const { fetchSecrets: fetch, operators } = options;
-  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, fetch, refused: turnedAway }));
+  const inTurn: FetchPorts<Caller>['inTurn'] = (call, caller, node, answer) =>
+    guard.answer(call, credentialOf(caller), node, answer);
+  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, inTurn, fetch, refused: turnedAway }));
   const stopHealth = addHealth(server);
   const endOperators =
-    operators &&
-    addOperators(server, {
-      ...operators,
-      authorizationOf: (call) => authorizationOf(call, now()),
-      sessionOf: (stream) => streams.get(stream)?.session(),
-      letIn: (call) => whenClosed(call, door.find(call.getPeer())?.hold() ?? (() => {})),
-      turnedAway: (call, message) => turnedAway(call, { code: 'unauthenticated', message }),
-    });
+    operators && addOperators(server, { ...operators, ...lookingIn({ now, streams, turnedAway, door: () => door }) });
   const door = await openFor(server, options, credentials, limits);
   const guard = newGuard(door, limits);
 
@@ -145,8 +144,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     renewTls: (tls) => credentials.renew(tls),
     close: (grace) => {
       stopHealth();
-      for (const stream of streams.values())
-        stream.end({ code: 'unavailable', message: 'the control plane shuts down' });
+      for (const stream of streams.values()) stream.end(SHUTS_DOWN);
       endOperators?.();
       return shutDown(server, door, grace);
     },
@@ -166,11 +164,29 @@ const newCallers = <Caller>(
   /** Whoever is refused with a certificate proves the next one over a new connection. */
   const tell = (call: AnyCall, stream: StreamId, what: Happening): void => {
     if (what.kind === 'refused' && showsCertificate(call)) retireConnection(call);
-    options.onEvent({ ...what, stream, at: now() });
+    options.onEvent(onStream(what, stream, now()));
   };
   const turnedAway = (call: AnyCall, refusal: Refusal): void =>
     tell(call, newId(), { kind: 'refused', peer: peerOf(call), refusal });
   return { authenticate, tell, turnedAway };
+};
+
+/** What those who look in need of the server around them. Their connection is no stranger's while they do. */
+const lookingIn = (around: {
+  readonly now: () => Instant;
+  readonly streams: ReadonlyMap<StreamId, Stream>;
+  readonly turnedAway: (call: AnyCall, refusal: Refusal) => void;
+  readonly door: () => Door;
+}): Omit<Parameters<typeof addOperators>[1], keyof OperatorPorts> => ({
+  authorizationOf: (call) => authorizationOf(call, around.now()),
+  sessionOf: (stream) => around.streams.get(stream)?.session(),
+  letIn: (call) => whenClosed(call, around.door().find(call.getPeer())?.hold() ?? (() => {})),
+  turnedAway: (call, message) => around.turnedAway(call, { code: 'unauthenticated', message }),
+});
+
+/** What goes wrong is thrown or told as an event; grpc-js would also print it. */
+const keepQuiet = (): void => {
+  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 };
 
 const streamIds = (): (() => StreamId) => {
@@ -189,18 +205,8 @@ const openFor = async (
   const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
   const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
   const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
-  overhearCalls(server, (peer) => door.find(peer)?.called());
+  overhearCalls(server, (peer) => door.find(peer)?.called() ?? false);
   return door;
-};
-
-/** Answers anybody; the function that it returns says NOT_SERVING from then on. */
-const addHealth = (server: Server): (() => void) => {
-  const names = ['', ...SERVICE_NAMES];
-  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
-  health.addToServer(server);
-  return () => {
-    for (const name of names) health.setStatus(name, 'NOT_SERVING');
-  };
 };
 
 /** Of a call that shows no bad certificate. */

@@ -4,6 +4,7 @@ import { leavingAfter } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
 import type {
   DeltaRequest,
+  Held,
   Notice,
   SessionEvent,
   SessionRequest,
@@ -23,6 +24,7 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
   noncePrefix,
   snapshot: undefined,
   types: new Map(),
+  standings: new Map(),
   nonces: 0,
   writing: false,
   refresh: new Set(),
@@ -31,20 +33,28 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
   impatient: false,
   returning: false,
   progress: 'pending',
+  calm: false,
 });
 
 /** One step of a stream: an event in, the next state and what is to be sent and told out. Never throws on input. */
 export const turn = (before: SessionState, event: SessionEvent): Turn => {
+  if (event.kind === 'written' && before.calm) {
+    return { state: { ...before, writing: false, calm: false }, responses: [], notices: [] };
+  }
   const taken = take(before, event);
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
-  const { state, response, progress } = choose(recognise(taken.state));
-  const changed = progress !== before.progress;
+  const { state, response } = choose(recognise(taken.state));
+  const { progress } = state;
+  const notices: readonly Notice[] =
+    progress === before.progress ? [] : [{ kind: 'progress', progress, held: heldOf(state) }];
   return {
-    state: changed ? { ...state, progress } : state,
+    state,
     responses: response === undefined ? [] : [response],
-    notices: changed ? [...taken.notices, { kind: 'progress', progress }] : taken.notices,
+    notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
   };
 };
+
+const heldOf = ({ types }: SessionState): Held => new Map([...types].map(([url, { held }]) => [url, held.versions]));
 
 type Taken = { readonly state: SessionState; readonly notices: readonly Notice[] };
 

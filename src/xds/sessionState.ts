@@ -1,3 +1,4 @@
+import type { Standings } from './order.ts';
 import type { Resource, Snapshot, TypeUrl } from './resource.ts';
 import type { Naming, Subscribing, TypeState } from './typeState.ts';
 
@@ -9,6 +10,8 @@ export type SessionState = {
   readonly variant: Variant;
   readonly snapshot: Snapshot | undefined;
   readonly types: ReadonlyMap<TypeUrl, TypeState>;
+  /** What the last turn found out about each type. */
+  readonly standings: Standings;
   readonly noncePrefix: string;
   /** Nonces given out; one is valid on its own stream only. */
   readonly nonces: number;
@@ -24,6 +27,8 @@ export type SessionState = {
   /** The client came back a moment ago, and goes on saying what it holds type by type: not all that refers to things is known. */
   readonly returning: boolean;
   readonly progress: Progress;
+  /** Nothing but what is being written was lacking: when it is written there is nothing to choose. */
+  readonly calm: boolean;
 };
 
 /** `settled`: the client ACKed all that the newest snapshot has for it. `refused`: all but what it NACKed. */
@@ -62,6 +67,9 @@ export type SessionResponse = {
   readonly removed: readonly string[];
 };
 
+/** Versions by type and name that a client ACKed or said it holds; without the types that it did not speak of. */
+export type Held = ReadonlyMap<TypeUrl, ReadonlyMap<string, string>>;
+
 export type NamedVersion = { readonly name: string; readonly version: string };
 
 export type Notice =
@@ -81,7 +89,7 @@ export type Notice =
       readonly resources: readonly NamedVersion[];
       readonly removed: readonly string[];
     }
-  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
   /** The client asked for more than a sidecar ever needs; its stream must end. */
   | { readonly kind: 'overrun'; readonly message: string };
 

@@ -58,7 +58,8 @@ export const changeNames = (before: TypeState, names: readonly string[]): TypeSt
 
 /** Clients that came back with the version of exactly what there is hold it, and are sent nothing. */
 export const recognise = (before: SessionState): SessionState => {
-  const { snapshot } = before;
+  const { snapshot, variant } = before;
+  if (variant === 'delta') return before;
   const isClaiming = (t: TypeState): boolean => t.sotw?.claimed !== undefined;
   if (snapshot === undefined || ![...before.types.values()].some(isClaiming)) return before;
   const types = new Map(before.types);
@@ -98,9 +99,6 @@ export const wholeAfter = (
   for (const resource of news) whole.set(resource.name, resource);
   return whole;
 };
-
-export const withNonce = (t: TypeState, lastNonce: string): TypeState =>
-  t.sotw === undefined ? t : { ...t, sotw: { ...t.sotw, lastNonce } };
 
 /** What the client took is what it has. */
 export const shelfAfterAck = (t: TypeState, { whole }: InFlight): TypeState =>

@@ -6,7 +6,7 @@ import { sentStatus } from './connection.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
 import type { Limits } from './limits.ts';
 import type { Share } from './nodes.ts';
-import { newPump, type Pump } from './pump.ts';
+import { newPump, type Pump, type PumpPorts } from './pump.ts';
 import { type Dialect, type NodeIdentity, readNode, readNodeId, readRequest, type WireRequest } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import type { SessionRequest, SessionState } from './sessionState.ts';
@@ -106,7 +106,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     ...ports,
     variant: ports.dialect.variant,
     noncePrefix: `${ports.id}-`,
-    write: (bytes, written) => writeWithin(call, bytes, ports.limits, written, unread),
+    write: writerOf(call, ports.limits, unread),
     overrun: (message) => end({ code: 'resource_exhausted', message }),
   });
   const late = `no request came within ${ports.limits.streamWithin / 1000} s`;
@@ -131,18 +131,22 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     else if (joined !== undefined) end(joined.error);
   };
 
-  call.on('end', () => {
-    finish();
-    call.end();
-  });
-  call.on('cancelled', () => {
+  whenOver(call, () => {
     const refusal = isOver() ? undefined : transportRefusal(call);
     if (refusal !== undefined) ports.tell({ kind: 'refused', peer: ports.peer, refusal });
     finish();
   });
-  for (const over of ['error', 'close']) call.on(over, finish);
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
   return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end, session: pump.session };
+};
+
+/** However a call comes to its end, `then` is called: more than once, perhaps. */
+const whenOver = (call: Call, then: () => void): void => {
+  call.on('end', () => {
+    then();
+    call.end();
+  });
+  for (const over of ['error', 'cancelled', 'close']) call.on(over, then);
 };
 
 /** `undefined` if the stream was over before there was anything to judge. */
@@ -168,32 +172,38 @@ const authenticateAndAdmit = async (
  * are heard in slices, so that nobody else waits for all of them.
  */
 const readPaced = (call: Call, share: Share, slices: Slices, take: (bytes: Buffer) => void): void => {
-  const hear = async (bytes: Buffer): Promise<void> => {
-    await slices.pause();
+  /** How long the node's next request is to wait, ms. */
+  const hear = (bytes: Buffer): Duration => {
     const began = performance.now();
     take(bytes);
-    const wait = share.spend(performance.now() - began + OVERHEAD);
+    return share.spend(performance.now() - began + OVERHEAD);
+  };
+  const goOn = (wait: Duration): void => {
     if (wait === 0) call.resume();
     else setTimeout(() => call.resume(), wait).unref();
   };
   call.on('data', (bytes: Buffer) => {
+    const wait = slices.hasTime() ? hear(bytes) : undefined;
+    if (wait === 0) return;
     call.pause();
-    void hear(bytes);
+    if (wait !== undefined) goOn(wait);
+    else void slices.pause().then(() => goOn(hear(bytes)));
   });
   call.resume();
 };
 
-/** A write that the client did not take in time is `unread`. Slow links have their time. */
-const writeWithin = (call: Call, bytes: Buffer, limits: Limits, written: () => void, unread: () => void): void => {
-  const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
-  const timer = setTimeout(unread, patience).unref();
-  const stop = (): void => clearTimeout(timer);
-  call.once('close', stop);
-  call.write(bytes, (error?: Error | null) => {
-    stop();
-    call.off('close', stop);
-    if (!error) written();
-  });
+/** Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. */
+const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['write'] => {
+  let timer: NodeJS.Timeout | undefined;
+  call.once('close', () => clearTimeout(timer));
+  return (bytes, written) => {
+    const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
+    timer = setTimeout(unread, patience).unref();
+    call.write(bytes, (error?: Error | null) => {
+      clearTimeout(timer);
+      if (!error) written();
+    });
+  };
 };
 
 /** The status stands behind all that was written before it: a client that does not read would keep its stream for ever. */

@@ -2,41 +2,54 @@ import type { Duration } from '../lib/time.ts';
 
 /** Lets a bounded number of writes be under way at once, first come first served. */
 export type Turnstile = {
-  /** Calls `pass` when there is room, now or later; `pass` gets the function that makes room again. */
-  readonly enter: (pass: (leave: () => void) => void) => void;
+  /** Calls `pass` when there is room for a write of so many bytes, now or later; `pass` gets the function that makes room again. */
+  readonly enter: (bytes: number, pass: (leave: () => void) => void) => void;
 };
 
+/** Writes of at most `upTo` bytes, and how many of them may be under way at once. */
+export type Lane = { readonly upTo: number; readonly writes: number };
+
+type Pass = (leave: () => void) => void;
+
 /**
- * A push to thousands of streams would otherwise hold every response in memory at once. Whoever does not leave within
- * `patience` (a client that does not read) stops counting, so it never keeps the others waiting.
+ * A push to thousands of streams would otherwise hold every response in memory at once. Long writes have a lane of their own, so that
+ * short ones never wait for them. Whoever does not leave within `patience` (a client that does not read) stops counting, so it
+ * never keeps the others waiting. The last lane takes whatever is longer, too.
  */
-export const newTurnstile = (limit: number, patience: Duration): Turnstile => {
-  const queue: ((leave: () => void) => void)[] = [];
-  let inside = 0;
+export const newTurnstile = (lanes: readonly Lane[], patience: Duration): Turnstile => {
+  const gates = lanes.map(({ upTo, writes }) => ({ upTo, enter: newGate(writes, patience) }));
+  return { enter: (bytes, pass) => (gates.find(({ upTo }) => bytes <= upTo) ?? gates.at(-1))?.enter(pass) };
+};
+
+const newGate = (limit: number, patience: Duration): ((pass: Pass) => void) => {
+  const queue: Pass[] = [];
+  /** Who is inside, oldest first, and since when. */
+  const inside = new Map<Pass, number>();
+  let timer: NodeJS.Timeout | undefined;
+
   const admit = (): void => {
-    while (inside < limit) {
+    while (inside.size < limit) {
       const pass = queue.shift();
       if (pass === undefined) return;
-      inside += 1;
-      pass(leaveOnce());
+      inside.set(pass, performance.now());
+      pass(() => {
+        if (inside.delete(pass)) admit();
+      });
     }
+    // Only where somebody waits does it matter who stays too long.
+    if (queue.length > 0 && timer === undefined) timer = setTimeout(look, patience).unref();
   };
-  const leaveOnce = (): (() => void) => {
-    let left = false;
-    const leave = (): void => {
-      if (left) return;
-      left = true;
-      clearTimeout(timer);
-      inside -= 1;
-      admit();
-    };
-    const timer = setTimeout(leave, patience).unref();
-    return leave;
+  const look = (): void => {
+    timer = undefined;
+    const now = performance.now();
+    for (const [pass, since] of inside) {
+      if (now - since < patience) break;
+      inside.delete(pass);
+    }
+    admit();
   };
-  return {
-    enter: (pass) => {
-      queue.push(pass);
-      admit();
-    },
+  return (pass) => {
+    queue.push(pass);
+    admit();
   };
 };

@@ -43,8 +43,6 @@ export type TypeState = {
   /** A wildcard was just asked for: it is answered even if the answer is empty. */
   readonly due: boolean;
   readonly inFlight: InFlight | undefined;
-  /** The snapshot's resources of this type that nothing needed to be sent for. */
-  readonly settledOn: ReadonlyMap<string, Resource> | undefined;
   /** `undefined` in delta. */
   readonly sotw: SotwType | undefined;
 };
@@ -75,7 +73,6 @@ const newType = (url: TypeUrl): TypeState => ({
   owed: new Set(),
   due: false,
   inFlight: undefined,
-  settledOn: undefined,
   sotw: undefined,
 });
 
@@ -123,7 +120,7 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
       else owed.delete(name);
     }
   }
-  return forgetUnwanted({ ...before, names, owed, wildcard, due, settledOn: undefined });
+  return forgetUnwanted({ ...before, names, owed, wildcard, due });
 };
 
 const forgetUnwanted = (t: TypeState): TypeState => {
@@ -141,14 +138,24 @@ const forgive = (refused: Map<string, string>, name: string, taken: string): voi
   if (refused.get(name) === taken) refused.delete(name);
 };
 
-/** The client applied the response in flight. */
-export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
+const stillRefused = (t: TypeState, acked: InFlight): ReadonlyMap<string, string> => {
+  if (t.refused.size === 0) return t.refused;
   const refused = new Map(t.refused);
   for (const [name, version] of acked.upserts) forgive(refused, name, version);
   for (const name of acked.removals) refused.delete(name);
-  const upserts = [...acked.upserts].filter(([name]) => isWanted(t, name));
-  const held = withChanges(t.held, upserts, acked.removals);
-  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+  return refused;
+};
+
+/** The client applied the response in flight. */
+export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
+  const wanted = [...acked.upserts.keys()].every((name) => isWanted(t, name));
+  const upserts = wanted ? acked.upserts : [...acked.upserts].filter(([name]) => isWanted(t, name));
+  return {
+    ...t,
+    held: withChanges(t.held, upserts, acked.removals),
+    refused: stillRefused(t, acked),
+    inFlight: undefined,
+  };
 };
 
 /** The client has this name in a version that nobody can tell: it is sent again, or removed. */
@@ -171,5 +178,5 @@ export const afterNack = (t: TypeState, nacked: InFlight, refusedNames: Readonly
     }
   }
   const held = withChanges(t.held, spared, nacked.removals);
-  return { ...t, held, refused, inFlight: undefined, settledOn: undefined };
+  return { ...t, held, refused, inFlight: undefined };
 };

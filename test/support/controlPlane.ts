@@ -21,8 +21,11 @@ export class FakeSvids implements SvidKeeper {
   readonly issued: string[] = [];
   readonly #held = new Map<string, X509Svid>();
   failing = false;
+  /** Certificates of these nodes are waited for. */
+  readonly slow = new Map<string, Promise<void>>();
 
   readonly current: SvidKeeper['current'] = async (node, id, ttl, now) => {
+    await this.slow.get(node);
     const held = this.#held.get(node);
     if (held?.id === id && now < this.renewalTime(held, node)) return held;
     return this.renew(node, id, ttl, now);
@@ -93,7 +96,7 @@ export class TestControl {
         this.published.push({ stream, snapshot });
         this.onPublished();
         // As the session does, before it returns.
-        this.event({ kind: 'progress', stream, at: clock.now(), progress: 'pending' });
+        this.event({ kind: 'progress', stream, at: clock.now(), progress: 'pending', held: new Map() });
       },
       end: (stream, refusal) => {
         this.ended.push({ stream, refusal });

@@ -3,13 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { meshLoader } from '../../src/app/meshFile.ts';
 import type { CertificateFacts } from '../../src/ca/authority.ts';
+import type { CaKeyPair } from '../../src/ca/caCertificate.ts';
+import { readDocument } from '../../src/ca/caDocument.ts';
+import { activeIntermediate, activeRoot } from '../../src/ca/meshState.ts';
 import { openAuthority } from '../../src/ca/openAuthority.ts';
 import { renewalTime } from '../../src/ca/renewal.ts';
-import { type CaState, readState } from '../../src/ca/state.ts';
+import { activeOf } from '../../src/ca/slots.ts';
+import { CHANNEL_FORM, MESH_FORM } from '../../src/ca/state.ts';
 import { createSvidKeeper } from '../../src/ca/svidStore.ts';
 import type { Join } from '../../src/control/bootstraps.ts';
 import { ControlPlane } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
+import { credentialOf } from '../../src/control/sidecar.ts';
 import { watchStore } from '../../src/control/watchedStore.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
 import type { Store } from '../../src/lib/store.ts';
@@ -29,7 +34,7 @@ export type WiredControl = {
   readonly control: ControlPlane;
   readonly clock: FakeClock;
   readonly store: Store;
-  readonly ca: CaState;
+  readonly ca: { readonly root: CaKeyPair; readonly intermediate: CaKeyPair; readonly channel: CaKeyPair };
   readonly root: CertificateFacts;
   readonly refused: readonly string[];
   /** By what each call proved itself, or tried to. */
@@ -54,8 +59,13 @@ export const startWired = async (
   await writeFile(file, mesh);
   const trustDomain = parseTrustDomain('shop.example') as never;
   const { mesh: authority, channel } = await openAuthority({ store, trustDomain, now: clock.now() });
-  const ca = readState(store, trustDomain);
-  if (ca === undefined) throw new Error('the authority did not store itself');
+  const held = readDocument(store, MESH_FORM, trustDomain);
+  const anchors = readDocument(store, CHANNEL_FORM, trustDomain).anchors;
+  const ca = {
+    root: activeRoot(held).keys,
+    intermediate: activeIntermediate(held).keys,
+    channel: activeOf(anchors).keys,
+  };
   const keeper = createSvidKeeper({ store, authority, now: clock.now() });
   const load = meshLoader({});
   const refused: string[] = [];
@@ -86,6 +96,7 @@ export const startWired = async (
       shown.push(credentials.certificate === undefined ? 'token' : token);
       return control.authenticate(credentials);
     },
+    credentialOf,
     admit: (caller, node, stream) => control.admit(caller, node, stream),
     fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
     onEvent: (event) => control.onEvent(event),

@@ -1,4 +1,4 @@
-import type { BundleAnswer, CaAnswer, CertificateAnswer, RenewAnswer } from '../../admin/responses.ts';
+import type { BundleAnswer, CaAnswer, RenewAnswer, SlotAnswer } from '../../admin/responses.ts';
 import { showDuration } from '../../lib/time.ts';
 import { adminClient } from '../adminClient.ts';
 import { type CommandSpec, OUTPUT, print, printJson, SERVER, serviceArgument, wantsJson } from '../command.ts';
@@ -17,14 +17,17 @@ export const caStatusCommand: CommandSpec = {
       printJson(io, ca);
       return 0;
     }
-    const row = (role: string, { subject, serial, notAfter }: CertificateAnswer): readonly string[] => [
-      role,
+    const row = ({ kind, state, subject, serial, notAfter }: SlotAnswer): readonly string[] => [
+      kind,
+      state,
       subject.replaceAll('\n', ', '),
       serial,
       `${notAfter} (${showDuration(Date.parse(notAfter) - Date.now())} left)`,
     ];
-    const rows = [row('root', ca.root), row('intermediate', ca.intermediate), row('channel', ca.channel)];
-    print(io, `trust domain ${ca.trustDomain}\n${table(['ROLE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], rows)}`);
+    print(
+      io,
+      `trust domain ${ca.trustDomain}\n${table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row))}`,
+    );
     return 0;
   },
 };

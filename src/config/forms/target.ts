@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { isLoopback } from '../../lib/address.ts';
+import { isPlainLoopback } from '../../lib/address.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import type { Target } from '../../model/mesh.ts';
 import { isAddress, isPortNumber, toPortNumber } from './name.ts';
@@ -26,7 +26,7 @@ export const parseTarget = (written: string | number): Result<Target, Problem> =
 
 /** Nobody else can reach it: loopback, or a unix socket. */
 export const isPrivate = (target: Target): boolean =>
-  target.kind === 'unix' || target.host === 'localhost' || isLoopback(target.host);
+  target.kind === 'unix' || target.host === 'localhost' || isPlainLoopback(target.host);
 
 const onLoopback = (port: number): Target => ({ kind: 'tcp', host: '127.0.0.1', port });
 

@@ -4,6 +4,7 @@ import type { X509Svid } from '../../spiffe/svid.ts';
 import type { Progress } from '../../xds/sessionState.ts';
 import type { KeptReason } from '../departures.ts';
 import type { MeshProblem } from '../meshSource.ts';
+import type { QuarantineStatus } from '../quarantineStatus.ts';
 
 /** Everything that `signet check` judges, as one value of one moment. */
 export type HealthFacts = ControlFacts & {
@@ -22,6 +23,8 @@ export type ControlFacts = {
   /** Plans of this mesh are still being made for somebody. */
   readonly planning: boolean;
   readonly sidecars: readonly SidecarFacts[];
+  /** What is kept from sidecars, those included that never saw it. */
+  readonly quarantined: readonly QuarantineStatus[];
   /** How many instances of each service callers are told of. */
   readonly registered: ReadonlyMap<ServiceKey, number>;
   /** Instances that callers are told of although their sidecar is not connected. */

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts';
 import type { EndpointTracker } from '../endpointTracker.ts';
 import type { Fleet } from '../fleet.ts';
 import type { MeshSource } from '../meshSource.ts';
+import type { QuarantineStatus } from '../quarantineStatus.ts';
 import type { Reconciler } from '../reconciler.ts';
 import { explainNack } from '../status.ts';
 import type { WatchedStore } from '../watchedStore.ts';
@@ -21,6 +22,7 @@ export type Sources = {
   readonly fleet: Fleet;
   readonly reconciler: Reconciler;
   readonly tracker: EndpointTracker;
+  readonly quarantined: () => readonly QuarantineStatus[];
 };
 
 /** What is known now. The file is looked at first, so that a save just before the question is not missed. */
@@ -39,6 +41,7 @@ export const gatherFacts = async (sources: Sources): Promise<ControlFacts> => {
     mesh,
     planning: reconciler.busy,
     sidecars: fleet.members().map((member) => sidecarFacts(member, reconciler)),
+    quarantined: sources.quarantined(),
     registered,
     kept: tracker.kept(now),
     graceUntil: tracker.graceUntil(now),

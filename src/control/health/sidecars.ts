@@ -1,4 +1,5 @@
 import type { Duration, Instant } from '../../lib/time.ts';
+import type { QuarantineStatus } from '../quarantineStatus.ts';
 import type { SidecarFacts } from './facts.ts';
 import { type Check, failure, type Line, orFine, pending, warning } from './finding.ts';
 import { count, grouped, named, span } from './words.ts';
@@ -39,7 +40,7 @@ export const nothingRefused: Check = {
   code: 'CHK0302',
   group: 'sidecars',
   about: 'no sidecar refused (NACKed) anything',
-  look: ({ sidecars }) => {
+  look: ({ sidecars, quarantined }) => {
     const refusals = sidecars.flatMap(({ node, refused }) => refused.map((refusal) => ({ node, ...refusal })));
     const lines = grouped(refusals, ({ type, words }) => `${type} ${words}`).map(([, alike]) => {
       const [{ type, words } = { type: '', words: '' }] = alike;
@@ -48,8 +49,20 @@ export const nothingRefused: Check = {
         'change the lines that are named; it keeps what it took before, and is not sent the same again',
       );
     });
-    return orFine(lines, 'nothing was refused');
+    return orFine([...lines, ...quarantined.map(inQuarantine)], 'nothing was refused');
   },
+};
+
+/** Also without a refusal that stands: who said no may be gone, and the others were never sent it. */
+const inQuarantine = (entry: QuarantineStatus): Line => {
+  const { service, type, resource, source, refusedBy, error, keeping, without } = entry;
+  const where = source === null ? '' : ` (${source})`;
+  const older = keeping === 0 ? [] : [`${count(keeping, 'sidecar has', 'sidecars have')} the version from before`];
+  const none = without === 0 ? [] : [`${count(without, 'sidecar has', 'sidecars have')} none that is known to be good`];
+  return failure(
+    `${type} ${resource}${where} of ${service} is in quarantine: ${[...older, ...none].join(', ')}; refused by ${named(refusedBy)}: ${error}`,
+    'change the lines that are named: what they say is not in force there',
+  );
 };
 
 export const configurationMade: Check = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { createMetrics } from '../../../src/admin/metrics.ts';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
-import type { CertificateFacts } from '../../../src/ca/authority.ts';
+import type { CertificateFacts, SlotFacts } from '../../../src/ca/authority.ts';
 import { secret } from '../../../src/lib/secret.ts';
 import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
@@ -26,6 +26,7 @@ const FACTS: CertificateFacts = {
   notAfter: 4_000_000_000_000,
   fingerprint: 'ab',
 };
+const SLOT: SlotFacts = { ...FACTS, kind: 'root', state: 'old', since: 1_000, root: '01' };
 const TD = 'shop.example' as TrustDomain;
 
 type Answer = { readonly status: number; readonly text: string; readonly json: <T = Record<string, unknown>>() => T };
@@ -52,8 +53,9 @@ describe('admin API', () => {
       token: secret('right'),
       control,
       ca: {
-        describe: () => ({ trustDomain: TD, root: FACTS, intermediate: FACTS }),
+        describe: () => ({ trustDomain: TD, generation: 3, root: FACTS, intermediate: FACTS, slots: [SLOT] }),
         describeChannel: () => FACTS,
+        channelSlots: () => [{ ...SLOT, kind: 'channel', since: 0 }],
         bundle: () => ({ trustDomain: TD, authorities: ['PEM'] }),
       },
       registry: metrics.registry,
@@ -228,7 +230,15 @@ describe('admin API', () => {
   });
 
   it('shows the authorities', async () => {
-    assert.equal((await api('GET', 'ca')).json().trustDomain, 'shop.example');
+    const ca = (await api('GET', 'ca')).json();
+    assert.equal(ca.trustDomain, 'shop.example');
+    const facts = { subject: 'CN=x', serial: '01', fingerprint: 'ab', notBefore: '1970-01-01T00:00:00.000Z' };
+    const dated = { ...facts, notAfter: new Date(FACTS.notAfter).toISOString() };
+    assert.deepEqual([ca.root, ca.intermediate, ca.channel, ca.generation], [dated, dated, dated, 3]);
+    assert.deepEqual(ca.slots, [
+      { ...dated, kind: 'root', state: 'old', since: '1970-01-01T00:00:01.000Z', root: '01' },
+      { ...dated, kind: 'channel', state: 'old', since: null, root: '01' },
+    ]);
     assert.deepEqual((await api('GET', 'ca/bundle')).json(), { trustDomain: 'shop.example', authorities: ['PEM'] });
   });
 

@@ -14,13 +14,15 @@ import {
   uriExtension,
 } from '../../../src/ca/profile.ts';
 import { newSerial, signCertificate, type Template } from '../../../src/ca/sign.ts';
+import { localSigner, type Signer, signatureAlgorithm } from '../../../src/ca/signer.ts';
 import { OID } from '../../../src/spiffe/oid.ts';
 import { workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { DAY, NOW, TD, WEB } from './support.ts';
 
-const issuer = makeCa('root', { trustDomain: TD, life: 10 * DAY, now: NOW });
-const stranger = makeCa('root', { trustDomain: TD, life: 10 * DAY, now: NOW });
-const key = newKey();
+const issuer = makeCa('root', { trustDomain: TD, life: 10 * DAY, now: NOW, curve: 'P-256' });
+const p384Issuer = makeCa('root', { trustDomain: TD, life: 10 * DAY, now: NOW, curve: 'P-384' });
+const stranger = makeCa('root', { trustDomain: TD, life: 10 * DAY, now: NOW, curve: 'P-256' });
+const key = newKey('P-256');
 const subjectKey = subjectKeyExtension(keyIdentifier(key.point));
 const { authorityKey } = issuer.certificate;
 const uri = uriExtension(WEB, true);
@@ -35,9 +37,17 @@ const right: Template = {
   spki: key.spki,
   extensions: [leaf, subjectKey, authorityKey, uri],
 };
-const check: LeafCheck = { template: right, id: WEB, use: 'workload', point: key.point, issuer: issuer.certificate };
+const check: LeafCheck = { template: right, id: WEB, use: 'workload', key, issuer: issuer.certificate, verifies: true };
 const twoUris = tlv(SEQUENCE, ...[WEB, workloadId(TD, 'prod', 'admin')].map((id) => tlv(0x86, Buffer.from(id))));
 const withDns = tlv(SEQUENCE, tlv(0x86, Buffer.from(WEB)), tlv(0x82, Buffer.from('web.example')));
+
+const p384 = newKey('P-384');
+const otherCurve = Buffer.concat([p384.spki.subarray(0, -p384.point.length), p384.point]);
+/** Signs rightly, and changes what it signed. */
+const spoil = (change: (signature: Buffer) => Buffer): Signer => ({
+  ...issuer.signer,
+  sign: (tbs) => change(issuer.signer.sign(tbs)),
+});
 
 const WRONG: readonly (readonly [name: string, change: Partial<Template>, complaint: RegExp])[] = [
   [
@@ -75,17 +85,20 @@ const WRONG: readonly (readonly [name: string, change: Partial<Template>, compla
   ['another serial', { serial: newSerial() }, /serial/],
   ['an earlier begin', { notBefore: right.notBefore - 1000 }, /notBefore/],
   ['a later end', { notAfter: right.notAfter + 1000 }, /notAfter/],
-  ['another key', { spki: newKey().spki }, /public key/],
+  ['another key', { spki: newKey('P-256').spki }, /public key/],
+  ['a key of another curve', { spki: otherCurve }, /public key/],
+  ['no key', { spki: tlv(SEQUENCE) }, /\(/],
+  ['a compressed key', { spki: Buffer.concat([key.spki.subarray(0, -65), key.point.subarray(0, 33)]) }, /\(/],
 ];
 
 describe('the check before a leaf leaves', () => {
   it('passes what keeps the profile', () => {
-    validateLeaf(signCertificate(right, issuer.key), check);
+    validateLeaf(signCertificate(right, issuer.signer), check);
   });
 
   for (const [name, change, complaint] of WRONG) {
     it(`withholds one with ${name}`, () => {
-      const der = signCertificate({ ...right, ...change }, issuer.key);
+      const der = signCertificate({ ...right, ...change }, issuer.signer);
       assert.throws(() => validateLeaf(der, check), {
         name: 'AppError',
         code: 'profile_violation',
@@ -96,14 +109,52 @@ describe('the check before a leaf leaves', () => {
 
   it('withholds one that outlives its issuer, even if that was asked for', () => {
     const template = { ...right, notAfter: second(NOW + 11 * DAY) };
-    assert.throws(() => validateLeaf(signCertificate(template, issuer.key), { ...check, template }), /notAfter/);
+    assert.throws(() => validateLeaf(signCertificate(template, issuer.signer), { ...check, template }), /notAfter/);
+  });
+
+  it('withholds one whose signature is of another algorithm or form, verified or not', () => {
+    const sha384 = signatureAlgorithm(p384Issuer.certificate.publicKey);
+    const unverified = { ...check, verifies: false };
+    const wrong: readonly (readonly [Signer, RegExp])[] = [
+      [{ ...issuer.signer, algorithm: sha384 }, /signature algorithm/],
+      [
+        { ...issuer.signer, algorithm: { ...sha384, der: Buffer.from('300c06082a8648ce3d0403020500', 'hex') } },
+        /algorithm/,
+      ],
+      [spoil((signature) => Buffer.concat([signature, signature])), /form of the signature/],
+      [spoil((signature) => signature.subarray(2)), /\(/],
+      [spoil(() => Buffer.from('3006020100020101', 'hex')), /form of the signature/],
+      [spoil(() => Buffer.from('30060201ff020101', 'hex')), /form of the signature/],
+      [spoil(() => Buffer.from('3007020200010201017f', 'hex')), /\(/],
+    ];
+    for (const [signer, complaint] of wrong) {
+      const der = signCertificate(right, signer);
+      assert.throws(() => validateLeaf(der, unverified), { code: 'profile_violation', message: complaint });
+    }
+    validateLeaf(signCertificate(right, p384Issuer.signer), {
+      ...unverified,
+      issuer: { ...issuer.certificate, signature: sha384 },
+    });
+  });
+
+  it('withholds one that writes a time in the wrong form', () => {
+    // 2049 and 2050 are one octet apart in length only, so the bytes are exchanged after signing.
+    const der = signCertificate({ ...right, notAfter: second(Date.UTC(2050, 5)) }, issuer.signer);
+    const late = { ...check, template: { ...right, notAfter: second(Date.UTC(2050, 5)) }, verifies: false };
+    assert.throws(() => validateLeaf(der, late), /notAfter/);
+    const long = { ...late, issuer: { ...issuer.certificate, notAfter: Number.POSITIVE_INFINITY } };
+    validateLeaf(der, long);
+    const early = Buffer.from(der);
+    early.write('20490601000000Z', early.indexOf('20500601000000Z'), 'latin1');
+    const template = { ...right, notAfter: Date.UTC(2049, 5) };
+    assert.throws(() => validateLeaf(early, { ...long, template }), /form of a time/);
   });
 
   it('withholds one that somebody else signed, and bytes that are none', () => {
-    assert.throws(() => validateLeaf(signCertificate(right, stranger.key), check), /signature does not verify/);
-    const own = createPrivateKey(key.privatePem);
+    assert.throws(() => validateLeaf(signCertificate(right, stranger.signer), check), /signature does not verify/);
+    const own = localSigner(createPrivateKey(key.privatePem));
     assert.throws(() => validateLeaf(signCertificate(right, own), check), /signature does not verify/);
-    const der = signCertificate(right, issuer.key);
+    const der = signCertificate(right, issuer.signer);
     for (const bytes of [Buffer.alloc(0), der.subarray(0, -1), Buffer.concat([der, der]), Buffer.from('PEM')]) {
       assert.throws(() => validateLeaf(bytes, check), { code: 'profile_violation' });
     }

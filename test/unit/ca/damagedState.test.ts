@@ -8,8 +8,8 @@ import { DAY, freshMesh, NOW, TD, WEB } from './support.ts';
 const textOf = (store: Store, key: string): string => Buffer.from(store.get(key)?.value ?? []).toString();
 const dump = (store: Store): readonly string[] => store.list('').map(({ key }) => `${key} ${textOf(store, key)}`);
 
-type Pair = { certificate: string; key?: unknown };
-type Document = { schema: number; root: Pair; intermediate: Pair; anchor: Pair };
+type Stored = { state: string; since: number; certificate: string; key?: unknown };
+type Document = { schema: number; generation: number; roots: Stored[]; intermediates: Stored[]; anchors: Stored[] };
 type Damage = readonly [name: string, key: string, damage: (text: string) => string | undefined, complaint: RegExp];
 
 const other = await freshMesh();
@@ -20,10 +20,18 @@ const edit =
     change(document);
     return JSON.stringify(document);
   };
+/** The first slot of each list. */
+const first =
+  (change: (slots: { root: Stored; intermediate: Stored; anchor: Stored }) => void) =>
+  (text: string): string =>
+    edit(({ roots, intermediates, anchors }) => {
+      const at = (slots: Stored[] | undefined): Stored => slots?.[0] as Stored;
+      change({ root: at(roots), intermediate: at(intermediates), anchor: at(anchors) });
+    })(text);
 const flip = (text: string): string => `${text.slice(0, 300)}${text[300] === 'A' ? 'B' : 'A'}${text.slice(301)}`;
-const foreignRoot = (JSON.parse(textOf(other.store, 'ca/mesh')) as Document).root;
+const foreignRoot = (JSON.parse(textOf(other.store, 'ca/mesh')) as Document).roots;
 const swap = (d: Document): void => {
-  [d.root, d.intermediate] = [d.intermediate, d.root];
+  [d.roots, d.intermediates] = [d.intermediates, d.roots];
 };
 
 const DAMAGES: readonly Damage[] = [
@@ -33,43 +41,74 @@ const DAMAGES: readonly Damage[] = [
   ['a cut document', 'ca/mesh', (text) => text.slice(0, -200), /not JSON/],
   ['a document that begins with a key', 'ca/mesh', (text) => text.slice(text.indexOf('BEGIN PRIVATE')), /not JSON/],
   ['a JSON text of a key', 'ca/mesh', (text) => JSON.stringify(text), /no schema version/],
-  ['a newer schema', 'ca/mesh', edit((d) => void Object.assign(d, { schema: 2 })), /schema 2 and this Signet reads 1/],
-  ['no key', 'ca/mesh', edit((d) => void delete d.root.key), /missing or has the wrong type/],
+  [
+    'a newer schema',
+    'ca/mesh',
+    edit((d) => void Object.assign(d, { schema: 3 })),
+    /schema 3 and this Signet reads 1 and 2/,
+  ],
+  ['no key', 'ca/mesh', first((d) => void delete d.root.key), /has no key/],
   [
     'a key of the wrong type',
     'ca/channel',
-    edit((d) => void Object.assign(d.anchor, { key: [d.anchor.key] })),
+    first((d) => void Object.assign(d.anchor, { key: [d.anchor.key] })),
     /wrong type/,
   ],
   [
     'a changed certificate',
     'ca/mesh',
-    edit((d) => void Object.assign(d.root, { certificate: flip(d.root.certificate) })),
+    first((d) => void Object.assign(d.root, { certificate: flip(d.root.certificate) })),
     /root is broken/,
   ],
   [
     'a changed key',
     'ca/mesh',
-    edit((d) => void Object.assign(d.intermediate, { key: String(d.intermediate.key).slice(0, 120) })),
+    first((d) => void Object.assign(d.intermediate, { key: String(d.intermediate.key).slice(0, 120) })),
     /intermediate is broken/,
   ],
   [
     'another key',
     'ca/mesh',
-    edit((d) => void Object.assign(d.root, { key: d.intermediate.key })),
+    first((d) => void Object.assign(d.root, { key: d.intermediate.key })),
     /its key is not the one/,
   ],
   [
     'another root',
     'ca/mesh',
-    edit((d) => void Object.assign(d, { root: foreignRoot })),
+    edit((d) => void Object.assign(d, { roots: foreignRoot })),
     /intermediate is broken \(its signature/,
+  ],
+  [
+    'no active root',
+    'ca/mesh',
+    first((d) => void Object.assign(d.root, { state: 'old' })),
+    /0 of its roots are active/,
+  ],
+  [
+    'two active intermediates',
+    'ca/mesh',
+    edit((d) => void d.intermediates.push(...d.intermediates)),
+    /2 of its intermediates are active/,
+  ],
+  ['no intermediate', 'ca/mesh', edit((d) => void Object.assign(d, { intermediates: [] })), /0 of its intermediates/],
+  ['an unknown state', 'ca/mesh', first((d) => void Object.assign(d.root, { state: 'new' })), /wrong type/],
+  [
+    'a revoked anchor with a key',
+    'ca/channel',
+    first((d) => void Object.assign(d.anchor, { state: 'revoked' })),
+    /active/,
+  ],
+  [
+    'another generation than its journal',
+    'ca/mesh',
+    edit((d) => void Object.assign(d, { generation: 2 })),
+    /journal ends at 1/,
   ],
   ['root and intermediate swapped', 'ca/mesh', edit(swap), /not the right kind/],
   [
     'a leaf as its anchor',
     'ca/channel',
-    edit((d) => void Object.assign(d.anchor, { certificate: other.mesh.issue(WEB, DAY, NOW).chainPem })),
+    first((d) => void Object.assign(d.anchor, { certificate: other.mesh.issue(WEB, DAY, NOW).chainPem })),
     /channel is broken/,
   ],
 ];

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import tls from 'node:tls';
 import { describe, it } from 'mocha';
 import { reveal } from '../../../src/lib/secret.ts';
 import { controlPlaneId, type SpiffeId, trustDomainId, workloadId } from '../../../src/spiffe/spiffeId.ts';
+import { opensslTakes, SAMPLE_GROUPS, writeSamples } from '../../support/leafSamples.ts';
 import { DAY, freshMesh, HOUR, NOW, openssl, opensslVerify, split, TD, trustDomain, WEB } from './support.ts';
 
 const sections = (pem: string): string => openssl(['x509', '-noout', '-text'], pem);
@@ -70,6 +74,16 @@ describe('a leaf', () => {
       assert.match(opensslVerify(chainPem, root, 'sslclient', NOW + 2 * DAY), /expired/);
     }
   });
+
+  it('of every curve, life and length of name verifies strictly for both purposes', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'signet-leaves-'));
+    for (const group of SAMPLE_GROUPS) {
+      await writeSamples(join(dir, group.name), group, 60);
+      for (const purpose of ['sslclient', 'sslserver'])
+        assert.equal(opensslTakes(join(dir, group.name), group, 60, purpose), 60, `${group.name} ${purpose}`);
+    }
+    rmSync(dir, { recursive: true });
+  }).timeout(20_000);
 
   it('is no CA: nothing verifies below it', async () => {
     const { mesh } = await freshMesh();

@@ -29,7 +29,7 @@ describe('the authority’s state', () => {
     assert.equal(commits.length, 1);
     assert.deepEqual(
       store.list('').map((e) => e.key),
-      ['ca/channel', 'ca/mesh'],
+      ['ca/channel', 'ca/journal/channel/0000000001', 'ca/journal/mesh/0000000001', 'ca/mesh'],
     );
     const failing: Store = { ...memoryStore(), commit: () => Promise.reject(new Error('disk full')) };
     await assert.rejects(freshMesh(NOW, failing), /disk full/);
@@ -66,7 +66,7 @@ describe('the authority’s state', () => {
   it('that is gone while its leaves are there is no first start', async () => {
     const store = memoryStore();
     await store.commit([put('svid/prod/web/1', '{}')]);
-    await assert.rejects(freshMesh(NOW, store), { code: 'ca_corrupt', message: /ca\/mesh.* it is gone/ });
+    await assert.rejects(freshMesh(NOW, store), { code: 'ca_corrupt', message: /ca\/mesh.* it is missing/ });
     assert.equal(store.list('ca/').length, 0);
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
+import type { Curve } from '../../../src/features/certificates/spec.ts';
 import type { Store } from '../../../src/lib/store.ts';
 import { parseTrustDomain, type TrustDomain, workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
@@ -20,9 +21,9 @@ export const TD = trustDomain('shop.example');
 export const WEB = workloadId(TD, 'prod', 'web');
 
 /** A mesh over a store in memory, begun at `now`. */
-export const freshMesh = async (now = NOW, store: Store = memoryStore(), td = TD) => ({
+export const freshMesh = async (now = NOW, store: Store = memoryStore(), curve: Curve = 'P-256') => ({
   store,
-  ...(await openAuthority({ store, trustDomain: td, now })),
+  ...(await openAuthority({ store, trustDomain: TD, now, curve: () => curve })),
 });
 
 /** The certificates of a chain, one PEM each. */

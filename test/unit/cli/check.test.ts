@@ -26,8 +26,9 @@ describe('signet check', () => {
   beforeEach(async () => {
     test = await TestControl.start(MESH);
     const ca = {
-      describe: () => ({ trustDomain, root: FACTS, intermediate: FACTS }),
+      describe: () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] }),
       describeChannel: () => FACTS,
+      channelSlots: () => [],
       bundle: () => ({ trustDomain, authorities: ['PEM'] }),
     };
     const { registry } = createMetrics();
@@ -47,7 +48,8 @@ describe('signet check', () => {
     const SIGNET_ADMIN_TOKEN_FILE = join(test.folder, 'token');
     return runCli(['check', ...args], { SIGNET_SERVER: `http://${host}:${port}`, SIGNET_ADMIN_TOKEN_FILE });
   };
-  const settle = (): void => test.event({ kind: 'progress', stream: web, at: test.clock.now(), progress: 'settled' });
+  const settle = (): void =>
+    test.event({ kind: 'progress', stream: web, at: test.clock.now(), progress: 'settled', held: new Map() });
   const breakFile = (): Promise<void> => test.save(MESH.replace('allow: [web]', 'allow: [wbe]'));
 
   it('shows each finding under its heading, a verdict at the end, and exits 0', async () => {

@@ -30,8 +30,9 @@ describe('the published JSON Schemas', () => {
   before(async () => {
     test = await TestControl.start(MESH);
     const ca = {
-      describe: () => ({ trustDomain, root: FACTS, intermediate: FACTS }),
+      describe: () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] }),
       describeChannel: () => FACTS,
+      channelSlots: () => [{ ...FACTS, kind: 'channel', state: 'active', since: 0, root: FACTS.serial } as const],
       bundle: () => ({ trustDomain, authorities: ['PEM'] }),
     };
     const { registry } = createMetrics();

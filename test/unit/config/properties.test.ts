@@ -153,7 +153,7 @@ describe('loadMesh', () => {
   it('gives one mesh one revision, however its keys are ordered', function () {
     this.timeout(30_000);
     const base = {
-      mesh: { trustDomain: 'a', authorization: 'allow', certificates: { ttl: '1h' } },
+      mesh: { trustDomain: 'a', authorization: 'allow', certificates: { ttl: '1h', curve: 'P-384' } },
       namespaces: {
         prod: {
           mtls: 'strict',

@@ -46,6 +46,15 @@ describe('mtls', () => {
   });
 });
 
+describe('certificates.curve', () => {
+  it('is P-256 where nothing is said, or P-384, and nothing else', () => {
+    const curve = (text: string) => meshOf(`mesh: { trustDomain: a, certificates: { ${text} } }\n`).certificates.curve;
+    assert.deepEqual([curve('ttl: 1h'), curve('curve: P-256'), curve('curve: P-384')], ['P-256', 'P-256', 'P-384']);
+    const [wrong] = complaints('mesh: { trustDomain: a, certificates: { curve: P-521 } }\n');
+    assert.match(wrong ?? '', /^mesh\.yaml:1:48 SIG0204 .*P-521.* is not one of P-256 or P-384/);
+  });
+});
+
 describe('a namespace called default', () => {
   it('is what top-level services are short for', () => {
     const mesh = meshOf('mesh: { trustDomain: a }\nservices: { web: {} }\n');

@@ -33,7 +33,7 @@ type Odd = {
 };
 
 const certificate = (issuer: CaKeyPair, odd: Odd = {}): Pair => {
-  const key = newKey();
+  const key = newKey('P-256');
   const names = (odd.names ?? [[0x86, WEB]]).map(([tag, text]) => tlv(tag, Buffer.from(text)));
   const der = signCertificate(
     {
@@ -48,7 +48,7 @@ const certificate = (issuer: CaKeyPair, odd: Odd = {}): Pair => {
         extensionDer(OID.subjectAltName, true, tlv(SEQUENCE, ...names)),
       ],
     },
-    issuer.key,
+    issuer.signer,
   );
   return { chainPem: pem('CERTIFICATE', der) + issuer.certificate.pem, keyPem: key.privatePem };
 };
@@ -97,7 +97,7 @@ describe('a client certificate on the xDS port', function () {
     await joined();
     const { root, intermediate, channel } = wired.ca;
     const trustDomain = parseTrustDomain('shop.example') as never;
-    const stranger = makeCa('root', { trustDomain, life: HOUR, now: Date.now() });
+    const stranger = makeCa('root', { trustDomain, life: HOUR, now: Date.now(), curve: 'P-256' });
     const two = [[0x86, WEB] as const, [0x86, WEB.replace('web', 'orders')] as const];
     const foreign = /not one of this mesh, or not valid now/;
     const odd: readonly (readonly [string, Pair, RegExp])[] = [
@@ -243,6 +243,19 @@ describe('a client certificate on the xDS port', function () {
     wired.clock.jump(own.notAfter - wired.clock.now());
     await wired.clock.advance(30_000);
     assert.equal((await client.ended).code, status.UNAVAILABLE);
+  });
+
+  it('does not forget who is here when the clock jumps beyond `mesh.rejoin`', async () => {
+    token = await wired.token('prod/web', 1, HOUR);
+    const client = wired.open({ nodeId: NODE, token });
+    await served(client);
+    // The house is kept each hour; who is here was noted ten minutes before.
+    await wired.clock.advance(HOUR - 60_000);
+    wired.clock.jump(8 * 24 * HOUR);
+    await wired.clock.advance(1);
+    client.close();
+    await client.ended;
+    await served(wired.open({ nodeId: NODE, token }));
   });
 
   it('has the connection of a refused certificate closed, so that its successor is shown on a new one', async () => {

@@ -339,7 +339,7 @@ describe('control plane', () => {
     ];
     const settled = (stream: Refusal | StreamId, after: number): void => {
       if (!isStream(stream)) throw new Error(stream.message);
-      test.event({ kind: 'progress', stream, at: test.clock.now() + after, progress: 'settled' });
+      test.event({ kind: 'progress', stream, at: test.clock.now() + after, progress: 'settled', held: new Map() });
     };
     settled(orders, 0);
     settled(web, 0);

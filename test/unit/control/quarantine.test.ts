@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { checkHealth } from '../../../src/control/health/checks.ts';
 import { TYPE, type TypeName } from '../../../src/xds/resource.ts';
 import type { StreamId } from '../../../src/xds/server.ts';
 import { TestControl } from '../../support/controlPlane.ts';
@@ -46,7 +47,8 @@ describe('quarantine', () => {
   };
   const settles = async (stream: StreamId): Promise<void> => {
     await takes(stream, ...TYPES);
-    test.event({ kind: 'progress', stream, at: test.clock.now(), progress: 'settled' });
+    const held = new Map(TYPES.map((type) => [TYPE[type], published(stream, type)]));
+    test.event({ kind: 'progress', stream, at: test.clock.now(), progress: 'settled', held });
     await test.clock.advance(10);
   };
   const refuses = async (stream: StreamId, error = 'too large', name = 'inbound/8080', type: TypeName = 'rds') => {
@@ -54,7 +56,7 @@ describe('quarantine', () => {
     const resources = [{ name, version }];
     const at = test.clock.now();
     test.event({ kind: 'nacked', stream, at, type: TYPE[type], version: 'n', resources, removed: [], error });
-    test.event({ kind: 'progress', stream, at, progress: 'refused' });
+    test.event({ kind: 'progress', stream, at, progress: 'refused', held: new Map() });
     await test.clock.advance(10);
   };
   /** Two replicas that have the good state, and of which the first refused what was saved then. */
@@ -236,6 +238,47 @@ describe('quarantine', () => {
     assert.deepEqual(
       [...published(b, 'cds').keys()].filter((name) => /old|new/.test(name)),
       ['prod/newer/8080'],
+    );
+  });
+
+  it('does not take for good what a starting sidecar did not ask for yet: it settles on its clusters before that', async () => {
+    const [a, b] = [await connect('a'), await connect('b')];
+    await settles(b);
+    const good = versionOf(b);
+    await test.save(meshOf('bad'));
+    await takes(a, 'cds');
+    const held = new Map([[TYPE.cds, published(a, 'cds')]]);
+    test.event({ kind: 'progress', stream: a, at: test.clock.now(), progress: 'settled', held });
+    await refuses(a);
+    assert.deepEqual([versionOf(a), versionOf(b), versionOf(await connect('c'))], [good, good, good]);
+  });
+
+  it('is not forgotten for a sidecar that was in hand with the mesh from before', async () => {
+    const [a, b] = [await connect('a'), await connect('b')];
+    for (const stream of [a, b]) await settles(stream);
+    const good = versionOf(a);
+    let release = (): void => {};
+    test.svids.slow.set('prod/orders/a', new Promise((resolve) => (release = resolve)));
+    await test.control.renew('prod/orders');
+    await test.save(meshOf('bad'));
+    assert.notEqual(versionOf(b), good);
+    await refuses(b);
+    test.svids.slow.clear();
+    release();
+    await test.clock.advance(10);
+    assert.deepEqual([versionOf(a), versionOf(b)], [good, good]);
+  });
+
+  it('is a failure of signet check for as long as it stands, also when who refused is gone', async () => {
+    const { a, b } = await twoAndARefusal();
+    await settles(b);
+    test.event({ kind: 'closed', stream: a, at: test.clock.now() });
+    const report = checkHealth({ ...(await test.control.health()), version: '1', authorities: [] });
+    assert.equal(report.healthy, false);
+    const [line] = report.findings.filter(({ level }) => level === 'failure');
+    assert.match(
+      `${line?.code} ${line?.message}`,
+      /^CHK0302 rds inbound\/8080 \(.*mesh\.yaml:\d+\) of prod\/orders is in quarantine: 1 sidecar has the version from before; refused by prod\/orders\/a: too large$/,
     );
   });
 

@@ -35,6 +35,17 @@ describe('what is emitted', () => {
     assert.deepEqual(versions(moved, 'default/ledger'), versions(text(SERVICES), 'default/ledger'));
   });
 
+  it('the mode of mTLS is a matter of the listener: no route lets more through before the other of the two has followed', () => {
+    const mesh = (mode: string): string => `mesh: { trustDomain: shop.example }
+services:
+  web: {}
+  orders: { ports: [8080:3000/http], mtls: ${mode}, allow: [anyone], deny: [web] }
+`;
+    const [strict, disabled] = ['strict', 'disable'].map((mode) => versions(mesh(mode), 'default/orders'));
+    const changed = [...(strict ?? [])].filter(([name, version]) => disabled?.get(name) !== version);
+    assert.deepEqual(changed.map(([name]) => name).sort(), ['Cluster default/orders/8080', 'Listener inbound/8080']);
+  });
+
   it('a policy on HTTP changes one route and no listener, so no connection is touched', () => {
     const before = versions(text(SERVICES), 'default/orders');
     const after = versions(text(SERVICES).replace('/orders/*', '/other/*'), 'default/orders');

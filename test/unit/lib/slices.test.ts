@@ -32,4 +32,19 @@ describe('work in slices', () => {
     assert.ok(longest <= 2, `${longest} pieces in one turn`);
     assert.ok(turns >= 15, `${turns} turns`);
   });
+
+  it('has time within a slice, unless somebody waits for the next one', async () => {
+    const { pause, hasTime } = newSlices();
+    assert.ok(hasTime());
+    compute(11);
+    assert.ok(!hasTime());
+    const first = pause();
+    assert.ok(!hasTime());
+    await first;
+    assert.ok(hasTime());
+    const next = pause();
+    assert.ok(!hasTime());
+    await next;
+    assert.ok(hasTime());
+  });
 });

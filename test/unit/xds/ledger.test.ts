@@ -31,7 +31,11 @@ const nacked = (version: string): Happening => ({
   removed: [],
   error: 'no',
 });
-const progress = (p: 'pending' | 'settled' | 'refused'): Happening => ({ kind: 'progress', progress: p });
+const progress = (p: 'pending' | 'settled' | 'refused'): Happening => ({
+  kind: 'progress',
+  progress: p,
+  held: new Map(),
+});
 
 /** The record after these events, a second apart. */
 const recordOf = (...happenings: readonly Happening[]): SidecarRecord | undefined =>

@@ -4,11 +4,11 @@ import { until } from '../../support/until.ts';
 
 describe('the turnstile of writes', () => {
   it('lets so many in at once, and the next when one leaves, in order', () => {
-    const turnstile = newTurnstile(2, 10_000);
+    const turnstile = newTurnstile([{ upTo: 100, writes: 2 }], 10_000);
     const inside: string[] = [];
     const leaves: (() => void)[] = [];
     for (const who of ['a', 'b', 'c', 'd']) {
-      turnstile.enter((leave) => {
+      turnstile.enter(1, (leave) => {
         inside.push(who);
         leaves.push(leave);
       });
@@ -21,18 +21,35 @@ describe('the turnstile of writes', () => {
     assert.deepEqual(inside, ['a', 'b', 'c', 'd']);
   });
 
+  it('keeps short writes from waiting for long ones', () => {
+    const lanes = [
+      { upTo: 10, writes: 2 },
+      { upTo: 100, writes: 1 },
+    ];
+    const turnstile = newTurnstile(lanes, 10_000);
+    const inside = new Map<string, () => void>();
+    for (const [who, bytes] of Object.entries({ long: 50, huge: 500, short: 10, brief: 1, late: 1 })) {
+      turnstile.enter(bytes, (leave) => inside.set(who, leave));
+    }
+    assert.deepEqual([...inside.keys()], ['long', 'short', 'brief']);
+    inside.get('long')?.();
+    assert.deepEqual([...inside.keys()], ['long', 'short', 'brief', 'huge']);
+    inside.get('brief')?.();
+    assert.ok(inside.has('late'));
+  });
+
   it('stops counting who does not leave', async () => {
-    const turnstile = newTurnstile(1, 10);
+    const turnstile = newTurnstile([{ upTo: 100, writes: 1 }], 10);
     const inside: string[] = [];
-    for (const who of ['stuck', 'next']) turnstile.enter(() => inside.push(who));
+    for (const who of ['stuck', 'next']) turnstile.enter(1, () => inside.push(who));
     await until(() => inside.length === 2);
   });
 
   it('is not exhausted by those who leave at once', () => {
-    const turnstile = newTurnstile(1, 10_000);
+    const turnstile = newTurnstile([{ upTo: 100, writes: 1 }], 10_000);
     let passed = 0;
     for (let i = 0; i < 10_000; i += 1) {
-      turnstile.enter((leave) => {
+      turnstile.enter(1, (leave) => {
         passed += 1;
         leave();
       });

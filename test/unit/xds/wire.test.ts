@@ -9,7 +9,7 @@ import { Any } from '../../../src/gen/google/protobuf/any.ts';
 import { readDeltaRequest, readNode, readNodeId, readRequest, readSotwRequest } from '../../../src/xds/request.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
 import type { SessionResponse } from '../../../src/xds/sessionState.ts';
-import { encodeResource, encodeResponse } from '../../../src/xds/wire.ts';
+import { encodeResponse } from '../../../src/xds/wire.ts';
 import { type AdsResource, type Asking, decodeResponse, encodeRequest } from '../../support/adsClient.ts';
 import { decodeSotwResponse, encodeSotwRequest } from '../../support/sotwClient.ts';
 
@@ -96,9 +96,36 @@ describe('the xDS wire', () => {
     );
   });
 
-  it('encodes a resource once', () => {
-    const resource = { name: 'a', version: '1', any: any(new Uint8Array(10)) };
-    assert.equal(encodeResource(resource), encodeResource(resource));
+  it('writes for each stream what that stream is sent, whatever others were sent before', () => {
+    const [a, b] = ['a', 'b'].map((name) => ({ name, version: '1', any: any(Buffer.from(name)) }));
+    assert.ok(a !== undefined && b !== undefined);
+    const first: SessionResponse = {
+      ...{ variant: 'delta', type: TYPE.cds, nonce: 'n1', version: 'v1' },
+      resources: [a, b],
+      removed: [],
+    };
+    const others: readonly SessionResponse[] = [
+      first,
+      { ...first, nonce: 'another' },
+      { ...first, resources: [a] },
+      { ...first, resources: [a, { ...b, version: '2' }] },
+      { ...first, version: 'v2' },
+      { ...first, removed: ['c'] },
+      { ...first, nonce: '' },
+      first,
+    ];
+    for (const response of others) {
+      const { resources, ...rest } = decodeResponse(encodeResponse(response));
+      const { type, nonce, version, removed } = response;
+      assert.deepEqual(rest, { type, nonce, version, removed });
+      assert.deepEqual(
+        resources.map(({ name, version: of }) => [name, of]),
+        response.resources.map(({ name, version: of }) => [name, of]),
+      );
+    }
+    const sotw = decodeSotwResponse(encodeResponse({ ...first, variant: 'sotw' }));
+    assert.equal(sotw.resources.length, 2);
+    assert.equal(sotw.version, 'v1');
   });
 
   it('reads requests of an independent encoder', () => {

@@ -58,6 +58,7 @@ const HEALTHY: HealthFacts = {
   mesh: MESH,
   planning: false,
   sidecars: [sidecar('default/web/a'), sidecar('default/orders/a')],
+  quarantined: [],
   registered: new Map([['default/orders', 1]]),
   kept: [],
   graceUntil: undefined,

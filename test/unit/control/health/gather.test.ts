@@ -41,7 +41,7 @@ describe('what signet check knows of a running control plane', () => {
     return stream;
   };
   const settle = (stream: StreamId): void =>
-    test.event({ kind: 'progress', stream, at: test.clock.now(), progress: 'settled' });
+    test.event({ kind: 'progress', stream, at: test.clock.now(), progress: 'settled', held: new Map() });
 
   it('is a healthy mesh once the sidecars took everything, and worth waiting for until then', async () => {
     await start();

@@ -1,0 +1,75 @@
+import type { benchIssue, benchRenewals } from './ca.ts';
+import type { MeshPoint, Point } from './curve.ts';
+import type { BareFigures, XdsFigures } from './limit.ts';
+import type { Load } from './load.ts';
+import { ratio, round } from './measure.ts';
+import type { Storm } from './storm.ts';
+
+export type Figures = {
+  storms?: readonly Storm[];
+  xds?: XdsFigures;
+  bare?: BareFigures;
+  curve?: { readonly byConcerned: readonly Point[]; readonly byMesh: readonly MeshPoint[] };
+  certificates?: ReturnType<typeof benchIssue>;
+  renewals?: Awaited<ReturnType<typeof benchRenewals>>;
+  loadMesh?: readonly Load[];
+};
+
+export type Target = {
+  readonly name: string;
+  readonly target: string;
+  readonly measured: number;
+  readonly met: boolean;
+};
+
+const atMost = (name: string, most: number, measured: number): Target => ({
+  name,
+  target: `<= ${most}`,
+  measured,
+  met: measured <= most,
+});
+
+const growth = (points: readonly Point[]): number => ratio(points.at(-1)?.cpuMs ?? 0, points[0]?.cpuMs ?? 0);
+
+/** What is to be reached, as far as its figures were measured. */
+export const targets = ({ storms = [], xds, bare, curve }: Figures): readonly Target[] => {
+  const of1000 = storms.find(({ sidecars }) => sidecars === 1_000);
+  const all: Target[] = [];
+  if (of1000 !== undefined && bare !== undefined) {
+    all.push(
+      atMost(
+        'cold-start storm of 1,000, server CPU, to the bare server',
+        2,
+        ratio(of1000.coldStart.cpuSeconds, bare.coldStart.cpuSeconds),
+      ),
+      atMost('RSS at 1,000 streams, to the bare server', 1.5, ratio(of1000.rssMiB.connected, bare.rssMiB)),
+    );
+  }
+  if (xds !== undefined && bare !== undefined) {
+    const [ours, limit] = [xds.fanOutMicroseconds, bare.fanOutMicroseconds];
+    all.push(
+      atMost('fan-out of 50 KB, CPU per stream, to the bare server', 1.5, ratio(ours.large, limit.large)),
+      atMost(
+        "fan-out of a policy change's bytes, CPU per stream, to the bare server",
+        1.5,
+        ratio(ours.small, limit.small),
+      ),
+    );
+  }
+  if (xds !== undefined)
+    all.push(atMost('peak memory of a 1 MB push to 1,000 streams, MiB', 400, xds.megabyte.peakMiB));
+  if (of1000 !== undefined)
+    all.push(atMost('policy change acked by 1,000, p99 seconds', 1, of1000.policyChange.seconds.p99));
+  for (const { sidecars, reconnect, coldStart } of storms) {
+    const part = round((100 * reconnect.bytesPerSidecar) / coldStart.bytesPerSidecar);
+    all.push(atMost(`bytes of ${sidecars} reconnects, percent of the cold start's`, 1, part));
+  }
+  if (curve !== undefined) {
+    const [files, endpoints] = [curve.byMesh.map(({ file }) => file), curve.byMesh.map(({ endpoint }) => endpoint)];
+    all.push(
+      atMost('an endpoint change in a mesh 16 times as large, CPU ratio', 1.5, growth(endpoints)),
+      atMost('a save of one rule in a file 16 times as large, CPU ratio', 1.5, growth(files)),
+    );
+  }
+  return all;
+};

@@ -1,0 +1,92 @@
+import type { Instant } from '../lib/time.ts';
+import type { CaKeyPair } from './caCertificate.ts';
+import {
+  activateIntermediate,
+  activateRoot,
+  activeIntermediate,
+  activeRoot,
+  type MeshState,
+  prepareRoot,
+  replaceIntermediate,
+  retireIntermediate,
+  retireRoot,
+  taintRoot,
+} from './meshState.ts';
+import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
+import { refused, slotOf } from './slots.ts';
+
+/** The CAs that a rotation leads to; an intermediate below the present root where `root` is absent. */
+export type NewCas = { readonly root: CaKeyPair | undefined; readonly intermediate: CaKeyPair };
+
+const running = ({ rotation }: MeshState): Rotation => {
+  if (rotation === undefined) throw refused('no rotation is running');
+  return rotation;
+};
+
+/**
+ * Begins a plan. A new root is prepared and distributed first; a new intermediate signs at once, because leaves carry it.
+ * @throws AppError `rotation_refused` if one is running
+ */
+export const startRotation = (
+  state: MeshState,
+  plan: { readonly id: string; readonly kind: RotationKind; readonly reason: string; readonly cas: NewCas },
+  now: Instant,
+): MeshState => {
+  if (state.rotation !== undefined)
+    throw refused(`the rotation ${state.rotation.id} is at its step ${state.rotation.step}: let it end, or abort it`);
+  const { id, kind, reason, cas } = plan;
+  const base = { id, kind, reason, startedAt: now, stepSince: now, paused: false };
+  if (cas.root === undefined) {
+    const from = slotOf(activeIntermediate(state));
+    const to = cas.intermediate.certificate.facts.serial;
+    return { ...replaceIntermediate(state, cas.intermediate, now), rotation: { ...base, step: 'issue', from, to } };
+  }
+  const [from, to] = [slotOf(activeRoot(state)), cas.root.certificate.facts.serial];
+  const prepared = prepareRoot(state, cas.root, cas.intermediate, now);
+  return { ...prepared, rotation: { ...base, step: 'distribute', from, to } };
+};
+
+/**
+ * Ends a step, after its gate was seen open: `at` names plan and step, so that none is ended twice.
+ * @throws AppError `rotation_refused` if the plan is elsewhere or paused
+ */
+export const advanceRotation = (
+  state: MeshState,
+  at: { readonly id: string; readonly step: RotationStep },
+  now: Instant,
+): MeshState => {
+  const rotation = running(state);
+  const { id, kind, step, from, to } = rotation;
+  if (id !== at.id || step !== at.step) throw refused(`the rotation ${at.id} is not at its step ${at.step}`);
+  if (rotation.paused) throw refused(`the rotation ${id} is paused: resume it first`);
+  if (step === 'issue') return { ...state, rotation: { ...rotation, step: 'retire', stepSince: now } };
+  if (step === 'retire') {
+    const end = kind === 'intermediate' ? retireIntermediate : retireRoot;
+    return { ...end(state, from, now), rotation: undefined };
+  }
+  const activated = activateRoot(state, to, now);
+  const next = kind === 'compromise' ? taintRoot(activated, from, now) : activated;
+  return { ...next, rotation: { ...rotation, step: 'issue', stepSince: now } };
+};
+
+/** @throws AppError `rotation_refused` if none is running */
+export const pauseRotation = (state: MeshState, paused: boolean): MeshState => ({
+  ...state,
+  rotation: { ...running(state), paused },
+});
+
+/**
+ * Back to the old one. Before anything was issued the new one is dropped; afterwards the old one signs again, and the same
+ * gates lead leaves back to it before the new one is retired.
+ * @throws AppError `rotation_refused` if none is running, or the old one was compromised
+ */
+export const abortRotation = (state: MeshState, reason: string, now: Instant): MeshState => {
+  const rotation = running(state);
+  const { kind, step, from, to } = rotation;
+  if (step === 'distribute') return { ...retireRoot(state, to, now), rotation: undefined };
+  const back = (kind === 'intermediate' ? activateIntermediate : activateRoot)(state, from, now);
+  return {
+    ...back,
+    rotation: { ...rotation, step: 'issue', stepSince: now, paused: false, reason, from: to, to: from },
+  };
+};
