@@ -25,7 +25,7 @@ export const createMetrics = (): Metrics => {
   collectDefaultMetrics({ register: registry });
   const pushes = new Counter({
     name: 'signet_xds_pushes_total',
-    help: 'Responses that sidecars took (acked) or refused (nacked), by resource type.',
+    help: 'Responses that sidecars took (acked) or refused (nacked), by resource type (`other`: none that Signet serves).',
     labelNames: ['type', 'outcome'] as const,
     registers,
   });

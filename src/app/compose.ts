@@ -8,6 +8,7 @@ import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
+import { isPlainLoopback } from '../lib/address.ts';
 import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
@@ -19,7 +20,7 @@ import { openAdminToken } from './adminToken.ts';
 import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
-import { isLoopbackHost, listenAddress } from './listenAddress.ts';
+import { listenAddress } from './listenAddress.ts';
 import { loadMeshFile } from './meshFile.ts';
 import { meshThread } from './meshThread.ts';
 
@@ -224,7 +225,7 @@ const openFolder = async (
 /** Plain HTTP carries the admin token, so it stays on this host. */
 const adminAddress = async (asked: HostPort): Promise<HostPort> => {
   const { bind } = await listenAddress(asked);
-  if (isLoopbackHost(bind.host)) return bind;
+  if (isPlainLoopback(bind.host)) return bind;
   const message = `--admin ${asked.host} is reached by other hosts, which needs HTTPS, and that is not built yet: use 127.0.0.1`;
   throw new AppError('usage', message);
 };

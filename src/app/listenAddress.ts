@@ -23,7 +23,3 @@ export const listenAddress = async ({ host, port }: HostPort): Promise<ListenAdd
     throw new AppError('listen_failed', `${host} has no address here (${messageOf(error)})`, { cause: error });
   }
 };
-
-/** Does only this host reach it? */
-export const isLoopbackHost = (host: string): boolean =>
-  host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import type { ErrorAnswer } from '../admin/responses.ts';
+import { isPlainLoopback } from '../lib/address.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { type Input, type Io, usage } from './command.ts';
 
@@ -59,7 +59,7 @@ const serverUrl = (text: string): URL => {
   if (url.username !== '' || url.password !== '')
     throw usage('--server takes no credentials: the token stands in a file');
   const name = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const local = name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'));
+  const local = name === 'localhost' || isPlainLoopback(name);
   if (url.protocol === 'http:' && !local) {
     throw usage(
       `--server ${url.origin} would carry the admin token in plaintext: use https, or a tunnel to its loopback`,

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { plainAddress } from '../lib/address.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 
 const block = (...subnets: readonly (readonly [string, number])[]): BlockList => {
@@ -14,16 +15,11 @@ const NOWHERE = block(['0.0.0.0', 8], ['224.0.0.0', 4], ['255.255.255.255', 32],
 
 const holds = (list: BlockList, ip: string): boolean => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4');
 
-/** `::ffff:10.0.0.1` is `10.0.0.1`: a dual-stack socket shows IPv4 peers so. */
-export const plainAddress = (address: string): string => {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  return mapped ?? address.replace(/%.*$/, '');
-};
-
 /** Where a sidecar that asks for no address listens: all addresses of the kind by which it is called. */
 export const everyAddress = (peer: string): string => (isIP(plainAddress(peer)) === 6 ? '::' : '0.0.0.0');
 
-export const isLoopback = (address: string): boolean => isIP(address) !== 0 && holds(LOOPBACK, address);
+/** In every spelling, for it is what is refused. */
+const isLoopback = (address: string): boolean => isIP(address) !== 0 && holds(LOOPBACK, address);
 
 /**
  * The address that callers are told for an instance: what it asks for, else where its stream comes from. An address

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { METADATA } from '../envoy/bootstrap.ts';
+import { plainAddress } from '../lib/address.ts';
 import { parseHostPort } from '../lib/hostPort.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
@@ -7,7 +8,7 @@ import type { Mesh, Service } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import type { ClientCertificate } from '../spiffe/clientCertificate.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
-import { everyAddress, plainAddress, registeredAddress } from './address.ts';
+import { everyAddress, registeredAddress } from './address.ts';
 import type { Clock } from './clock.ts';
 import type { JoinTokens } from './joinTokens.ts';
 import { type NodeId, parseNodeId } from './node.ts';

@@ -4,7 +4,7 @@ import type { Mesh } from '../model/mesh.ts';
 import { sourceOf } from '../xds/crowd.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import { afterEvent, type SidecarRecord } from '../xds/ledger.ts';
-import { TYPE, typeNameOf } from '../xds/resource.ts';
+import { TYPE, type TypeUrl, typeNameOf } from '../xds/resource.ts';
 import type { Progress } from '../xds/sessionState.ts';
 import { type Admission, type NodeClaim, registersItself } from './admission.ts';
 import type { Clock } from './clock.ts';
@@ -41,6 +41,12 @@ const NOTE_EVERY: Duration = 600_000;
 
 /** The same refusal of the same token and source is logged once in so long. */
 const SAME_REFUSAL: Duration = 600_000;
+
+/** Of the name that a client gives itself, which may be long. */
+const MOST_AGENT = 128;
+
+/** A type that Signet does not serve has a name of the client's own making: no label of a metric, and nothing for the log. */
+const typeLabel = (url: TypeUrl): string => typeNameOf(url) ?? 'other';
 
 /** The connected sidecars: lets them in, follows what happens on their streams, and sends them away. */
 export class Fleet {
@@ -200,7 +206,7 @@ export class Fleet {
     if (sidecar.certificateEnds !== undefined) this.#ends.add(stream, sidecar.certificateEnds);
     this.#register(sidecar);
     reconciler.add(sidecar);
-    log.info({ node, peer, address, agent: event.node.userAgent }, 'sidecar connected');
+    log.info({ node, peer, address, agent: event.node.userAgent.slice(0, MOST_AGENT) }, 'sidecar connected');
   }
 
   #register({ stream, node, service: key, address }: Sidecar): void {
@@ -215,10 +221,10 @@ export class Fleet {
     const { node } = sidecar;
     switch (event.kind) {
       case 'acked':
-        observer.pushed(typeNameOf(event.type) ?? event.type, 'acked');
+        observer.pushed(typeLabel(event.type), 'acked');
         break;
       case 'nacked': {
-        const type = typeNameOf(event.type) ?? event.type;
+        const type = typeLabel(event.type);
         observer.pushed(type, 'nacked');
         const words = event.type === TYPE.sds ? [] : reconciler.emittedFor(sidecar.stream);
         log.warn({ node, type, version: event.version }, `NACK: ${explainNack(event.error, event.resources, words)}`);

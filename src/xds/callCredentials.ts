@@ -1,4 +1,5 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
+import { plainAddress } from '../lib/address.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
 import type { ClientCertificate } from '../spiffe/clientCertificate.ts';
@@ -34,9 +35,11 @@ export const credentialsOf = (call: AnyCall, now: Instant): Result<CallCredentia
 
 const unproven = (message: string): Result<never, Refusal> => err({ code: 'unauthenticated', message });
 
-/** `10.0.0.7:41234`, `::1:41234` or `::ffff:10.0.0.7:41234`, as grpc-js writes them. */
+/** grpc-js writes `10.0.0.7:41234`, `::1:41234` or `::ffff:10.0.0.7:41234`. */
 export const peerOf = (call: AnyCall): Peer => {
   const text = call.getPeer();
-  const match = /^(?:::ffff:)?(.+):(\d+)$/.exec(text);
-  return match === null ? { address: text, port: 0 } : { address: match[1] ?? '', port: Number(match[2]) };
+  const match = /^(.+):(\d+)$/.exec(text);
+  return match === null
+    ? { address: text, port: 0 }
+    : { address: plainAddress(match[1] ?? ''), port: Number(match[2]) };
 };

@@ -38,6 +38,17 @@ export const provenCertificate = (call: ConnectedCall, now: Instant): Result<Cli
     : ok(undefined);
 };
 
+/** The status that this call was ended with on the wire; `undefined` as long as there is none. */
+export const sentStatus = (call: ConnectedCall): { readonly code: number; readonly message: string } | undefined => {
+  const { sentTrailers, sentHeaders } = streamOf(call);
+  // A call that ends before its first response has its status in the headers.
+  const last = sentTrailers?.['grpc-status'] === undefined ? sentHeaders : sentTrailers;
+  const code = last?.['grpc-status'];
+  return code === undefined
+    ? undefined
+    : { code: Number(code), message: decodeURI(String(last?.['grpc-message'] ?? '')) };
+};
+
 /**
  * Has the client come back over a new connection, with the certificate that it has then; calls under way end in their own
  * time. A certificate is proven by a connection: on the old one a new stream would show the old one again.

@@ -65,7 +65,7 @@ export type ConnectionsOptions = {
   readonly onDropped: (reason: DropReason) => void;
 };
 
-export const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
+export const socketPeer = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
 
 export const newConnections = (options: ConnectionsOptions): Connections => {
   const { limits, now, onDropped } = options;
@@ -142,7 +142,7 @@ const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Crowd
     if (state.calls > limits.unprovenCalls || calling.spend(1, now()) > 0) cut('noisy');
     return !raw.destroyed;
   };
-  const [peer, source] = [peerOf(raw), sourceOf(raw.remoteAddress ?? '')];
+  const [peer, source] = [socketPeer(raw), sourceOf(raw.remoteAddress ?? '')];
   const connection: Connection = { raw, peer, source, enter, hold, called, cut, state: () => state };
   return connection;
 };

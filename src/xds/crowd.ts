@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { plainAddress } from '../lib/address.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 
 /** A connection that proved nothing yet, and since when it is the client's turn. */
@@ -6,7 +7,7 @@ export type Stranger = { readonly source: string; readonly since: Instant };
 
 /** Whose connection it is, as far as an address tells: one host commands a whole /64 of IPv6. */
 export const sourceOf = (address: string): string => {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
+  const plain = plainAddress(address);
   if (!isIPv6(plain)) return plain;
   const [head = '', tail] = plain.split('::');
   const groups = head.split(':');

@@ -2,7 +2,13 @@ import { createServer as createTcpServer, type Server as TcpServer } from 'node:
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { ServerCredentials } from '@grpc/grpc-js';
 import { AppError, messageOf } from '../lib/errors.ts';
-import { type Connection, type Connections, type ConnectionsOptions, newConnections, peerOf } from './connections.ts';
+import {
+  type Connection,
+  type Connections,
+  type ConnectionsOptions,
+  newConnections,
+  socketPeer,
+} from './connections.ts';
 import { newFairQueue } from './fairQueue.ts';
 
 export type DoorOptions = ConnectionsOptions & {
@@ -99,7 +105,7 @@ const tlsServer = ({ credentials, limits, enter, onDropped }: DoorOptions, conne
     if (context !== null) tls.setSecureContext(context);
   });
   tls.on('secureConnection', (socket) => {
-    const connection = connections.find(peerOf(socket));
+    const connection = connections.find(socketPeer(socket));
     socket.on('error', () => {});
     if (connection === undefined) return void socket.destroy();
     connection.enter('open');

@@ -16,7 +16,8 @@ export type RefusalCode =
   | 'permission_denied'
   | 'unavailable'
   | 'resource_exhausted'
-  | 'invalid_argument';
+  | 'invalid_argument'
+  | 'unimplemented';
 
 /** What happens on a stream, in order. A stream that was `opened` is `closed` exactly once. */
 export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & (

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { invariant } from '../lib/errors.ts';
-import { peerOf } from './connections.ts';
+import { socketPeer } from './connections.ts';
 
 /** No credential, whoever reads it. */
 const TWO = 'more than one';
@@ -32,7 +32,7 @@ export const overhearCalls = (server: Server, called: (peer: string) => boolean)
   http2.removeAllListeners('stream');
   const onStream: OnStream = (stream, headers, flags, raw) => {
     const socket = stream.session?.socket;
-    if (socket === undefined || !called(peerOf(socket))) {
+    if (socket === undefined || !called(socketPeer(socket))) {
       stream.on('error', () => {});
       return;
     }

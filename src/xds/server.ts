@@ -94,17 +94,15 @@ const SHUTS_DOWN: Refusal = { code: 'unavailable', message: 'the control plane s
  */
 export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>): Promise<XdsServer> => {
   const credentials = new Tls13Credentials(options.tls);
-  // What goes wrong is thrown or told as an event; grpc-js would also print it.
-  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+  keepQuiet();
   const limits: Limits = { ...LIMITS, ...options.limits };
   const server = new Server(grpcOptions(limits));
   const streams = new Map<StreamId, Stream>();
   const slices = newSlices();
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
-  const now = options.now ?? Date.now;
+  const { now = Date.now, credentialOf = () => '', fetchSecrets: fetch, operators } = options;
   const newId = streamIds();
   const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
-  const credentialOf = options.credentialOf ?? (() => '');
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
     writeInPieces(call);
@@ -129,20 +127,12 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));
   };
-  const { fetchSecrets: fetch, operators } = options;
   const inTurn: FetchPorts<Caller>['inTurn'] = (call, caller, node, answer) =>
     guard.answer(call, credentialOf(caller), node, answer);
   addDiscovery(server, serve, fetch && fetchHandler({ authenticate, inTurn, fetch, refused: turnedAway }));
   const stopHealth = addHealth(server);
   const endOperators =
-    operators &&
-    addOperators(server, {
-      ...operators,
-      authorizationOf: (call) => authorizationOf(call, now()),
-      sessionOf: (stream) => streams.get(stream)?.session(),
-      letIn: (call) => whenClosed(call, door.find(call.getPeer())?.hold() ?? (() => {})),
-      turnedAway: (call, message) => turnedAway(call, { code: 'unauthenticated', message }),
-    });
+    operators && addOperators(server, { ...operators, ...lookingIn({ now, streams, turnedAway, door: () => door }) });
   const door = await openFor(server, options, credentials, limits);
   const guard = newGuard(door, limits);
 
@@ -179,6 +169,24 @@ const newCallers = <Caller>(
   const turnedAway = (call: AnyCall, refusal: Refusal): void =>
     tell(call, newId(), { kind: 'refused', peer: peerOf(call), refusal });
   return { authenticate, tell, turnedAway };
+};
+
+/** What those who look in need of the server around them. Their connection is no stranger's while they do. */
+const lookingIn = (around: {
+  readonly now: () => Instant;
+  readonly streams: ReadonlyMap<StreamId, Stream>;
+  readonly turnedAway: (call: AnyCall, refusal: Refusal) => void;
+  readonly door: () => Door;
+}): Omit<Parameters<typeof addOperators>[1], keyof OperatorPorts> => ({
+  authorizationOf: (call) => authorizationOf(call, around.now()),
+  sessionOf: (stream) => around.streams.get(stream)?.session(),
+  letIn: (call) => whenClosed(call, around.door().find(call.getPeer())?.hold() ?? (() => {})),
+  turnedAway: (call, message) => around.turnedAway(call, { code: 'unauthenticated', message }),
+});
+
+/** What goes wrong is thrown or told as an event; grpc-js would also print it. */
+const keepQuiet = (): void => {
+  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 };
 
 const streamIds = (): (() => StreamId) => {

@@ -2,6 +2,7 @@ import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Slices } from '../lib/slices.ts';
 import type { Duration } from '../lib/time.ts';
+import { sentStatus } from './connection.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
 import type { Limits } from './limits.ts';
 import type { Share } from './nodes.ts';
@@ -47,6 +48,7 @@ const STATUS: Readonly<Record<RefusalCode, status>> = {
   unavailable: status.UNAVAILABLE,
   resource_exhausted: status.RESOURCE_EXHAUSTED,
   invalid_argument: status.INVALID_ARGUMENT,
+  unimplemented: status.UNIMPLEMENTED,
 };
 
 /** grpc-js percent-encodes the details with `encodeURI`, which throws on half a surrogate pair: make the text well formed. */
@@ -65,6 +67,14 @@ export const refuse = (call: Call, code: status, message: string): void => {
 
 /** CPU of grpc-js for a request, in ms, which is not in what we measure. */
 const OVERHEAD = 0.05;
+
+/** What grpc-js refused by itself: a message that is too large or compressed never comes to us. */
+const transportRefusal = (call: Call): Refusal | undefined => {
+  const sent = sentStatus(call);
+  if (sent?.code === status.RESOURCE_EXHAUSTED) return { code: 'resource_exhausted', message: sent.message };
+  if (sent?.code === status.UNIMPLEMENTED) return { code: 'unimplemented', message: sent.message };
+  return undefined;
+};
 
 const invalid = (message: string): Refusal => ({ code: 'invalid_argument', message });
 
@@ -121,13 +131,22 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     else if (joined !== undefined) end(joined.error);
   };
 
-  call.on('end', () => {
+  whenOver(call, () => {
+    const refusal = isOver() ? undefined : transportRefusal(call);
+    if (refusal !== undefined) ports.tell({ kind: 'refused', peer: ports.peer, refusal });
     finish();
-    call.end();
   });
-  for (const over of ['error', 'cancelled', 'close']) call.on(over, finish);
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
   return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end, session: pump.session };
+};
+
+/** However a call comes to its end, `then` is called: more than once, perhaps. */
+const whenOver = (call: Call, then: () => void): void => {
+  call.on('end', () => {
+    then();
+    call.end();
+  });
+  for (const over of ['error', 'cancelled', 'close']) call.on(over, then);
 };
 
 /** `undefined` if the stream was over before there was anything to judge. */

@@ -66,6 +66,7 @@ export class TestControl {
   readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
   readonly log: string[] = [];
   readonly refused: string[] = [];
+  readonly pushed: string[] = [];
   readonly converged: number[] = [];
   readonly store: Store;
   readonly folder: string;
@@ -104,7 +105,7 @@ export class TestControl {
       onMesh: () => {},
       log: { info: say, warn: say, error: say },
       observer: {
-        pushed: () => {},
+        pushed: (type, outcome) => this.pushed.push(`${type} ${outcome}`),
         refused: (code) => this.refused.push(code),
         converged: (span) => this.converged.push(span),
       },

@@ -56,7 +56,9 @@ const showQuarantined = (q: FleetStatus['quarantined'][number]): string => {
   const what = `${WORDS[q.type]} ${q.resource}${q.source === null ? '' : ` (${q.source})`} of ${q.service}`;
   const kept = [
     ...(q.keeping > 0 ? [`${sidecarCount(q.keeping)} the version from before`] : []),
-    ...(q.without > 0 ? [`${q.without} have no version from before that is known to be good`] : []),
+    ...(q.without > 0
+      ? [`${q.without === 1 ? '1 has' : `${q.without} have`} no version from before that is known to be good`]
+      : []),
     ...(q.takenByOthers ? ['others took it'] : []),
   ];
   return `quarantined: ${what} refused by ${by}: ${q.error}; ${kept.join(', ')}`;

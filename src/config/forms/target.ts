@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { isPlainLoopback } from '../../lib/address.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import type { Target } from '../../model/mesh.ts';
 import { isAddress, isPortNumber, toPortNumber } from './name.ts';
@@ -25,10 +26,7 @@ export const parseTarget = (written: string | number): Result<Target, Problem> =
 
 /** Nobody else can reach it: loopback, or a unix socket. */
 export const isPrivate = (target: Target): boolean =>
-  target.kind === 'unix' ||
-  target.host === 'localhost' ||
-  target.host === '::1' ||
-  (isIP(target.host) === 4 && target.host.startsWith('127.'));
+  target.kind === 'unix' || target.host === 'localhost' || isPlainLoopback(target.host);
 
 const onLoopback = (port: number): Target => ({ kind: 'tcp', host: '127.0.0.1', port });
 

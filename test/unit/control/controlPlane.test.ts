@@ -327,6 +327,19 @@ describe('control plane', () => {
     assert.match(shown?.error ?? '', /^inbound\/8080: address already in use \(from .*mesh\.yaml:\d+\)$/);
   });
 
+  it('counts types that it does not serve under one name', async () => {
+    await start();
+    const orders = await test.connect(await test.token('prod/orders'), 'prod/orders/a');
+    assert.ok(isStream(orders));
+    const [at, version, resources, removed] = [test.clock.now(), 'v', [], []];
+    for (let i = 0; i < 3; i++) {
+      const type = `type.googleapis.com/made.up.T${i}`;
+      test.event({ kind: 'acked', stream: orders, at, type, version, taken: new Map(), stillRefused: false });
+      test.event({ kind: 'nacked', stream: orders, at, type, version, resources, removed, error: 'no' });
+    }
+    assert.deepEqual([...new Set(test.pushed)], ['other acked', 'other nacked']);
+  });
+
   it('measures from a save to the last ACK', async () => {
     await start();
     const [orders, web] = [

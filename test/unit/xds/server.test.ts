@@ -154,10 +154,27 @@ describe('the xDS server', function () {
     assert.equal((await good.next()).resources.length, 1);
   });
 
-  it('refuses a request of more than 4 MiB', async () => {
+  it('refuses a request of more than 4 MiB, the first or a later one, and tells of it once', async () => {
+    const [first, later] = [open(), open()];
+    first.askRaw(Buffer.alloc(4 * 1024 * 1024 + 1));
+    assert.equal((await first.ended).code, status.RESOURCE_EXHAUSTED);
+    later.ask(TYPE.cds);
+    await publish({ cds: { a: '1' } });
+    await later.next();
+    later.askRaw(Buffer.alloc(4 * 1024 * 1024 + 1));
+    assert.equal((await later.ended).code, status.RESOURCE_EXHAUSTED);
+    await until(() => kinds().includes('closed'));
+    const refusals = events.flatMap((e) => (e.kind === 'refused' ? [e.refusal.code] : []));
+    assert.deepEqual(refusals, ['resource_exhausted', 'resource_exhausted']);
+  });
+
+  it('tells of no refusal when a client hangs up', async () => {
     const client = open();
-    client.askRaw(Buffer.alloc(4 * 1024 * 1024 + 1));
-    assert.equal((await client.ended).code, status.RESOURCE_EXHAUSTED);
+    client.ask(TYPE.cds);
+    await until(() => kinds().includes('opened'));
+    client.close();
+    await until(() => kinds().includes('closed'));
+    assert.ok(!kinds().includes('refused'));
   });
 
   it('sends nothing to who comes back with everything', async () => {
