@@ -226,6 +226,8 @@ export class Fleet {
       case 'nacked': {
         const type = typeLabel(event.type);
         observer.pushed(type, 'nacked');
+        // A stream that comes again and again refuses the same each time.
+        if (!this.#refusals.isNew(`${node} NACK ${type} ${event.version}`)) break;
         const words = event.type === TYPE.sds ? [] : reconciler.emittedFor(sidecar.stream);
         log.warn({ node, type, version: event.version }, `NACK: ${explainNack(event.error, event.resources, words)}`);
         break;

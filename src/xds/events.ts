@@ -1,7 +1,7 @@
 import type { Instant } from '../lib/time.ts';
 import type { NodeIdentity } from './request.ts';
 import type { TypeUrl } from './resource.ts';
-import type { Held, NamedVersion, Progress } from './sessionState.ts';
+import type { NamedVersion, Notice } from './sessionState.ts';
 
 /** Names one stream for as long as the process lives. */
 export type StreamId = string & { readonly __streamId: true };
@@ -30,25 +30,8 @@ export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & 
       readonly removed: readonly string[];
       readonly bytes: number;
     }
-  | {
-      readonly kind: 'acked';
-      readonly type: TypeUrl;
-      readonly version: string;
-      /** Versions by name: what the response held. */
-      readonly taken: ReadonlyMap<string, string>;
-      readonly stillRefused: boolean;
-    }
-  | {
-      readonly kind: 'nacked';
-      readonly type: TypeUrl;
-      readonly version: string;
-      /** What was refused: those of the response that Envoy names, or all of it where it names none. */
-      readonly resources: readonly NamedVersion[];
-      readonly removed: readonly string[];
-      /** Envoy's words, without key material. */
-      readonly error: string;
-    }
-  | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
+  /** What the session noticed. One that overran is refused. */
+  | Exclude<Notice, { readonly kind: 'overrun' }>
   /** Turned away before it was opened, or ended by us. */
   | { readonly kind: 'refused'; readonly peer: Peer; readonly refusal: Refusal }
   | { readonly kind: 'closed' }

@@ -85,9 +85,11 @@ export type Notice =
       readonly kind: 'nacked';
       readonly type: TypeUrl;
       readonly version: string;
-      readonly error: string;
+      /** What was refused: those of the response that the client names, or all of it where it names none. */
       readonly resources: readonly NamedVersion[];
       readonly removed: readonly string[];
+      /** The client's words, without key material. */
+      readonly error: string;
     }
   | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
   /** The client asked for more than a sidecar ever needs; its stream must end. */

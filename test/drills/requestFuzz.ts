@@ -4,11 +4,10 @@ import { runInNewContext } from 'node:vm';
 import { status } from '@grpc/grpc-js';
 import { Any } from '../../src/gen/google/protobuf/any.ts';
 import { err, ok } from '../../src/lib/result.ts';
-import { secret } from '../../src/lib/secret.ts';
 import { type Resource, type Snapshot, TYPE, type TypeName } from '../../src/xds/resource.ts';
 import { type StreamId, startXdsServer, type XdsServer } from '../../src/xds/server.ts';
 import { type AdsClient, type AdsResponse, openAds } from '../support/adsClient.ts';
-import { selfSigned } from '../support/selfSigned.ts';
+import { SERVER_ID, serverTls, tls } from '../support/controlPlaneTls.ts';
 import { openSotw } from '../support/sotwClient.ts';
 import { hostileRequest } from './hostileRequests.ts';
 import { type Dice, newDice } from './randomness.ts';
@@ -36,7 +35,6 @@ export type FuzzReport = {
   readonly findings: readonly string[];
 };
 
-const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
 const NODES = ['prod/web/1', 'prod/orders/1', 'prod/payments/1'] as const;
 const GOOD = NODES.map((node) => `${node}-good`);
 const ENTITLED = [...NODES, ...GOOD];
@@ -95,12 +93,11 @@ type Arena = {
 };
 
 const startArena = async (dice: Dice): Promise<Arena> => {
-  const tls = selfSigned(SERVER_ID);
   const live = new Map<StreamId, string>();
   const arena = { version: 1 };
   const server: XdsServer = await startXdsServer<string>({
     listen: { host: '127.0.0.1', port: 0 },
-    tls: { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) },
+    tls: serverTls,
     authenticate: async ({ authorization = '' }) => {
       const node = authorization.replace('Bearer ', '');
       return ENTITLED.includes(node) ? ok(node) : err({ code: 'unauthenticated', message: 'no such token' });

@@ -8,16 +8,8 @@ import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import { start } from '../support/processes.ts';
+import { webAndOrders } from '../support/webAndOrders.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number, more = ''): string => `
-mesh: { trustDomain: shop.example }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders: { ports: [8080:${target}/http], allow: [web] }
-${more}`;
 
 describe('signet serve --bootstraps', function () {
   this.timeout(60_000);
@@ -44,7 +36,7 @@ describe('signet serve --bootstraps', function () {
 
   before(async () => {
     app = world.own(await httpApp('orders'));
-    mesh = await world.mesh(meshYaml(app.port), ['--bootstraps', 'bootstraps']);
+    mesh = await world.mesh(webAndOrders(app.port), ['--bootstraps', 'bootstraps']);
   });
 
   it('keeps a file for every service, for its owner alone', async () => {
@@ -74,10 +66,10 @@ describe('signet serve --bootstraps', function () {
   });
 
   it('a new service has its file at once; a removed one loses it, and its token', async () => {
-    await mesh.save(meshYaml(app.port, '      debug: {}\n'));
+    await mesh.save(webAndOrders(app.port, '      debug: {}\n'));
     await eventually(async () => assert.match(await read('prod/debug'), /Bearer signet_/));
     const kept = await read('prod/debug');
-    await mesh.save(meshYaml(app.port));
+    await mesh.save(webAndOrders(app.port));
     await eventually(() => assert.rejects(read('prod/debug'), { code: 'ENOENT' }));
     const id = /Bearer signet_([0-9a-f]+)_/.exec(kept)?.[1];
     assert.ok(id !== undefined);

@@ -4,16 +4,8 @@ import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Done } from '../support/processes.ts';
 import type { Sidecar } from '../support/sidecar.ts';
+import { webAndOrders } from '../support/webAndOrders.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders: { ports: [8080:${target}/http], allow: [web] }
-`;
 
 describe('signet check', function () {
   this.timeout(180_000);
@@ -25,7 +17,7 @@ describe('signet check', function () {
 
   before(async () => {
     app = world.own(await httpApp('orders'));
-    mesh = await world.mesh(meshYaml(app.port));
+    mesh = await world.mesh(webAndOrders(app.port));
     [web, first, second] = await world.sidecars(mesh, 'prod/web', 'prod/orders', 'prod/orders');
     await web.callUntil(200, { host: 'orders' });
   });
@@ -47,7 +39,7 @@ describe('signet check', function () {
   });
 
   it('tells of a bad save with its line, and exit 1, until it is corrected', async () => {
-    await mesh.save(meshYaml(app.port).replace('allow: [web]', 'allow: [wbe]'));
+    await mesh.save(webAndOrders(app.port).replace('allow: [web]', 'allow: [wbe]'));
     const bad = await eventually(async () => {
       const done = await check();
       assert.equal(done.code, 1, done.stdout);
@@ -59,13 +51,13 @@ describe('signet check', function () {
     const waited = await check('--wait', '--timeout', '1s');
     assert.equal(waited.code, 1);
     assert.match(waited.stdout, /\n× not healthy within 1s: 1 failure\n$/);
-    await mesh.save(meshYaml(app.port));
+    await mesh.save(webAndOrders(app.port));
     assert.equal((await check('--wait')).code, 0);
   });
 
   it('waits for a save that was made just before', async () => {
     const [before = ''] = /revision \S+/.exec((await check()).stdout) ?? [];
-    await mesh.save(meshYaml(app.port).replace('allow: [web]', 'allow: [{ from: web, to: GET /* }]'));
+    await mesh.save(webAndOrders(app.port).replace('allow: [web]', 'allow: [{ from: web, to: GET /* }]'));
     const { code, stdout } = await check('--wait');
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^√ CHK0201 \S*mesh\.yaml is what is served, revision \S+$/m);

@@ -3,16 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { relay } from '../support/relay.ts';
+import { webAndOrders } from '../support/webAndOrders.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders: { ports: [8080:${target}/http], allow: [web] }
-`;
 
 describe('an instance whose stream ended', function () {
   this.timeout(60_000);
@@ -26,7 +18,7 @@ describe('an instance whose stream ended', function () {
         response.end('end');
       }),
     );
-    const mesh = await world.mesh(meshYaml(app.port));
+    const mesh = await world.mesh(webAndOrders(app.port));
     const wire = world.own(await relay({ host: world.address(200), port: 18_000 }, mesh.xds));
     const [web, stays] = await world.sidecars(mesh, 'prod/web', 'prod/orders');
     const leaves = await world.sidecar(mesh, 'prod/orders', { xds: `${world.address(200)}:18000` });

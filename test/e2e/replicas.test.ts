@@ -3,16 +3,8 @@ import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
+import { webAndOrders } from '../support/webAndOrders.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders: { ports: [8080:${target}/http], allow: [web] }
-`;
 
 describe('two instances of one service', function () {
   this.timeout(120_000);
@@ -23,7 +15,7 @@ describe('two instances of one service', function () {
 
   before(async () => {
     app = world.own(await httpApp('orders'));
-    mesh = await world.mesh(meshYaml(app.port));
+    mesh = await world.mesh(webAndOrders(app.port));
     [web, first, second] = await world.sidecars(mesh, 'prod/web', 'prod/orders', 'prod/orders');
     await web.callUntil(200, { host: 'orders' });
   });

@@ -4,17 +4,9 @@ import type { AdsClient } from '../support/adsClient.ts';
 import { httpApp } from '../support/apps.ts';
 import { eventually, untilMoment } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { webAndOrders } from '../support/webAndOrders.ts';
 import { createToken, stranger, TYPE_URL, type Workload } from '../support/workload.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders: { ports: [8080:${target}/http], allow: [web] }
-`;
 
 const WEB = 'spiffe://shop.example/ns/prod/sa/web';
 
@@ -33,7 +25,7 @@ describe('join tokens', function () {
   const clients: AdsClient[] = [];
 
   before(async () => {
-    mesh = await world.mesh(meshYaml(world.own(await httpApp('orders')).port));
+    mesh = await world.mesh(webAndOrders(world.own(await httpApp('orders')).port));
     somebody = await stranger(mesh, 'prod/web');
   });
   after(() => {

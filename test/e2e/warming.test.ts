@@ -13,13 +13,11 @@ import { secret } from '../../src/lib/secret.ts';
 import type { TrustDomain } from '../../src/spiffe/spiffeId.ts';
 import { type Snapshot, TYPE } from '../../src/xds/resource.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../src/xds/server.ts';
+import { serverTls, tls } from '../support/controlPlaneTls.ts';
 import { type EnvoyAdmin, envoyAdmin } from '../support/envoyAdmin.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/loopback.ts';
 import { type Running, start } from '../support/processes.ts';
-import { selfSigned } from '../support/selfSigned.ts';
-
-const tls = selfSigned('spiffe://shop.example/signet/control-plane');
 
 const only = (name: string, version: string, any: Any) =>
   new Map([[name, { name, version, any: Any.encode(any).finish() }]]);
@@ -69,7 +67,7 @@ describe('a sidecar whose stream breaks', function () {
   before(async () => {
     server = await startXdsServer<undefined>({
       listen: { host: '127.0.0.1', port: 0 },
-      tls: { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) },
+      tls: serverTls,
       authenticate: async () => ok(undefined),
       admit: async (_caller, _node, id) => {
         stream = id;

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createMetrics } from '../../../src/admin/metrics.ts';
 import { healthReport } from '../../../src/admin/schemas.ts';
-import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
-import { secret } from '../../../src/lib/secret.ts';
-import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
 import type { StreamId } from '../../../src/xds/server.ts';
-import { type CliResult, runCli } from '../../support/cli.ts';
+import { type AdminOf, startAdminOf } from '../../support/adminOf.ts';
+import type { CliResult } from '../../support/cli.ts';
 import { TestControl } from '../../support/controlPlane.ts';
 
 const MESH = `mesh: { trustDomain: shop.example }
@@ -15,27 +12,15 @@ services:
   web: {}
   orders: { ports: [8080/http], allow: [web], endpoints: [{ address: orders-1 }] }
 `;
-const FACTS = { subject: 'CN=x', serial: '01', notBefore: 0, notAfter: 4_000_000_000_000, fingerprint: 'ab' };
-const trustDomain = 'shop.example' as TrustDomain;
 
 describe('signet check', () => {
   let test: TestControl;
-  let server: AdminServer;
+  let server: AdminOf;
   let web: StreamId;
 
   beforeEach(async () => {
     test = await TestControl.start(MESH);
-    const ca = {
-      describe: () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] }),
-      describeChannel: () => FACTS,
-      channelSlots: () => [],
-      bundle: () => ({ trustDomain, authorities: ['PEM'] }),
-    };
-    const { registry } = createMetrics();
-    const { control } = test;
-    const listen = { host: '127.0.0.1', port: 0 };
-    server = await startAdminServer({ listen, token: secret('t'), control, ca, registry, onError: assert.ifError });
-    await writeFile(join(test.folder, 'token'), 't\n');
+    server = await startAdminOf(test);
     web = (await test.connect(await test.token('default/web'), 'default/web/a')) as StreamId;
   });
   afterEach(async () => {
@@ -43,11 +28,7 @@ describe('signet check', () => {
     await test.close();
   });
 
-  const check = (...args: readonly string[]): Promise<CliResult> => {
-    const { host, port } = server.address();
-    const SIGNET_ADMIN_TOKEN_FILE = join(test.folder, 'token');
-    return runCli(['check', ...args], { SIGNET_SERVER: `http://${host}:${port}`, SIGNET_ADMIN_TOKEN_FILE });
-  };
+  const check = (...args: readonly string[]): Promise<CliResult> => server.run('check', ...args);
   const settle = (): void =>
     test.event({ kind: 'progress', stream: web, at: test.clock.now(), progress: 'settled', held: new Map() });
   const breakFile = (): Promise<void> => test.save(MESH.replace('allow: [web]', 'allow: [wbe]'));

@@ -2,14 +2,10 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { schemaFiles } from '../../../scripts/schemaFiles.ts';
-import { createMetrics } from '../../../src/admin/metrics.ts';
 import { fleetStatus, OUTPUTS, tokenList } from '../../../src/admin/schemas.ts';
-import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
-import { secret } from '../../../src/lib/secret.ts';
-import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
-import { runCli } from '../../support/cli.ts';
+import { type AdminOf, startAdminOf } from '../../support/adminOf.ts';
 import { TestControl } from '../../support/controlPlane.ts';
 
 const MESH = `mesh: { trustDomain: shop.example }
@@ -20,26 +16,14 @@ services:
     allow: [{ from: web, to: GET /a }, { from: web, to: GET /b, until: 2020-01-01T00:00:00Z }]
     deny: [{ to: /a/b }]
 `;
-const FACTS = { subject: 'CN=x', serial: '01', notBefore: 0, notAfter: 4_000_000_000_000, fingerprint: 'ab' };
-const trustDomain = 'shop.example' as TrustDomain;
 
 describe('the published JSON Schemas', () => {
   let test: TestControl;
-  let server: AdminServer;
+  let server: AdminOf;
 
   before(async () => {
     test = await TestControl.start(MESH);
-    const ca = {
-      describe: () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] }),
-      describeChannel: () => FACTS,
-      channelSlots: () => [{ ...FACTS, kind: 'channel', state: 'active', since: 0, root: FACTS.serial } as const],
-      bundle: () => ({ trustDomain, authorities: ['PEM'] }),
-    };
-    const { registry } = createMetrics();
-    const { control } = test;
-    const listen = { host: '127.0.0.1', port: 0 };
-    server = await startAdminServer({ listen, token: secret('t'), control, ca, registry, onError: assert.ifError });
-    await writeFile(join(test.folder, 'token'), 't\n');
+    server = await startAdminOf(test);
   });
   after(async () => {
     await server.close();
@@ -47,10 +31,7 @@ describe('the published JSON Schemas', () => {
   });
 
   const json = async (line: string): Promise<{ readonly command: string; readonly value: unknown }> => {
-    const { host, port } = server.address();
-    const SIGNET_ADMIN_TOKEN_FILE = join(test.folder, 'token');
-    const env = { SIGNET_SERVER: `http://${host}:${port}`, SIGNET_ADMIN_TOKEN_FILE };
-    const { stdout, stderr } = await runCli([...line.split(' '), '-o', 'json'], env);
+    const { stdout, stderr } = await server.run(...line.split(' '), '-o', 'json');
     const { name = '' } = COMMANDS.find(({ name }) => line.startsWith(name)) ?? {};
     assert.notEqual(stdout, '', stderr);
     return { command: name, value: JSON.parse(stdout) };

@@ -327,6 +327,21 @@ describe('control plane', () => {
     assert.match(shown?.error ?? '', /^inbound\/8080: address already in use \(from .*mesh\.yaml:\d+\)$/);
   });
 
+  it('says a NACK once, however often the same sidecar refuses the same', async () => {
+    await start();
+    const orders = await test.connect(await test.token('prod/orders'), 'prod/orders/a');
+    assert.ok(isStream(orders));
+    const nack = (version: string): void => {
+      const resources = [{ name: 'inbound/8080', version }];
+      const at = test.clock.now();
+      test.event({ kind: 'nacked', stream: orders, at, type: TYPE.lds, version, resources, removed: [], error: 'no' });
+    };
+    for (let i = 0; i < 20; i++) nack('v');
+    nack('w');
+    assert.equal(test.log.filter((sentence) => sentence.startsWith('NACK: ')).length, 2);
+    assert.equal(test.pushed.filter((pushed) => pushed === 'lds nacked').length, 21);
+  });
+
   it('counts types that it does not serve under one name', async () => {
     await start();
     const orders = await test.connect(await test.token('prod/orders'), 'prod/orders/a');

@@ -6,16 +6,15 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { status } from '@grpc/grpc-js';
 import { err, ok } from '../../../src/lib/result.ts';
-import { secret } from '../../../src/lib/secret.ts';
 import { newAdmissions } from '../../../src/xds/admissions.ts';
 import { LIMITS } from '../../../src/xds/limits.ts';
 import { readRequest } from '../../../src/xds/request.ts';
 import { type StreamEvent, startXdsServer, type XdsServer, type XdsServerOptions } from '../../../src/xds/server.ts';
 import { ADS } from '../../support/adsClient.ts';
-import { selfSigned } from '../../support/selfSigned.ts';
+import { serverTls, tls } from '../../support/controlPlaneTls.ts';
+import { frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
 
-const tls = selfSigned('spiffe://shop.example/signet/control-plane');
 const HEALTH = '/grpc.health.v1.Health';
 const FETCH = '/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets';
 const pause = (span: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, span));
@@ -49,17 +48,8 @@ const literal = (name: string, value: string): Buffer =>
     Buffer.from(value, 'latin1'),
   ]);
 
-const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-};
-
 /** The client's preface and its SETTINGS. */
-const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, Buffer.alloc(0))]);
+const BEGIN = Buffer.concat([Buffer.from(PREFACE), frame(4, 0, 0, Buffer.alloc(0))]);
 
 /** HPACK of a call of ADS with these `authorization`. */
 const callHeaders = (...tokens: readonly string[]): Buffer =>
@@ -80,7 +70,7 @@ describe('an attacker of the xDS server', function () {
   const start = async (changes: Partial<XdsServerOptions<string>> = {}): Promise<void> => {
     server = await startXdsServer<string>({
       listen: { host: '127.0.0.1', port: 0 },
-      tls: { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) },
+      tls: serverTls,
       authenticate: async ({ authorization = '' }) =>
         authorization.startsWith('Bearer good')
           ? ok(authorization)
@@ -168,7 +158,7 @@ describe('an attacker of the xDS server', function () {
       frame(1, 4, 2 * i + 1, callHeaders('Bearer bad')),
       frame(3, 0, 2 * i + 1, Buffer.from([0, 0, 0, 8])),
     ]);
-    socket.write(Buffer.concat([PREFACE, ...calls.flat()]));
+    socket.write(Buffer.concat([BEGIN, ...calls.flat()]));
     socket.resume();
     await until(() => socket.destroyed);
     await pause(50);
@@ -203,7 +193,7 @@ describe('an attacker of the xDS server', function () {
     const node = message([1, message([1, Buffer.from('prod/web/1')]).subarray(5)], [2, Buffer.from('type')]);
     const open = (stream: number, ...tokens: readonly string[]): Buffer =>
       Buffer.concat([frame(1, 4, stream, callHeaders(...tokens)), frame(0, 0, stream, node)]);
-    socket.write(Buffer.concat([PREFACE, open(1, 'Bearer good'), open(3, 'Bearer good', 'Bearer bad')]));
+    socket.write(Buffer.concat([BEGIN, open(1, 'Bearer good'), open(3, 'Bearer good', 'Bearer bad')]));
     socket.resume();
     await until(() => events.length >= 2);
     assert.deepEqual(events.map(({ kind }) => kind).sort(), ['opened', 'refused']);

@@ -50,7 +50,8 @@ export type Step = (c: Conversation) => SessionEvent;
 
 type Asking = { sub?: readonly string[]; unsub?: readonly string[]; has?: Readonly<Record<string, string>> };
 
-const request = (type: string, nonce: string, error: string | undefined, asking: Asking): SessionEvent => ({
+/** A request of delta, word for word. */
+export const request = (type: string, nonce: string, error?: string, asking: Asking = {}): SessionEvent => ({
   kind: 'request',
   variant: 'delta',
   type,

@@ -5,11 +5,8 @@ import { secret } from '../../../src/lib/secret.ts';
 import { afterEvent, type SidecarRecord } from '../../../src/xds/ledger.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../../src/xds/server.ts';
 import { type AdsClient, openAds } from '../../support/adsClient.ts';
+import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
 import { type OperatorClient, openOperator } from '../../support/operatorClient.ts';
-import { selfSigned } from '../../support/selfSigned.ts';
-
-const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
-const tls = selfSigned(SERVER_ID);
 
 export const ADMIN = 'the-admin-token';
 export const JOIN = 'a-join-token';
@@ -32,7 +29,7 @@ export const startOperatorsWorld = async (): Promise<OperatorsWorld> => {
   const open: { readonly close: () => void }[] = [];
   const server = await startXdsServer<undefined>({
     listen: { host: '127.0.0.1', port: 0 },
-    tls: { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) },
+    tls: serverTls,
     authenticate: async ({ authorization }) =>
       authorization === `Bearer ${JOIN}` ? ok(undefined) : err({ code: 'unauthenticated', message: 'no such token' }),
     admit: async () => ok(undefined),

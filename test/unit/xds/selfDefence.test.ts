@@ -6,7 +6,6 @@ import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
 import { Any } from '../../../src/gen/google/protobuf/any.ts';
 import { err, ok } from '../../../src/lib/result.ts';
-import { secret } from '../../../src/lib/secret.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
 import {
   type DropReason,
@@ -18,29 +17,15 @@ import {
   type XdsServerOptions,
 } from '../../../src/xds/server.ts';
 import { ADS, type AdsClient, type AdsClientOptions, encodeRequest, openAds } from '../../support/adsClient.ts';
-import { selfSigned } from '../../support/selfSigned.ts';
+import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
+import { frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
 import { snapshotOf } from './conversation.ts';
 
-const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
-const tls = selfSigned(SERVER_ID);
-const serverTls = { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) };
 const pause = (span: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, span));
 
 /** The start of a TLS record that announces a handshake of 512 bytes, and none of them. */
 const HALF_HELLO = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]);
-
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-
-/** An HTTP/2 frame. https://www.rfc-editor.org/rfc/rfc9113#section-4.1 */
-const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-};
 
 /** HPACK: POST, https, `:authority` x, `:path` /x/y, `content-type` application/grpc. */
 const UNKNOWN_METHOD = Buffer.from('\x83\x87\x01\x01x\x04\x04/x/y\x0f\x10\x10application/grpc', 'latin1');

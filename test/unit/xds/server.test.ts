@@ -16,13 +16,10 @@ import {
   type XdsServerOptions,
 } from '../../../src/xds/server.ts';
 import { type AdsClient, type AdsClientOptions, openAds } from '../../support/adsClient.ts';
+import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
 import { selfSigned } from '../../support/selfSigned.ts';
 import { until } from '../../support/until.ts';
 import { type Names, snapshotOf } from './conversation.ts';
-
-const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
-const tls = selfSigned(SERVER_ID);
-const serverTls = { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) };
 
 type Caller = { readonly may: string };
 

@@ -3,26 +3,9 @@ import fc from 'fast-check';
 import { type Snapshot, TYPE } from '../../../src/xds/resource.ts';
 import { newSession, turn } from '../../../src/xds/session.ts';
 import type { SessionEvent, SessionResponse } from '../../../src/xds/sessionState.ts';
-import { resource } from './conversation.ts';
+import { request, resource } from './conversation.ts';
 
 const versions = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.constantFrom('1', '2', '3'));
-
-const request = (
-  type: string,
-  nonce: string,
-  error: string | undefined,
-  sub: readonly string[],
-  unsub: readonly string[],
-): SessionEvent => ({
-  kind: 'request',
-  variant: 'delta',
-  type,
-  nonce,
-  error,
-  subscribe: sub,
-  unsubscribe: unsub,
-  initialResourceVersions: new Map(),
-});
 
 /* A model of Envoy: it asks for the endpoints of its clusters and for the routes of its listeners by itself. */
 
@@ -82,7 +65,7 @@ const follow = (e: Envoy, type: 'eds' | 'rds', want: ReadonlySet<string>): void 
   const unsub = [...known].filter((n) => !want.has(n));
   for (const n of sub) known.add(n);
   for (const n of unsub) known.delete(n);
-  if (sub.length + unsub.length > 0) e.outbox.push(request(TYPE[type], '', undefined, sub, unsub));
+  if (sub.length + unsub.length > 0) e.outbox.push(request(TYPE[type], '', undefined, { sub, unsub }));
 };
 
 const applyAtEnvoy = (e: Envoy, r: SessionResponse): void => {
@@ -120,10 +103,10 @@ const applyAtEnvoy = (e: Envoy, r: SessionResponse): void => {
   }
   if (!e.asked.lds && e.clusters.size > 0 && ready(e)) {
     e.asked.lds = true;
-    e.outbox.push(request(TYPE.lds, '', undefined, [], []));
+    e.outbox.push(request(TYPE.lds, ''));
   }
   // Whether Envoy acknowledges before or after it subscribes to what follows from a response is its own affair.
-  const acknowledgement = request(r.type, r.nonce, undefined, [], []);
+  const acknowledgement = request(r.type, r.nonce);
   // It keeps the ACK for clusters to itself as long as any of them waits for its endpoints.
   if (r.type === TYPE.cds) e.withheld.push(acknowledgement);
   const warm = [...e.clusters.values()].every((c) => c.warm);
@@ -157,7 +140,7 @@ describe('an xDS session with an Envoy', function () {
           session: newSession(),
           inbox: [],
           withheld: [],
-          outbox: [request(TYPE.cds, '', undefined, [], [])],
+          outbox: [request(TYPE.cds, '')],
           clusters: new Map(),
           listeners: new Set(),
           routes: new Map(),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type Snapshot, TYPE, type TypeName } from '../../../src/xds/resource.ts';
 import { newSession, turn } from '../../../src/xds/session.ts';
 import type { SessionEvent, SessionResponse } from '../../../src/xds/sessionState.ts';
-import { type Names, snapshotOf } from './conversation.ts';
+import { type Names, request, snapshotOf } from './conversation.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'] as const;
 const versions = fc.dictionary(fc.constantFrom(...NAMES), fc.constantFrom('1', '2', '3'));
@@ -101,23 +101,6 @@ const subscribe = (c: Client, type: string, sub: readonly string[], unsub: reado
   for (const name of [...(held?.keys() ?? [])]) if (!now.wildcard && !now.names.has(name)) held?.delete(name);
 };
 
-const request = (
-  type: string,
-  nonce: string,
-  error: string | undefined,
-  sub: readonly string[],
-  unsub: readonly string[],
-): SessionEvent => ({
-  kind: 'request',
-  variant: 'delta',
-  type,
-  nonce,
-  error,
-  subscribe: sub,
-  unsubscribe: unsub,
-  initialResourceVersions: new Map(),
-});
-
 const answer = (c: Client, type: string, refuse: boolean): void => {
   const response = c.unanswered.get(type);
   if (response === undefined) return;
@@ -140,7 +123,7 @@ const answer = (c: Client, type: string, refuse: boolean): void => {
     c.standing.delete(`${type} ${name}`);
   }
   const named = bad.length > 0 ? `cannot take ${bad.join(', ')}: bad` : undefined;
-  feed(c, request(type, response.nonce, refuse ? 'no' : named, [], []));
+  feed(c, request(type, response.nonce, refuse ? 'no' : named));
 };
 
 const perform = (c: Client, a: Act): void => {
@@ -151,7 +134,7 @@ const perform = (c: Client, a: Act): void => {
       break;
     case 'ask':
       subscribe(c, TYPE[a.type], a.sub, a.unsub);
-      feed(c, request(TYPE[a.type], '', undefined, a.sub, a.unsub));
+      feed(c, request(TYPE[a.type], '', undefined, a));
       break;
     case 'answer':
       answer(c, TYPE[a.type], a.refuse);
@@ -266,7 +249,7 @@ describe('an xDS session, whatever happens', function () {
         const c = run(acts);
         const before = structuredClone({ ...c.session, snapshot: undefined });
         turn(c.session, { kind: 'published', snapshot: snapshotOf({ cds: { z: '1' } }) });
-        turn(c.session, request(TYPE.eds, '', undefined, ['q'], ['a']));
+        turn(c.session, request(TYPE.eds, '', undefined, { sub: ['q'], unsub: ['a'] }));
         assert.deepEqual({ ...c.session, snapshot: undefined }, before);
       }),
     );

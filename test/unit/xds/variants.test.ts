@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { status } from '@grpc/grpc-js';
 import { err, ok } from '../../../src/lib/result.ts';
-import { secret } from '../../../src/lib/secret.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../../src/xds/server.ts';
 import type { AdsClient, AdsClientOptions, AdsResponse } from '../../support/adsClient.ts';
-import { selfSigned } from '../../support/selfSigned.ts';
+import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
 import { openSotw } from '../../support/sotwClient.ts';
 import { until } from '../../support/until.ts';
 import { type Names, snapshotOf } from './conversation.ts';
-
-const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
-const tls = selfSigned(SERVER_ID);
 
 /** `cds a 1`, as `conversation.ts` makes them. */
 const contents = (r: AdsResponse): readonly string[] => r.resources.map(({ value }) => value.toString());
@@ -28,7 +24,7 @@ describe('the xDS server, in state of the world', function () {
     [events, admitted, clients] = [[], [], []];
     server = await startXdsServer<string>({
       listen: { host: '127.0.0.1', port: 0 },
-      tls: { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) },
+      tls: serverTls,
       authenticate: async ({ authorization }) =>
         authorization === 'Bearer good'
           ? ok('prod/web/')

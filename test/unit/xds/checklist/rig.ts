@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import type { status } from '@grpc/grpc-js';
 import { err, ok } from '../../../../src/lib/result.ts';
-import { secret } from '../../../../src/lib/secret.ts';
 import type { Duration } from '../../../../src/lib/time.ts';
 import { TYPE, type TypeName, typeNameOf } from '../../../../src/xds/resource.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../../../src/xds/server.ts';
 import type { Variant } from '../../../../src/xds/sessionState.ts';
 import { type AdsClient, type AdsResponse, type Asking, openAds } from '../../../support/adsClient.ts';
-import { selfSigned } from '../../../support/selfSigned.ts';
+import { SERVER_ID, serverTls, tls } from '../../../support/controlPlaneTls.ts';
 import { openSotw } from '../../../support/sotwClient.ts';
 import { until } from '../../../support/until.ts';
 import { type Names, snapshotOf } from '../conversation.ts';
@@ -16,9 +15,6 @@ import { type Names, snapshotOf } from '../conversation.ts';
  * The rules of the xDS protocol over real connections: a server with TLS, and clients that share no code with it. A rule that
  * holds in both variants is one test for each of them.
  */
-
-const SERVER_ID = 'spiffe://shop.example/signet/control-plane';
-const tls = selfSigned(SERVER_ID);
 
 /** Where the rules stand. */
 export const PROTOCOL = 'https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol';
@@ -94,7 +90,7 @@ const withRig = async (variant: Variant, holdFor: Duration, run: (rig: Rig) => P
   let newest: Names | undefined;
   const server = await startXdsServer<string>({
     listen: { host: '127.0.0.1', port: 0 },
-    tls: { chainPem: tls.chainPem, keyPem: secret(tls.keyPem) },
+    tls: serverTls,
     authenticate: async () => ok('prod/web/'),
     admit: async (may, node, id) => {
       if (!node.id.startsWith(may)) return err({ code: 'permission_denied', message: 'another identity' });
