@@ -35,11 +35,11 @@ process.on('exit', (code) => {
 // So that what tests do at the exit of the process, such as ending others, is done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-/** Two processes for the quick tests, which want the processor; one for the others, which want Envoys and time. */
+/** Three processes for the quick tests, which want the processor and wait now and then; one for the others, which want Envoys and time. */
 const run = async (files: readonly string[], parallel: boolean): Promise<void> => {
   if (files.length === 0) return;
   const grep = values.grep === undefined ? {} : { grep: values.grep };
-  const mocha = new Mocha({ timeout: 30_000, forbidOnly: true, parallel, jobs: 2, ...grep });
+  const mocha = new Mocha({ timeout: 30_000, forbidOnly: true, parallel, jobs: 3, ...grep });
   for (const file of files) mocha.addFile(file);
   if (!parallel) await mocha.loadFilesAsync();
   await new Promise<void>((resolve) => {

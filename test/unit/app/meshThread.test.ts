@@ -36,14 +36,14 @@ describe('a mesh file loaded in a thread', () => {
     const loadNow = meshLoader({ WHO: 'world' });
     for (const bytes of [
       mesh(3),
-      mesh(400),
-      mesh(400, fromEnv('WHO')),
-      mesh(400, 'UPPER'),
-      mesh(400, fromEnv('NOBODY')),
+      mesh(150),
+      mesh(150, fromEnv('WHO')),
+      mesh(150, 'UPPER'),
+      mesh(150, fromEnv('NOBODY')),
     ]) {
       assert.deepEqual(await load('mesh.yaml', bytes), loadNow('mesh.yaml', bytes));
     }
-    const large = await load('mesh.yaml', mesh(400));
+    const large = await load('mesh.yaml', mesh(150));
     if (!large.ok) throw new Error('it is good');
     const service = large.value.mesh.services.get('default/s7');
     for (const part of [
@@ -61,7 +61,7 @@ describe('a mesh file loaded in a thread', () => {
     let turns = 0;
     const count = setInterval(() => turns++, 1);
     const load = open();
-    await load('mesh.yaml', mesh(400));
+    await load('mesh.yaml', mesh(150));
     turns = 0;
     assert.ok((await load('mesh.yaml', mesh(1_000))).ok);
     clearInterval(count);
