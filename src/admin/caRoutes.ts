@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { AuthorityStatus, CertificateFacts, SlotFacts } from '../ca/authority.ts';
+import type { ImportControl } from '../ca/importControl.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
 import { iso } from '../control/status.ts';
 import type { TrustBundle } from '../spiffe/svid.ts';
@@ -15,9 +16,10 @@ export type CaPort = {
   /** All anchors of the channel. */
   readonly channelSlots: () => readonly SlotFacts[];
   readonly bundle: () => TrustBundle;
+  readonly imports: ImportControl;
 };
 
-const certificate = (facts: CertificateFacts): CertificateAnswer => ({
+export const certificateAnswer = (facts: CertificateFacts): CertificateAnswer => ({
   subject: facts.subject,
   serial: facts.serial,
   notBefore: iso(facts.notBefore),
@@ -30,19 +32,20 @@ const slot = (facts: SlotFacts): SlotAnswer => ({
   state: facts.state,
   since: facts.since === 0 ? null : iso(facts.since),
   root: facts.root,
-  ...certificate(facts),
+  ...certificateAnswer(facts),
 });
 
 export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
   app.get('/api/v1/ca', (): CaAnswer => {
-    const { trustDomain, generation, root, intermediate, slots } = ca.describe();
+    const { trustDomain, generation, root, intermediate, slots, requested } = ca.describe();
     return {
       trustDomain,
-      root: certificate(root),
-      intermediate: certificate(intermediate),
-      channel: certificate(ca.describeChannel()),
+      root: certificateAnswer(root),
+      intermediate: certificateAnswer(intermediate),
+      channel: certificateAnswer(ca.describeChannel()),
       generation,
       slots: [...slots, ...ca.channelSlots()].map(slot),
+      request: requested === undefined ? null : { since: iso(requested) },
     };
   });
 

@@ -1,11 +1,14 @@
 import { z } from 'zod';
+import { csrRequest, importRequest } from './importRoutes.ts';
 import { bootstrapRequest, canRequest, renewRequest, tokenRequest } from './requests.ts';
 import {
   bundleAnswer,
   caAnswer,
   canAnswer,
+  csrAnswer,
   fleetStatus,
   healthReport,
+  importAnswer,
   jsonSchema,
   meshAnswer,
   renewAnswer,
@@ -84,6 +87,25 @@ export const openApi = (): object => ({
         responses: {
           '200': json('Serials of the new certificates', renewAnswer),
           '404': json('No such service'),
+          ...failures,
+        },
+      },
+    },
+    '/api/v1/ca/csr': {
+      post: {
+        summary: 'The pending request for an intermediate that is signed elsewhere, made if there is none',
+        requestBody: body(csrRequest),
+        responses: { '200': json('The request', csrAnswer), ...failures },
+      },
+    },
+    '/api/v1/ca/import': {
+      post: {
+        summary: 'Takes the chain for the pending request and prepares it',
+        requestBody: body(importRequest),
+        responses: {
+          '200': json('What was prepared', importAnswer),
+          '409': json('No request is pending, or a rotation is running'),
+          '422': json('The chain is refused: `error.message` says why'),
           ...failures,
         },
       },

@@ -68,6 +68,16 @@ export type CaAnswer = {
   readonly channel: CertificateAnswer;
   readonly generation: number;
   readonly slots: readonly SlotAnswer[];
+  /** A request for an intermediate whose chain was not imported yet. */
+  readonly request: { readonly since: string } | null;
+};
+
+export type CsrAnswer = { readonly csr: string; readonly since: string };
+
+export type ImportAnswer = {
+  readonly root: CertificateAnswer;
+  readonly rootIsNew: boolean;
+  readonly intermediate: CertificateAnswer;
 };
 
 export type SlotAnswer = CertificateAnswer & {

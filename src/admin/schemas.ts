@@ -3,7 +3,16 @@ import type { CanAnswer } from '../control/can.ts';
 import type { HealthReport } from '../control/health/finding.ts';
 import type { FleetStatus } from '../control/status.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import type { BundleAnswer, CaAnswer, MeshAnswer, RenewAnswer, TokenCreated, TokenList } from './responses.ts';
+import type {
+  BundleAnswer,
+  CaAnswer,
+  CsrAnswer,
+  ImportAnswer,
+  MeshAnswer,
+  RenewAnswer,
+  TokenCreated,
+  TokenList,
+} from './responses.ts';
 
 // The types of responses.ts and control once more, as values: published in docs/schemas/ and in the OpenAPI document,
 // and held against real answers by the tests. `ZodType<T>` keeps the two from drifting apart.
@@ -166,6 +175,18 @@ export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   channel: certificate,
   generation: z.int().describe('counts the commits of the mesh authority'),
   slots: z.array(slot).describe('all CAs, the active ones included'),
+  request: z
+    .strictObject({ since: moment })
+    .nullable()
+    .describe('for an intermediate, whose chain was not imported yet'),
+});
+
+export const csrAnswer: z.ZodType<CsrAnswer> = z.strictObject({ csr: text.describe('PKCS#10, PEM'), since: moment });
+
+export const importAnswer: z.ZodType<ImportAnswer> = z.strictObject({
+  root: certificate,
+  rootIsNew: z.boolean(),
+  intermediate: certificate,
 });
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
@@ -200,6 +221,8 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   'ca status': caAnswer,
   'ca bundle': bundleAnswer,
   'ca renew': renewAnswer,
+  'ca csr': csrAnswer,
+  'ca import': importAnswer,
 };
 
 /** As published: keys may be added later, so unknown ones are no fault of a reader's. */

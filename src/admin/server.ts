@@ -8,6 +8,7 @@ import type { Secret } from '../lib/secret.ts';
 import { type CaPort, caRoutes } from './caRoutes.ts';
 import { checkRoutes } from './checkRoutes.ts';
 import { guard, refuse } from './guards.ts';
+import { importRoutes } from './importRoutes.ts';
 import { meshRoutes } from './meshRoutes.ts';
 import { openApi } from './openApi.ts';
 import { tokenRoutes } from './tokenRoutes.ts';
@@ -38,6 +39,7 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   meshRoutes(app, options.control);
   tokenRoutes(app, options.control);
   caRoutes(app, options.control, options.ca);
+  importRoutes(app, options.control, options.ca.imports);
   checkRoutes(app, options.control, options.ca);
   app.get('/api/v1/openapi.json', () => openApi());
   const { host, port } = options.listen;

@@ -202,6 +202,7 @@ const startAdmin = async (
         describeChannel: channel.describe,
         channelSlots: channel.slots,
         bundle: authority.trustBundle,
+        imports: authority.imports,
       },
       registry: metrics.registry,
       onError: (error) => options.log.error({ err: error }, 'an admin request failed'),

@@ -3,6 +3,7 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CertificateFacts, SlotFacts } from './facts.ts';
+import type { ImportControl } from './importControl.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
 
 export type { CertificateFacts, SlotFacts } from './facts.ts';
@@ -49,7 +50,7 @@ export type RotationControl = {
   readonly restorePrevious: (now: Instant) => Promise<void>;
 };
 
-export type MeshAuthority = IssuingAuthority & { readonly rotation: RotationControl };
+export type MeshAuthority = IssuingAuthority & { readonly rotation: RotationControl; readonly imports: ImportControl };
 
 export type AuthorityStatus = {
   readonly trustDomain: TrustDomain;
@@ -60,6 +61,8 @@ export type AuthorityStatus = {
   readonly intermediate: CertificateFacts;
   /** All, roots first, in the order in which they were made. */
   readonly slots: readonly SlotFacts[];
+  /** Since when a request for an intermediate waits for its chain. */
+  readonly requested?: Instant | undefined;
 };
 
 /** The channel CA: anchors the stream between sidecars and Signet, and nothing else. */

@@ -30,8 +30,10 @@ export type CaCertificate = {
   readonly notBefore: Instant;
   readonly notAfter: Instant;
   readonly publicKey: KeyObject;
-  /** What it signs with. */
-  readonly signature: SignatureAlgorithm;
+  /** What it signs with; `undefined` for one whose key is elsewhere and of a kind that Signet does not sign with. */
+  readonly signature: SignatureAlgorithm | undefined;
+  /** CAs between it and its root, PEM, its issuer first: none, but for what was signed elsewhere. */
+  readonly above: readonly string[];
   readonly facts: CertificateFacts;
 };
 
@@ -73,6 +75,7 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
     notAfter,
     publicKey: x509.publicKey,
     signature: signatureAlgorithm(x509.publicKey),
+    above: [],
     facts: Object.freeze({
       subject: x509.subject.split('\n').join(', '),
       serial,
@@ -91,10 +94,16 @@ export const readCaKeyPair = (
   issuer?: CaCertificate,
 ): CaKeyPair => {
   const certificate = readCa(kind, stored.certificate, trustDomain);
-  const key = createPrivateKey(reveal(stored.key));
-  const x509 = openSslReads(new X509Certificate(stored.certificate).raw, (issuer ?? certificate).publicKey);
-  if (!x509.checkPrivateKey(key)) throw new Error('its key is not the one of its certificate');
-  return Object.freeze({ certificate, signer: localSigner(key), keyPem: stored.key });
+  openSslReads(certificate.raw, (issuer ?? certificate).publicKey);
+  return withKey(certificate, stored.key);
+};
+
+/** A certificate with its key. @throws Error if it is another one's, or no key */
+export const withKey = (certificate: CaCertificate, keyPem: Secret): CaKeyPair => {
+  const key = createPrivateKey(reveal(keyPem));
+  if (!new X509Certificate(certificate.raw).checkPrivateKey(key))
+    throw new Error('its key is not the one of its certificate');
+  return Object.freeze({ certificate, signer: localSigner(key), keyPem });
 };
 
 /** How far a CA's life begins in the past: a clock that is set back a little must not stop a new mesh. */

@@ -11,6 +11,7 @@ import {
   activate,
   activeOf,
   inState,
+  own,
   prepare,
   refused,
   retire,
@@ -52,7 +53,7 @@ const channelRotation = (
     document.change(what, (state) => ({ ...state, anchors: next(state.anchors, now) }), now);
   const make = (now: Instant) => makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
   return Object.freeze({
-    prepare: change('prepared an anchor', (anchors, now) => prepare(anchors, make(now), now)),
+    prepare: change('prepared an anchor', (anchors, now) => prepare(anchors, own(make(now)), now)),
     activate: change('activated the prepared anchor', activatePrepared),
     abort: change('went back to the old anchor', goBack),
     retire: change('retired the old anchors', retireOld),

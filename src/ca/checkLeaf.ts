@@ -65,7 +65,7 @@ const signatureFault = (
   verifies: boolean,
 ): string | undefined => {
   const [tbs, algorithm, bits] = readElements(readElements(der)[0]?.body ?? NOTHING);
-  if (signatureAlgorithms.some((oid) => oid !== signature.oid)) return 'signature algorithm';
+  if (signature === undefined || signatureAlgorithms.some((oid) => oid !== signature.oid)) return 'signature algorithm';
   if (readElements(algorithm?.body ?? NOTHING).length !== 1) return 'signature algorithm';
   if (tbs === undefined || bits === undefined || !isSignature(bits.body)) return 'form of the signature';
   if (!verifies || verify(signature.digest, tbs.whole, publicKey, bits.body.subarray(1))) return undefined;

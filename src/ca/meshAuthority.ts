@@ -7,11 +7,20 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { AuthorityStatus, MeshAuthority, RotationControl } from './authority.ts';
 import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
+import { importControl } from './importControl.ts';
+import { signsForItself, waitsForRotation } from './imports.ts';
 import { leafIssuer } from './leaf.ts';
-import { activeIntermediate, activeRoot, type MeshState, replaceIntermediate, rootOf } from './meshState.ts';
+import {
+  activeRoot,
+  intermediateInForce,
+  type MeshState,
+  replaceIntermediate,
+  rootInForce,
+  rootOf,
+} from './meshState.ts';
 import type { RotationKind } from './rotation.ts';
-import { abortRotation, advanceRotation, pauseRotation, startRotation } from './rotationSteps.ts';
-import { activeOf, type Slots, slotFacts, trusted } from './slots.ts';
+import { abortRotation, advanceRotation, type NewCas, pauseRotation, startRotation } from './rotationSteps.ts';
+import { activeOf, own, refused, type Slots, slotFacts, trusted } from './slots.ts';
 import { vouches } from './vouch.ts';
 
 /** Life of the mesh root and of the channel CA. */
@@ -51,8 +60,9 @@ const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
 const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus => ({
   trustDomain,
   generation: state.generation,
-  root: activeRoot(state).certificate.facts,
-  intermediate: activeIntermediate(state).certificate.facts,
+  requested: state.pending?.since,
+  root: rootInForce(state).certificate.facts,
+  intermediate: intermediateInForce(state).certificate.facts,
   slots: [
     ...state.roots.map((slot) => slotFacts('root', slot, slot.certificate)),
     ...state.intermediates.map((slot) =>
@@ -69,11 +79,17 @@ const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now:
 
 const rotationControl = (document: CaDocument<MeshState>, making: Making): RotationControl => {
   const { trustDomain, curve } = making;
-  const newCas = (kind: RotationKind, state: MeshState, now: Instant) => {
+  const newCas = (kind: RotationKind, state: MeshState, now: Instant): NewCas => {
+    if (waitsForRotation(state)) return 'prepared';
+    // Closed: a root of one's own in place of an enterprise's is never the answer to a rotation that lacks its material.
+    if (!signsForItself(state))
+      throw refused(
+        `the key of ${rootInForce(state).certificate.name} is not in Signet, so nothing new can be made below it here: have one signed (signet ca csr, signet ca import), then rotate`,
+      );
     if (kind === 'intermediate')
-      return { root: undefined, intermediate: newIntermediate(making, activeRoot(state).keys, now) };
+      return { root: undefined, intermediate: own(newIntermediate(making, activeRoot(state).keys, now)) };
     const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
-    return { root, intermediate: newIntermediate(making, root, now) };
+    return { root: own(root), intermediate: own(newIntermediate(making, root, now)) };
   };
   return Object.freeze({
     plan: () => document.state().rotation,
@@ -113,19 +129,21 @@ export const meshAuthority = (
   );
   const issuing = remember((intermediates: Slots) => {
     const { certificate, keys } = activeOf(intermediates);
-    return { certificate, leaves: leafIssuer(keys) };
+    return { abovePem: certificate.pem + certificate.above.join(''), leaves: leafIssuer(keys) };
   });
 
   const isDue = (ttl: Duration, now: Instant): boolean => {
     const state = document.state();
-    const [root, held] = [activeRoot(state).certificate, activeIntermediate(state).certificate];
+    const [root, held] = [rootInForce(state).certificate, intermediateInForce(state).certificate];
+    // Whoever has the root's key renews what is below it.
+    if (!signsForItself(state)) return false;
     // The plan names the intermediate that it leads to, which must stay that one.
     return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, ttl, now);
   };
   const renewIntermediate = (now: Instant): Promise<void> =>
     document.change(
       'renewed the intermediate',
-      (state) => replaceIntermediate(state, newIntermediate(making, activeRoot(state).keys, now), now),
+      (state) => replaceIntermediate(state, own(newIntermediate(making, activeRoot(state).keys, now)), now),
       now,
     );
 
@@ -133,9 +151,9 @@ export const meshAuthority = (
     trustBundle: () => bundleOf(document.state().roots),
     issue: (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
       checkId(id, trustDomain);
-      const { certificate, leaves } = issuing(document.state().intermediates);
+      const { abovePem, leaves } = issuing(document.state().intermediates);
       const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
-      return Object.freeze({ id, chainPem: certificatePem + certificate.pem, ...leaf });
+      return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
     },
     prepare: async (ttl: Duration, now: Instant): Promise<void> => {
       if (preparing === undefined && isDue(ttl, now)) {
@@ -145,8 +163,9 @@ export const meshAuthority = (
       }
       await preparing;
     },
-    vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), trustDomain, now),
+    vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), now),
     describe: () => describe(trustDomain, document.state()),
     rotation: rotationControl(document, making),
+    imports: importControl(document, trustDomain, curve),
   });
 };

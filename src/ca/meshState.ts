@@ -1,10 +1,12 @@
+import type { Secret } from '../lib/secret.ts';
 import type { Instant } from '../lib/time.ts';
-import type { CaCertificate, CaKeyPair } from './caCertificate.ts';
+import type { CaCertificate } from './caCertificate.ts';
 import type { Rotation } from './rotation.ts';
 import {
   activate,
   activeOf,
   inState,
+  type NewSlot,
   prepare,
   refused,
   retire,
@@ -12,6 +14,7 @@ import {
   type Slots,
   slotOf,
   slotsFault,
+  standing,
   taint,
 } from './slots.ts';
 
@@ -23,6 +26,16 @@ export type MeshState = {
   /** Each belongs to a root; the active one to the active root. */
   readonly intermediates: Slots;
   readonly rotation: Rotation | undefined;
+  /** The key of an intermediate that somebody else is to sign, and the request for it. */
+  readonly pending?: PendingRequest | undefined;
+};
+
+export type PendingRequest = {
+  /** PKCS#8 PEM. */
+  readonly key: Secret;
+  /** PKCS#10, PEM. */
+  readonly csr: string;
+  readonly since: Instant;
 };
 
 /** The anchors of the channel between sidecars and Signet. */
@@ -52,19 +65,19 @@ export const meshFault = ({ roots, intermediates }: MeshState): string | undefin
 };
 
 /** A new root with its intermediate: trusted, and not signing yet. @throws AppError `rotation_refused` */
-export const prepareRoot = (state: MeshState, root: CaKeyPair, intermediate: CaKeyPair, now: Instant): MeshState => ({
+export const prepareRoot = (state: MeshState, root: NewSlot, intermediate: NewSlot, now: Instant): MeshState => ({
   ...state,
   roots: prepare(state.roots, root, now),
   intermediates: prepare(state.intermediates, intermediate, now),
 });
 
 /** Another intermediate below the active root signs at once: leaves carry it, and its root is known to everybody. */
-export const replaceIntermediate = (state: MeshState, next: CaKeyPair, now: Instant): MeshState => {
+export const replaceIntermediate = (state: MeshState, next: NewSlot, now: Instant): MeshState => {
   if (rootOf(state.roots, next.certificate)?.state !== 'active')
     throw refused(`${next.certificate.name} does not belong to the active root`);
   const kept = state.intermediates.filter(({ state, certificate }) => state !== 'old' || certificate.notAfter > now);
   // Never `old` for anybody to see: the same change makes it the active one.
-  const added: Slot = { state: 'old', since: now, certificate: next.certificate, keys: next };
+  const added: Slot = { ...next, state: 'old', since: now };
   return { ...state, intermediates: activate([...kept, added], next.certificate.facts.serial, now) };
 };
 
@@ -103,5 +116,10 @@ export const retireIntermediate = (state: MeshState, serial: string, now: Instan
   intermediates: retire(state.intermediates, serial, now),
 });
 
+/** The active ones, wherever their keys are. */
+export const rootInForce = (state: MeshState): Slot => standing(state.roots);
+export const intermediateInForce = (state: MeshState): Slot => standing(state.intermediates);
+
+/** The active ones with their keys. @throws AppError `ca_key_elsewhere` */
 export const activeRoot = (state: MeshState) => activeOf(state.roots);
 export const activeIntermediate = (state: MeshState) => activeOf(state.intermediates);

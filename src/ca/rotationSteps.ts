@@ -1,22 +1,24 @@
 import type { Instant } from '../lib/time.ts';
-import type { CaKeyPair } from './caCertificate.ts';
 import {
   activateIntermediate,
   activateRoot,
-  activeIntermediate,
-  activeRoot,
+  intermediateInForce,
   type MeshState,
   prepareRoot,
   replaceIntermediate,
   retireIntermediate,
   retireRoot,
+  rootInForce,
   taintRoot,
 } from './meshState.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
-import { refused, slotOf } from './slots.ts';
+import { activate, inState, type NewSlot, refused, slotOf } from './slots.ts';
 
-/** The CAs that a rotation leads to; an intermediate below the present root where `root` is absent. */
-export type NewCas = { readonly root: CaKeyPair | undefined; readonly intermediate: CaKeyPair };
+/**
+ * The CAs that a rotation leads to: an intermediate below the present root where `root` is absent; `prepared`: what lies
+ * prepared in the state because it was signed elsewhere.
+ */
+export type NewCas = { readonly root: NewSlot | undefined; readonly intermediate: NewSlot } | 'prepared';
 
 const running = ({ rotation }: MeshState): Rotation => {
   if (rotation === undefined) throw refused('no rotation is running');
@@ -36,14 +38,30 @@ export const startRotation = (
     throw refused(`the rotation ${state.rotation.id} is at its step ${state.rotation.step}: let it end, or abort it`);
   const { id, kind, reason, cas } = plan;
   const base = { id, kind, reason, startedAt: now, stepSince: now, paused: false };
+  if (cas === 'prepared') return startPrepared(state, base, now);
   if (cas.root === undefined) {
-    const from = slotOf(activeIntermediate(state));
+    const from = slotOf(intermediateInForce(state));
     const to = cas.intermediate.certificate.facts.serial;
     return { ...replaceIntermediate(state, cas.intermediate, now), rotation: { ...base, step: 'issue', from, to } };
   }
-  const [from, to] = [slotOf(activeRoot(state)), cas.root.certificate.facts.serial];
+  const [from, to] = [slotOf(rootInForce(state)), cas.root.certificate.facts.serial];
   const prepared = prepareRoot(state, cas.root, cas.intermediate, now);
   return { ...prepared, rotation: { ...base, step: 'distribute', from, to } };
+};
+
+/** The same with what was signed elsewhere: a root is in the bundle already, an intermediate below the present root signs. */
+const startPrepared = (state: MeshState, base: Omit<Rotation, 'step' | 'from' | 'to'>, now: Instant): MeshState => {
+  const [root, intermediate] = [inState(state.roots, 'prepared'), inState(state.intermediates, 'prepared')];
+  if (root !== undefined) {
+    const [from, to] = [slotOf(rootInForce(state)), slotOf(root)];
+    return { ...state, rotation: { ...base, step: 'distribute', from, to } };
+  }
+  if (intermediate === undefined) throw refused('nothing is prepared');
+  if (base.kind === 'compromise')
+    throw refused('what is prepared belongs to the present root, and a compromised root needs another one');
+  const [from, to] = [slotOf(intermediateInForce(state)), slotOf(intermediate)];
+  const intermediates = activate(state.intermediates, to, now);
+  return { ...state, intermediates, rotation: { ...base, kind: 'intermediate', step: 'issue', from, to } };
 };
 
 /**
@@ -83,7 +101,11 @@ export const pauseRotation = (state: MeshState, paused: boolean): MeshState => (
 export const abortRotation = (state: MeshState, reason: string, now: Instant): MeshState => {
   const rotation = running(state);
   const { kind, step, from, to } = rotation;
-  if (step === 'distribute') return { ...retireRoot(state, to, now), rotation: undefined };
+  if (step === 'distribute') {
+    // What was signed elsewhere stays prepared, as it was before the plan began: its key cannot be had anew.
+    const imported = inState(state.roots, 'prepared')?.origin !== undefined;
+    return { ...(imported ? state : retireRoot(state, to, now)), rotation: undefined };
+  }
   const back = (kind === 'intermediate' ? activateIntermediate : activateRoot)(state, from, now);
   return {
     ...back,

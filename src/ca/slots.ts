@@ -8,9 +8,14 @@ export type Slot = {
   /** When it came into this state. */
   readonly since: Instant;
   readonly certificate: CaCertificate;
-  /** `undefined` once it is revoked: its key is destroyed. */
+  /** `undefined` once it is revoked, for its key is destroyed then, and for a CA whose key is elsewhere. */
   readonly keys: CaKeyPair | undefined;
+  /** Absent for what Signet made itself; else where it came from: `import`, or the signer that mesh.yaml names. */
+  readonly origin?: string;
 };
+
+/** A CA that is to stand in a slot. */
+export type NewSlot = Pick<Slot, 'certificate' | 'keys' | 'origin'>;
 
 /** The CAs of one place, in the order in which they were made: exactly one is active, at most one prepared. */
 export type Slots = readonly Slot[];
@@ -20,10 +25,18 @@ export const refused = (sentence: string): AppError<'rotation_refused'> => new A
 
 export const inState = (slots: Slots, state: SlotState): Slot | undefined => slots.find((slot) => slot.state === state);
 
-/** The one that signs. @throws Error if there is none, which no reader and no change lets happen */
-export const activeOf = (slots: Slots): Slot & { readonly keys: CaKeyPair } => {
+/** The active one, wherever its key is. @throws Error if there is none, which no reader and no change lets happen */
+export const standing = (slots: Slots): Slot => {
   const slot = inState(slots, 'active');
-  if (slot?.keys === undefined) throw new Error('no CA is active');
+  if (slot === undefined) throw new Error('no CA is active');
+  return slot;
+};
+
+/** The one that signs here. @throws AppError `ca_key_elsewhere` */
+export const activeOf = (slots: Slots): Slot & { readonly keys: CaKeyPair } => {
+  const slot = standing(slots);
+  if (slot.keys === undefined)
+    throw new AppError('ca_key_elsewhere', `the key of ${slot.certificate.name} is not in Signet`);
   return { ...slot, keys: slot.keys };
 };
 
@@ -58,18 +71,22 @@ export const slotsFault = (what: string, slots: Slots): string | undefined => {
   if (count('active') !== 1) return `${count('active')} of its ${what} are active, and exactly one is to be`;
   if (count('prepared') > 1) return `${count('prepared')} of its ${what} are prepared, and at most one may be`;
   if (new Set(slots.map(slotOf)).size !== slots.length) return `one of its ${what} is there twice`;
-  if (slots.some(({ state, keys }) => (keys === undefined) !== (state === 'revoked')))
-    return `one of its ${what} has no key, or has one although it is revoked`;
+  const keyFault = ({ state, keys, origin }: Slot): boolean =>
+    state === 'revoked' ? keys !== undefined : keys === undefined && origin === undefined;
+  if (slots.some(keyFault)) return `one of its ${what} has no key, or has one although it is revoked`;
   return undefined;
 };
 
 /** A new one, trusted and not signing yet. @throws AppError `rotation_refused` if another is prepared */
-export const prepare = (slots: Slots, keys: CaKeyPair, now: Instant): Slots => {
+export const prepare = (slots: Slots, next: NewSlot, now: Instant): Slots => {
   const other = inState(slots, 'prepared');
   if (other !== undefined)
     throw refused(`${other.certificate.name} is prepared already: let that rotation end, or abort it`);
-  return [...slots, { state: 'prepared', since: now, certificate: keys.certificate, keys }];
+  return [...slots, { ...next, state: 'prepared', since: now }];
 };
+
+/** What Signet made itself. */
+export const own = (keys: CaKeyPair): NewSlot => ({ certificate: keys.certificate, keys });
 
 /**
  * Another one signs from now on; the one that did is old. `serial` is prepared, or old and taken back.

@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { reveal, secret } from '../lib/secret.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
-import { type CaCertificate, type CaKind, readCa, readCaKeyPair } from './caCertificate.ts';
-import { type ChannelState, type MeshState, meshFault, rootOf } from './meshState.ts';
+import { type CaCertificate, type CaKind, readCa, readCaKeyPair, withKey } from './caCertificate.ts';
+import { readImportedCa } from './importedCa.ts';
+import { type ChannelState, type MeshState, meshFault, type PendingRequest, rootOf } from './meshState.ts';
 import { ROTATION_KINDS, ROTATION_STEPS } from './rotation.ts';
 import { openSslReads } from './sign.ts';
 import { refuseHealing, type Slot, type Slots, slotsFault } from './slots.ts';
@@ -18,7 +20,11 @@ const slotSchema = z.strictObject({
   since: z.int(),
   certificate: z.string(),
   key: z.string().optional(),
+  origin: z.string().optional(),
+  /** CAs between it and its root, PEM. */
+  above: z.array(z.string()).optional(),
 });
+const pendingSchema = z.strictObject({ key: z.string(), csr: z.string(), since: z.int() });
 const rotationSchema = z.strictObject({
   id: z.string(),
   kind: z.enum(ROTATION_KINDS),
@@ -40,6 +46,7 @@ const meshSchema = z.union([
     roots: z.array(slotSchema),
     intermediates: z.array(slotSchema),
     rotation: rotationSchema.optional(),
+    pending: pendingSchema.optional(),
   }),
 ]);
 const channelSchema = z.union([
@@ -86,10 +93,18 @@ const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: 
   return document.data;
 };
 
+/** What was signed elsewhere, held against its key and its chain. */
+const readImportedSlot = (kind: 'root' | 'intermediate', stored: StoredSlot, root?: CaCertificate): Slot => {
+  const { state, since, certificate: pem, key, origin = '', above = [] } = stored;
+  const certificate = readImportedCa(kind, pem, root && { chain: above, root });
+  return { state, since, certificate, keys: key === undefined ? undefined : withKey(certificate, secret(key)), origin };
+};
+
 /** Every certificate is held against its key, its kind and its issuer. */
 const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, above?: CaCertificate): Slot => {
   const { state, since, certificate: pem, key } = stored;
   try {
+    if (stored.origin !== undefined && kind !== 'channel') return readImportedSlot(kind, stored, above);
     if (key !== undefined) {
       const keys = readCaKeyPair(kind, { certificate: pem, key: secret(key) }, trustDomain, above);
       return { state, since, certificate: keys.certificate, keys };
@@ -102,8 +117,17 @@ const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, ab
   }
 };
 
+/** An intermediate that was signed elsewhere is held against the root that signed the end of its chain. */
+const readImported = (stored: StoredSlot, roots: Slots, trustDomain: TrustDomain): Slot => {
+  const top = new X509Certificate(stored.above?.at(-1) ?? stored.certificate);
+  const root = roots.find(({ certificate: { publicKey } }) => top.verify(publicKey));
+  if (root === undefined) throw new Error('its intermediate is broken (its signature is of a root that is not there)');
+  return readSlot('intermediate', stored, trustDomain, root.certificate);
+};
+
 /** An intermediate is held against the root that it names. */
 const readIntermediate = (stored: StoredSlot, roots: Slots, trustDomain: TrustDomain): Slot => {
+  if (stored.origin !== undefined) return readImported(stored, roots, trustDomain);
   let named: Slot | undefined;
   try {
     named = rootOf(roots, readCa('intermediate', stored.certificate, trustDomain));
@@ -117,12 +141,18 @@ const readIntermediate = (stored: StoredSlot, roots: Slots, trustDomain: TrustDo
 const only = (pair: z.infer<typeof pairSchema>): readonly StoredSlot[] => [{ state: 'active', since: 0, ...pair }];
 
 /** A key leaves here, for the store whose files nobody else may read. */
-const written = ({ state, since, certificate, keys }: Slot): StoredSlot => ({
+const written = ({ state, since, certificate, keys, origin }: Slot): StoredSlot => ({
   state,
   since,
   certificate: certificate.pem,
   ...(keys === undefined ? {} : { key: reveal(keys.keyPem) }),
+  ...(origin === undefined ? {} : { origin, above: [...certificate.above] }),
 });
+
+const readPending = (stored: z.infer<typeof pendingSchema> | undefined): PendingRequest | undefined =>
+  stored === undefined ? undefined : { ...stored, key: secret(stored.key) };
+const writtenPending = (pending: PendingRequest | undefined): z.infer<typeof pendingSchema> | undefined =>
+  pending === undefined ? undefined : { ...pending, key: reveal(pending.key) };
 const bytes = (document: unknown): Uint8Array => Buffer.from(JSON.stringify(document));
 
 const sound = <S>(state: S, fault: string | undefined): S => {
@@ -144,10 +174,11 @@ export const MESH_FORM: DocumentForm<MeshState> = {
       roots,
       intermediates: below.map((slot) => readIntermediate(slot, roots, trustDomain)),
       rotation: first ? undefined : document.rotation,
+      pending: first ? undefined : readPending(document.pending),
     };
     return sound(state, meshFault(state));
   },
-  write: ({ generation, roots, intermediates, rotation }, trustDomain) =>
+  write: ({ generation, roots, intermediates, rotation, pending }, trustDomain) =>
     bytes({
       schema: SCHEMA,
       trustDomain,
@@ -155,6 +186,7 @@ export const MESH_FORM: DocumentForm<MeshState> = {
       roots: roots.map(written),
       intermediates: intermediates.map(written),
       rotation,
+      pending: writtenPending(pending),
     }),
   restored: (previous, present) => {
     refuseHealing(

@@ -1,27 +1,32 @@
 import { X509Certificate } from 'node:crypto';
 import type { Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
-import { readCa } from './caCertificate.ts';
-import { type MeshState, rootOf } from './meshState.ts';
-import { openSslReads } from './sign.ts';
-import { slotOf, trusted } from './slots.ts';
+import type { MeshState } from './meshState.ts';
+import { trusted } from './slots.ts';
+
+const isValid = ({ validFrom, validTo }: X509Certificate, now: Instant): boolean =>
+  Date.parse(validFrom) <= now && now < Date.parse(validTo);
 
 /**
- * Whether the leaf is signed by the intermediate that it carries, and that by a root that is trusted. An intermediate that
- * is revoked vouches for nothing; one that is not held any more does, as long as its root is.
+ * Whether the leaf is signed by the CAs that it carries, and the last of them, or the leaf itself, by a root that is
+ * trusted. A CA that is revoked vouches for nothing; one that is not held any more does, as long as its root is.
  */
-export const vouches = (svid: X509Svid, state: MeshState, trustDomain: TrustDomain, now: Instant): boolean => {
-  const [leaf, above, ...more] = svid.chainPem.split(/(?<=-----END CERTIFICATE-----\n)/);
-  if (leaf === undefined || above === undefined || more.length > 0) return false;
+export const vouches = (svid: X509Svid, state: MeshState, now: Instant): boolean => {
   try {
-    const issuer = readCa('intermediate', above, trustDomain);
-    const root = rootOf(trusted(state.roots), issuer);
-    const held = state.intermediates.find((slot) => slotOf(slot) === issuer.facts.serial);
-    if (root === undefined || held?.state === 'revoked') return false;
-    openSslReads(issuer.raw, root.certificate.publicKey);
-    openSslReads(new X509Certificate(leaf).raw, issuer.publicKey);
-    return issuer.notBefore <= now && now < issuer.notAfter;
+    const chain = svid.chainPem
+      .split(/(?<=-----END CERTIFICATE-----\n)/)
+      .filter((part) => part !== '')
+      .map((part) => new X509Certificate(part));
+    const revoked = state.intermediates.filter((slot) => slot.state === 'revoked');
+    const last = chain.at(-1);
+    const root = trusted(state.roots).find(({ certificate: { publicKey } }) => last?.verify(publicKey));
+    return (
+      root !== undefined &&
+      chain.slice(1).every((ca, at) => {
+        const isRevoked = revoked.some(({ certificate }) => certificate.raw.equals(ca.raw));
+        return ca.ca && !isRevoked && isValid(ca, now) && chain[at]?.verify(ca.publicKey);
+      })
+    );
   } catch {
     return false;
   }

@@ -190,6 +190,15 @@ export class ControlPlane {
 
   // What operators ask.
 
+  now(): Instant {
+    return this.#options.clock.now();
+  }
+
+  /** Every sidecar is to have the newest trust bundle. */
+  bundleChanged(): void {
+    this.#reconciler.markSecrets();
+  }
+
   meshState(): MeshState {
     return this.#options.source.state();
   }

@@ -5,10 +5,15 @@ export const OID = {
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
+  nameConstraints: '2.5.29.30',
+  certificatePolicies: '2.5.29.32',
   extKeyUsage: '2.5.29.37',
+  anyPurpose: '2.5.29.37.0',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   ecPublicKey: '1.2.840.10045.2.1',
   p256: '1.2.840.10045.3.1.7',
   p384: '1.3.132.0.34',
+  /** extensionRequest of PKCS #9 (RFC 2985 §5.4.2). */
+  extensionRequest: '1.2.840.113549.1.9.14',
 } as const;

@@ -24,6 +24,10 @@ export const startAdminOf = async (test: TestControl): Promise<AdminOf> => {
     describeChannel: () => FACTS,
     channelSlots: () => [{ ...FACTS, kind: 'channel', state: 'active', since: 0, root: FACTS.serial } as const],
     bundle: () => ({ trustDomain, authorities: ['PEM'] }),
+    imports: {
+      request: async () => ({ csr: 'PEM', since: 0 }),
+      take: async () => ({ root: FACTS, rootIsNew: true, intermediate: FACTS }),
+    },
   };
   const { registry } = createMetrics();
   const { control, folder } = test;

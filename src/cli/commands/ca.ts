@@ -26,11 +26,14 @@ export const caStatusCommand: CommandSpec = {
     ];
     print(
       io,
-      `trust domain ${ca.trustDomain}\n${table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row))}`,
+      `trust domain ${ca.trustDomain}\n${waiting(ca)}${table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row))}`,
     );
     return 0;
   },
 };
+
+const waiting = ({ request }: CaAnswer): string =>
+  request === null ? '' : `a request of ${request.since} waits for its chain: signet ca import FILE\n`;
 
 export const caBundleCommand: CommandSpec = {
   name: 'ca bundle',

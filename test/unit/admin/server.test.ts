@@ -57,6 +57,10 @@ describe('admin API', () => {
         describeChannel: () => FACTS,
         channelSlots: () => [{ ...SLOT, kind: 'channel', since: 0 }],
         bundle: () => ({ trustDomain: TD, authorities: ['PEM'] }),
+        imports: {
+          request: async () => ({ csr: 'PEM', since: 0 }),
+          take: async () => ({ root: FACTS, rootIsNew: true, intermediate: FACTS }),
+        },
       },
       registry: metrics.registry,
       onError: (error) => errors.push(error),
