@@ -8,8 +8,9 @@ import type { Log } from '../control/log.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ServerTls } from '../xds/tls.ts';
+import type { MeshSignerPort } from './signer.ts';
 
 /** Both authorities and what is kept of their work. */
 export type Certificates = {
@@ -34,12 +35,16 @@ export const openCertificates = async (options: {
   /** Told of each certificate that is issued. */
   readonly issued: () => void;
   readonly log: Log;
+  readonly signer: MeshSignerPort;
+  /** An identity of the mesh, for a signer's trial at the first start. */
+  readonly trial: SpiffeId | undefined;
 }): Promise<Certificates> => {
-  const { mesh, channel } = await openAuthority(options);
+  const { signer } = options;
+  const { mesh, channel } = await openAuthority({ ...options, signer: signer.choice, waiting: signer.waiting });
   const authority: MeshAuthority = {
     ...mesh,
-    issue: (id, ttl, now) => {
-      const svid = mesh.issue(id, ttl, now);
+    obtain: async (id, ttl, now) => {
+      const svid = await mesh.obtain(id, ttl, now);
       options.issued();
       return svid;
     },

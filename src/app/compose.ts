@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { normalize, resolve } from 'node:path';
+import { dirname, normalize, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
@@ -23,6 +23,7 @@ import { Closers } from './closers.ts';
 import { listenAddress } from './listenAddress.ts';
 import { loadMeshFile } from './meshFile.ts';
 import { meshThread } from './meshThread.ts';
+import { type MeshSignerPort, meshSignerPort } from './signer.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -86,6 +87,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   const adminServer = await startAdmin(options, admin, ground, control);
   closers.add(() => adminServer.close());
   control.start();
+  closers.add(ground.signer.keep(ground.certificates.authority, () => control.bundleChanged()));
   return {
     xds: { host: told ?? bind.host, port: server.address().port },
     admin: adminServer.address(),
@@ -102,6 +104,7 @@ type Ground = {
   readonly source: MeshSource;
   readonly metrics: Metrics;
   readonly certificates: Certificates;
+  readonly signer: MeshSignerPort;
 };
 
 /** What control speaks to, and what can only stand after it. */
@@ -121,6 +124,15 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const curve = () => source.state().mesh.certificates.curve;
+  const signer = meshSignerPort({
+    signer: () => source.state().mesh.certificates.signer,
+    folder: dirname(resolve(config)),
+    clock,
+    env,
+    log: options.log,
+  });
+  closers.add(() => signer.close());
+  const trial = [...source.state().mesh.services.values()][0]?.identity;
   const { issued } = metrics;
   const certificates = await openCertificates({
     store,
@@ -129,8 +141,10 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
     curve,
     issued,
     log: options.log,
+    signer,
+    trial,
   });
-  return { token: await openAdminToken(data), store, source, metrics, certificates };
+  return { token: await openAdminToken(data), store, source, metrics, certificates, signer };
 };
 
 const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {

@@ -5,6 +5,7 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CertificateFacts, SlotFacts } from './facts.ts';
 import type { ImportControl } from './importControl.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
+import type { SignerControl } from './signerControl.ts';
 
 export type { CertificateFacts, SlotFacts } from './facts.ts';
 
@@ -27,6 +28,11 @@ export type IssuingAuthority = Authority & {
    * cover a leaf of `ttl`, and commits it before it is used.
    */
   readonly prepare: (ttl: Duration, now: Instant) => Promise<void>;
+  /**
+   * A certificate from whoever signs them: `prepare` and `issue`, or the signer of mesh.yaml where that signs the leaves.
+   * @throws AppError those of `issue`; `signer_away`, `signer_failed`, `root_not_distributed`; the store's
+   */
+  readonly obtain: (id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   /** Whether a stored SVID chains to a trusted root by an intermediate that has not expired and is not revoked. */
   readonly vouchesFor: (svid: X509Svid, now: Instant) => boolean;
 };
@@ -50,7 +56,11 @@ export type RotationControl = {
   readonly restorePrevious: (now: Instant) => Promise<void>;
 };
 
-export type MeshAuthority = IssuingAuthority & { readonly rotation: RotationControl; readonly imports: ImportControl };
+export type MeshAuthority = IssuingAuthority & {
+  readonly rotation: RotationControl;
+  readonly imports: ImportControl;
+  readonly tend: SignerControl['tend'];
+};
 
 export type AuthorityStatus = {
   readonly trustDomain: TrustDomain;
@@ -61,6 +71,8 @@ export type AuthorityStatus = {
   readonly intermediate: CertificateFacts;
   /** All, roots first, in the order in which they were made. */
   readonly slots: readonly SlotFacts[];
+  /** The signer of mesh.yaml. */
+  readonly signer?: ReturnType<SignerControl['status']>;
   /** Since when a request for an intermediate waits for its chain. */
   readonly requested?: Instant | undefined;
 };

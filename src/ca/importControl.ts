@@ -5,8 +5,9 @@ import type { Instant } from '../lib/time.ts';
 import { type TrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
-import { checkCaChain } from './external/chain.ts';
+import { type ChainCheck, checkCaChain } from './external/chain.ts';
 import { readCsr } from './external/csr.ts';
+import type { SignerChoice } from './external/remoteSigner.ts';
 import { trialHandshake } from './external/trial.ts';
 import type { CertificateFacts } from './facts.ts';
 import { IMPORTED, prepareSigned, requestIntermediate, signedElsewhere } from './imports.ts';
@@ -25,7 +26,7 @@ export type Imported = {
 export type ImportControl = {
   /**
    * The pending request, PKCS#10 in PEM; made, and kept with its key before it is told, if there is none or `anew` is set.
-   * @throws AppError the store's
+   * @throws AppError `signer_signs` where mesh.yaml names a signer, or the store's
    */
   readonly request: (anew: boolean, now: Instant) => Promise<{ readonly csr: string; readonly since: Instant }>;
   /**
@@ -34,6 +35,10 @@ export type ImportControl = {
    */
   readonly take: (chainPem: string, now: Instant) => Promise<Imported>;
 };
+
+/** The roots that are trusted, PEM. */
+export const trustedPems = ({ roots }: MeshState): readonly string[] =>
+  trusted(roots).map(({ certificate }) => certificate.pem);
 
 export const refusedChain = (fault: string): AppError<'chain_refused'> =>
   new AppError('chain_refused', `the chain is refused: ${fault}`);
@@ -53,23 +58,17 @@ export const checkedIntermediate = async (
   chainPem: string,
   request: { readonly key: Secret; readonly csr: string; readonly keyOf: string },
   origin: string,
-  { state, trustDomain, now }: { readonly state: MeshState; readonly trustDomain: TrustDomain; readonly now: Instant },
+  against: Pick<ChainCheck, 'knownRoots' | 'trustDomain' | 'now'>,
 ) => {
   const csr = readCsr(request.csr);
   invariant(csr.ok, 'a request that was made here can be read');
-  const knownRoots = trusted(state.roots).map(({ certificate }) => certificate.pem);
-  const chain = checkCaChain(chainPem, {
-    trustDomain,
-    now,
-    spki: csr.value.key.spki,
-    keyOf: request.keyOf,
-    knownRoots,
-  });
+  const chain = checkCaChain(chainPem, { ...against, spki: csr.value.key.spki, keyOf: request.keyOf });
   if (!chain.ok) throw refusedChain(chain.error);
   const signed = signedElsewhere(chain.value, request.key, origin);
   const { certificate, keys } = signed.issuer;
   invariant(keys !== undefined, 'the key of the request is here');
-  const trial = { id: workloadId(trustDomain, 'signet', 'trial'), use: 'workload', ttl: 600_000, now } as const;
+  const id = workloadId(against.trustDomain, 'signet', 'trial');
+  const trial = { id, use: 'workload', ttl: 600_000, now: against.now } as const;
   const leaf = leafIssuer(keys).issue(trial, 'P-256');
   const chainOfLeaf = [leaf.certificatePem, certificate.pem, ...certificate.above].join('');
   await tryIssuer(certificate, { chainPem: chainOfLeaf, keyPem: leaf.keyPem }, signed.root.certificate.pem);
@@ -80,6 +79,7 @@ export const importControl = (
   document: CaDocument<MeshState>,
   trustDomain: TrustDomain,
   curve: () => Curve,
+  signer: () => SignerChoice | undefined,
 ): ImportControl => {
   const pendingOr = (): NonNullable<MeshState['pending']> => {
     const { pending } = document.state();
@@ -91,6 +91,11 @@ export const importControl = (
   };
   return Object.freeze({
     request: async (anew: boolean, now: Instant) => {
+      if (signer() !== undefined)
+        throw new AppError(
+          'signer_signs',
+          'mesh.certificates.signer signs for this mesh, so nobody else does: take it out of mesh.yaml first',
+        );
       await document.change(
         'made a request for an intermediate',
         (state) => {
@@ -107,7 +112,11 @@ export const importControl = (
       const pending = pendingOr();
       const state = document.state();
       const request = { ...pending, keyOf: 'the pending request' };
-      const signed = await checkedIntermediate(chainPem, request, IMPORTED, { state, trustDomain, now });
+      const signed = await checkedIntermediate(chainPem, request, IMPORTED, {
+        knownRoots: trustedPems(state),
+        trustDomain,
+        now,
+      });
       await document.change(
         'imported an intermediate',
         (latest) => {

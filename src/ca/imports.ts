@@ -31,7 +31,8 @@ export const requestIntermediate = (trustDomain: TrustDomain, curve: Curve): Int
   return { key: secret(key.privatePem), csr, public: key };
 };
 
-type Signed = { readonly root: NewSlot; readonly issuer: NewSlot };
+/** Root and issuer of a chain, as slots. */
+export type Signed = { readonly root: NewSlot; readonly issuer: NewSlot };
 
 /** Root and issuer of a checked chain as slots; `key` is the issuer's, if Signet has it. */
 export const signedElsewhere = (chain: Chain, key: Secret | undefined, origin: string): Signed => {
@@ -82,12 +83,17 @@ export const prepareSigned = (state: MeshState, { root, issuer }: Signed, now: I
 
 /**
  * The same for what a signer of mesh.yaml signed, which nobody else will bring into use: below the active root it signs at
- * once, because leaves carry it; with another root the rotation to it begins.
+ * once, because leaves carry it; below the root that a rotation leads to it takes the place of the one that waits; with
+ * another root the rotation to it begins.
  * @throws AppError `rotation_refused`
  */
 export const adoptSigned = (state: MeshState, signed: Signed, reason: string, now: Instant): MeshState => {
+  const { rotation, intermediates } = state;
+  const active = isActive(state, signed.root.certificate);
+  if (active && rotation?.kind !== 'intermediate') return replaceIntermediate(state, signed.issuer, now);
+  if (!active && rotation?.to === signed.root.certificate.facts.serial)
+    return { ...state, intermediates: prepare(withoutPrepared(intermediates), signed.issuer, now) };
   refuseWhileRotating(state);
-  if (isActive(state, signed.root.certificate)) return replaceIntermediate(state, signed.issuer, now);
   const prepared = prepareSigned(state, signed, now);
   const id = randomBytes(4).toString('hex');
   return startRotation(prepared, { id, kind: 'root', reason, cas: 'prepared' }, now);

@@ -1,61 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import type { Curve } from '../features/certificates/spec.ts';
-import { AppError } from '../lib/errors.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { AuthorityStatus, MeshAuthority, RotationControl } from './authority.ts';
-import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
+import { makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
+import type { SignerChoice } from './external/remoteSigner.ts';
 import { importControl } from './importControl.ts';
 import { signsForItself, waitsForRotation } from './imports.ts';
-import { leafIssuer } from './leaf.ts';
-import {
-  activeRoot,
-  intermediateInForce,
-  type MeshState,
-  replaceIntermediate,
-  rootInForce,
-  rootOf,
-} from './meshState.ts';
+import { issuance, type Making, newIntermediate, remember } from './issuance.ts';
+import { activeRoot, intermediateInForce, type MeshState, rootInForce, rootOf } from './meshState.ts';
 import type { RotationKind } from './rotation.ts';
 import { abortRotation, advanceRotation, type NewCas, pauseRotation, startRotation } from './rotationSteps.ts';
-import { activeOf, own, refused, type Slots, slotFacts, trusted } from './slots.ts';
+import { signerControl } from './signerControl.ts';
+import { own, refused, type Slots, slotFacts, trusted } from './slots.ts';
 import { vouches } from './vouch.ts';
 
 /** Life of the mesh root and of the channel CA. */
 export const ROOT_LIFE: Duration = 3650 * 86_400_000;
-
-/** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
-export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
-
-/** Only `/ns/…/sa/…` of this trust domain: never the control plane's ID, never another domain's, never the domain's own. */
-const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
-  const workload = /^spiffe:\/\/([^/]+)\/ns\/[^/]+\/sa\/[^/]+$/.exec(id);
-  if (parseSpiffeId(id) === undefined || workload === null || workload[1] !== trustDomain) {
-    throw new AppError(
-      'identity_refused',
-      `no certificate is issued for ${JSON.stringify(id)}: it is no workload of ${trustDomain}`,
-    );
-  }
-};
-
-/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer. */
-const intermediateIsDue = (root: CaCertificate, held: CaCertificate, ttl: Duration, now: Instant): boolean => {
-  if (now < root.notBefore || now >= root.notAfter) return false;
-  const next = Math.min(now + INTERMEDIATE_LIFE, root.notAfter);
-  const half = (held.notBefore + held.notAfter) / 2;
-  return (now >= half || held.notAfter < now + ttl) && next - held.notAfter > 60_000;
-};
-
-/** Gives the same result for as long as it is asked about the same thing. */
-const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
-  let held: { readonly key: K; readonly value: V } | undefined;
-  return (key) => {
-    if (held?.key !== key) held = { key, value: make(key) };
-    return held.value;
-  };
-};
 
 const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus => ({
   trustDomain,
@@ -70,12 +33,6 @@ const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus =
     ),
   ],
 });
-
-type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve };
-
-/** A new intermediate below `issuer`. */
-const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>
-  makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
 
 const rotationControl = (document: CaDocument<MeshState>, making: Making): RotationControl => {
   const { trustDomain, curve } = making;
@@ -117,9 +74,10 @@ export const meshAuthority = (
   trustDomain: TrustDomain,
   curve: () => Curve,
   document: CaDocument<MeshState>,
+  choice: () => SignerChoice | undefined = () => undefined,
 ): MeshAuthority => {
   const making = { trustDomain, curve };
-  let preparing: Promise<void> | undefined;
+  const signer = signerControl(document, making, choice);
   const bundleOf = remember(
     (roots: Slots): TrustBundle =>
       Object.freeze({
@@ -127,45 +85,13 @@ export const meshAuthority = (
         authorities: Object.freeze(trusted(roots).map(({ certificate }) => certificate.pem)),
       }),
   );
-  const issuing = remember((intermediates: Slots) => {
-    const { certificate, keys } = activeOf(intermediates);
-    return { abovePem: certificate.pem + certificate.above.join(''), leaves: leafIssuer(keys) };
-  });
-
-  const isDue = (ttl: Duration, now: Instant): boolean => {
-    const state = document.state();
-    const [root, held] = [rootInForce(state).certificate, intermediateInForce(state).certificate];
-    // Whoever has the root's key renews what is below it.
-    if (!signsForItself(state)) return false;
-    // The plan names the intermediate that it leads to, which must stay that one.
-    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, ttl, now);
-  };
-  const renewIntermediate = (now: Instant): Promise<void> =>
-    document.change(
-      'renewed the intermediate',
-      (state) => replaceIntermediate(state, own(newIntermediate(making, activeRoot(state).keys, now)), now),
-      now,
-    );
-
   return Object.freeze({
     trustBundle: () => bundleOf(document.state().roots),
-    issue: (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
-      checkId(id, trustDomain);
-      const { abovePem, leaves } = issuing(document.state().intermediates);
-      const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
-      return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
-    },
-    prepare: async (ttl: Duration, now: Instant): Promise<void> => {
-      if (preparing === undefined && isDue(ttl, now)) {
-        preparing = renewIntermediate(now).finally(() => {
-          preparing = undefined;
-        });
-      }
-      await preparing;
-    },
+    ...issuance(document, making, signer, choice),
     vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), now),
-    describe: () => describe(trustDomain, document.state()),
+    describe: () => ({ ...describe(trustDomain, document.state()), signer: signer.status() }),
     rotation: rotationControl(document, making),
-    imports: importControl(document, trustDomain, curve),
+    imports: importControl(document, trustDomain, curve, choice),
+    tend: signer.tend,
   });
 };

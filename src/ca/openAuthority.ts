@@ -2,37 +2,14 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, MeshAuthority } from './authority.ts';
-import { type CaKeyPair, makeCa } from './caCertificate.ts';
-import { caDocument, firstWrites, isBegun, readDocument, restoreDocument } from './caDocument.ts';
+import { caDocument, isBegun, readDocument, restoreDocument } from './caDocument.ts';
 import { channelAuthority } from './channelAuthority.ts';
-import { INTERMEDIATE_LIFE, meshAuthority, ROOT_LIFE } from './meshAuthority.ts';
-import type { ChannelState, MeshState } from './meshState.ts';
-import type { Slots } from './slots.ts';
+import type { SignerChoice } from './external/remoteSigner.ts';
+import { firstStart } from './firstStart.ts';
+import { meshAuthority } from './meshAuthority.ts';
 import { CHANNEL_FORM, MESH_FORM } from './state.ts';
-
-type States = { readonly mesh: MeshState; readonly channel: ChannelState };
-
-const firstStart = async (store: Store, trustDomain: TrustDomain, now: Instant, curve: Curve): Promise<States> => {
-  const slots = (keys: CaKeyPair): Slots => [{ state: 'active', since: now, certificate: keys.certificate, keys }];
-  const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve });
-  const intermediate = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve, issuer: root });
-  const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
-  const mesh: MeshState = {
-    generation: 1,
-    roots: slots(root),
-    intermediates: slots(intermediate),
-    rotation: undefined,
-  };
-  const channel: ChannelState = { generation: 1, anchors: slots(anchor) };
-  // One commit before any of them is used: a start that is killed leaves all of it or nothing.
-  await store.commit([
-    ...firstWrites(store, MESH_FORM, trustDomain, mesh, now),
-    ...firstWrites(store, CHANNEL_FORM, trustDomain, channel, now),
-  ]);
-  return { mesh, channel };
-};
 
 /**
  * The mesh's authority and the channel's, from the store; made on the first start and kept by every later one.
@@ -44,16 +21,22 @@ export const openAuthority = async (options: {
   readonly now: Instant;
   /** The curve of the keys that are made, asked each time; default P-256. */
   readonly curve?: () => Curve;
+  /** The signer that mesh.yaml names, asked each time. */
+  readonly signer?: () => SignerChoice | undefined;
+  /** An identity of the mesh, for which a signer of leaves is asked at the first start. */
+  readonly trial?: SpiffeId | undefined;
+  /** Told why the first start waits; resolves with the time when it is time to ask again. Without it nobody waits. */
+  readonly waiting?: (why: unknown) => Promise<Instant>;
 }): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
-  const { store, trustDomain, now, curve = () => 'P-256' } = options;
+  const { store, trustDomain, curve = () => 'P-256', signer = () => undefined } = options;
   const { mesh, channel } = isBegun(store)
     ? {
         mesh: readDocument(store, MESH_FORM, trustDomain),
         channel: readDocument(store, CHANNEL_FORM, trustDomain),
       }
-    : await firstStart(store, trustDomain, now, curve());
+    : await firstStart({ ...options, curve: curve(), signs: signer() });
   return Object.freeze({
-    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh)),
+    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh), signer),
     channel: channelAuthority(trustDomain, curve, caDocument(store, CHANNEL_FORM, trustDomain, channel)),
   });
 };

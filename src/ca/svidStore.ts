@@ -75,8 +75,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
   const renewing = new Map<string, Renewing>();
 
   const issue = async (instance: string, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
-    await authority.prepare(ttl, now);
-    const svid = authority.issue(id, ttl, now);
+    const svid = await authority.obtain(id, ttl, now);
     const record = { svid, earlier: held.earlier(instance, now) };
     await store.commit([{ key: keyOf(instance), value: writeSvid(record) }]);
     held.put(instance, record);

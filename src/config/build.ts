@@ -6,6 +6,7 @@ import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, Use } from '../m
 import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import { buildRules } from './buildRules.ts';
 import { REJOIN, TTL } from './checks/meshSettings.ts';
+import { buildSigner } from './checks/signer.ts';
 import type { DeclaredPort, DeclaredService } from './declared.ts';
 import { parseMoment } from './forms/moment.ts';
 import { modeOf, mtlsFor, type Outline } from './outline.ts';
@@ -44,6 +45,7 @@ export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
     certificates: {
       ttl: parseDuration(mesh.certificates?.ttl ?? '') ?? TTL.usual,
       curve: mesh.certificates?.curve ?? 'P-256',
+      ...buildSigner(mesh.certificates?.signer),
     },
     rejoin: parseDuration(mesh.rejoin ?? '') ?? REJOIN.usual,
     services: readOnlyMap(services),

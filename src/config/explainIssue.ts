@@ -8,7 +8,9 @@ import type { Finding, Place } from './places.ts';
 export const KEYS: Readonly<Record<Scope, readonly string[]>> = {
   file: ['mesh', 'services', 'namespaces'],
   mesh: ['trustDomain', 'mtls', 'authorization', 'certificates', 'rejoin', 'allow', 'deny'],
-  certificates: ['ttl', 'curve'],
+  certificates: ['ttl', 'curve', 'signer'],
+  signer: ['exec', 'file', 'sign', 'timeout'],
+  signerFile: ['certificate', 'key', 'roots'],
   mtls: ['mode', 'until', 'then'],
   namespace: ['mtls', 'services', 'allow', 'deny'],
   service: ['identity', 'labels', 'mtls', 'ports', 'endpoints', 'uses', 'allow', 'deny'],
@@ -24,6 +26,7 @@ export const KEYS: Readonly<Record<Scope, readonly string[]>> = {
 const BELONGS: Readonly<Record<string, string>> = {
   authorization: 'it stands under mesh',
   certificates: 'it stands under mesh',
+  signer: 'it stands under mesh: { certificates }',
   trustDomain: 'it stands under mesh',
   rejoin: 'it stands under mesh',
   principals: 'it stands under from',

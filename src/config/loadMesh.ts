@@ -48,7 +48,7 @@ export const loadMesh = (
   return ok(Object.freeze({ mesh: buildMesh(reading, locate), warnings: Object.freeze(diagnostics) }));
 };
 
-const SAYS_NOTHING: ReadonlySet<Code> = new Set(['SIG0210', 'SIG0501']);
+const SAYS_NOTHING: ReadonlySet<Code> = new Set(['SIG0210', 'SIG0320', 'SIG0501']);
 const ROOT: Place = {
   parent: undefined,
   name: undefined,

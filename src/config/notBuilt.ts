@@ -3,6 +3,8 @@ export type Scope =
   | 'file'
   | 'mesh'
   | 'certificates'
+  | 'signer'
+  | 'signerFile'
   | 'mtls'
   | 'namespace'
   | 'service'
@@ -20,6 +22,8 @@ export const NOT_BUILT_KEYS: Readonly<Record<Scope, readonly string[]>> = {
   file: ['include', ...POLICIES],
   mesh: ['include', 'locked', 'trustDomainAliases', 'trustedHops', 'rootNamespace', ...POLICIES],
   certificates: [],
+  signer: [],
+  signerFile: [],
   mtls: [],
   namespace: ['include', ...POLICIES],
   service: [...POLICIES],
@@ -48,8 +52,14 @@ export const scopeOf = (path: readonly PropertyKey[]): Scope => {
   return rest[1] === 'services' ? scopeOf(rest.slice(1)) : inner(rest.slice(1));
 };
 
+const certificates = ([key, ...rest]: readonly PropertyKey[]): Scope => {
+  if (key === undefined) return 'certificates';
+  if (key !== 'signer') return 'other';
+  return rest.length === 0 ? 'signer' : rest[0] === 'file' ? 'signerFile' : 'other';
+};
+
 const inner = ([key, ...rest]: readonly PropertyKey[]): Scope => {
-  if (key === 'certificates' && rest.length === 0) return 'certificates';
+  if (key === 'certificates') return certificates(rest);
   if (key === 'mtls' && rest.length === 0) return 'mtls';
   if (key === 'ports' && rest.length >= 1) return rest.length === 1 ? 'port' : inner(rest.slice(1));
   if (key === 'endpoints' && rest.length === 1) return 'endpoint';

@@ -1,4 +1,4 @@
-import type { Curve } from '../features/certificates/spec.ts';
+import type { Curve, MeshSigner } from '../features/certificates/spec.ts';
 import type { Location } from '../lib/diagnostic.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
@@ -12,7 +12,12 @@ export type Mesh = {
   /** Hash of everything that the file says; equal files have equal revisions. */
   readonly revision: string;
   readonly trustDomain: TrustDomain;
-  readonly certificates: { readonly ttl: Duration; readonly curve: Curve };
+  readonly certificates: {
+    readonly ttl: Duration;
+    readonly curve: Curve;
+    /** Absent: a root of Signet's own. */
+    readonly signer?: MeshSigner;
+  };
   /** For how long an instance that was away may come back with its token. */
   readonly rejoin: Duration;
   /** In the order of the keys. */

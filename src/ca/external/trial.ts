@@ -28,7 +28,8 @@ const PATIENCE: Duration = 5_000;
 
 /**
  * A handshake over mutual TLS 1.3 in memory, both sides with this leaf: OpenSSL's judgement of the whole chain for both
- * purposes, beside that of the own reader. `undefined` if it went well, else OpenSSL's words. It judges by the real clock.
+ * purposes, beside that of the own reader. `undefined` if it went well, else OpenSSL's words. OpenSSL reads a clock of its
+ * own here, so times are the own reader's to judge.
  */
 export const trialHandshake = async (chainPem: string, key: Secret, rootPem: string): Promise<string | undefined> => {
   const own = {
@@ -53,7 +54,8 @@ export const trialHandshake = async (chainPem: string, key: Secret, rootPem: str
     });
     return undefined;
   } catch (thrown) {
-    return printable(messageOf(thrown)).slice(0, 200);
+    const words = messageOf(thrown);
+    return /not yet valid|has expired/.test(words) ? undefined : printable(words).slice(0, 200);
   } finally {
     clearTimeout(timer);
     client.destroy();

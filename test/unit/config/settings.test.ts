@@ -55,6 +55,46 @@ describe('certificates.curve', () => {
   });
 });
 
+describe('certificates.signer', () => {
+  const file = (signer: string): string => `mesh: { trustDomain: a, certificates: { signer: ${signer} } }\n`;
+  const signerOf = (text: string) => meshOf(file(text)).certificates.signer;
+
+  it('is an exec or a file, for intermediates or for leaves, with a timeout', () => {
+    assert.equal(meshOf('mesh: { trustDomain: a }\n').certificates.signer, undefined);
+    assert.deepEqual(signerOf('{ exec: [./sign, --fast] }'), {
+      sign: 'intermediate',
+      timeout: 30_000,
+      by: { kind: 'exec', command: ['./sign', '--fast'] },
+    });
+    assert.deepEqual(signerOf('{ file: { certificate: tls.crt, key: tls.key }, sign: leaves, timeout: 5s }'), {
+      sign: 'leaves',
+      timeout: 5_000,
+      by: { kind: 'file', certificate: 'tls.crt', key: 'tls.key', roots: undefined },
+    });
+  });
+
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ['{}', /1:\d+ SIG0320 the signer has neither exec nor file/],
+    ['{ exec: [a], file: { certificate: a, key: b } }', /SIG0320 the signer has both/],
+    ['{ exec: [] }', /SIG0321 the command of the signer is empty/],
+    ['{ exec: [""] }', /SIG0321/],
+    ['{ exec: sign }', /SIG0202 expected a list, found the text sign/],
+    ['{ exec: [a], sign: leafs }', /SIG0204 leafs is not one of intermediate or leaves \(.*leaves/],
+    ['{ exec: [a], timeout: 1h }', /SIG0209 1h is out of bounds/],
+    ['{ exec: [a], timeout: soon }', /SIG0209 soon is not a duration/],
+    ['{ file: { certificate: a } }', /SIG0203 key is missing/],
+    ['{ file: { certificate: a, key: "" } }', /SIG0322 the name of a file/],
+    ['{ file: { certificate: a, key: b, root: c } }', /SIG0201 unknown key root .*roots/],
+    ['{ execs: [a] }', /SIG0201 unknown key execs .*exec/],
+  ];
+  for (const [text, complaint] of wrong)
+    it(`${text} is refused`, () => {
+      const found = complaints(file(text));
+      assert.equal(found.length, 1, found.join());
+      assert.match(found[0] ?? '', complaint);
+    });
+});
+
 describe('a namespace called default', () => {
   it('is what top-level services are short for', () => {
     const mesh = meshOf('mesh: { trustDomain: a }\nservices: { web: {} }\n');

@@ -1,0 +1,88 @@
+import type { Curve } from '../features/certificates/spec.ts';
+import { AppError } from '../lib/errors.ts';
+import type { Store } from '../lib/store.ts';
+import type { Instant } from '../lib/time.ts';
+import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
+import { makeCa } from './caCertificate.ts';
+import { firstWrites } from './caDocument.ts';
+import type { SignerChoice } from './external/remoteSigner.ts';
+import type { Signed } from './imports.ts';
+import { INTERMEDIATE_LIFE } from './issuance.ts';
+import { ROOT_LIFE } from './meshAuthority.ts';
+import type { ChannelState, MeshState } from './meshState.ts';
+import { signedIntermediate, signedLeaf } from './signerWork.ts';
+import { type NewSlot, own, type Slots } from './slots.ts';
+import { CHANNEL_FORM, MESH_FORM } from './state.ts';
+
+export type FirstStart = {
+  readonly store: Store;
+  readonly trustDomain: TrustDomain;
+  readonly now: Instant;
+  readonly curve: Curve;
+  readonly signs: SignerChoice | undefined;
+  readonly trial?: SpiffeId | undefined;
+  /** Told why it waits; resolves with the time when it is time to ask again. */
+  readonly waiting?: (why: unknown) => Promise<Instant>;
+};
+
+/** A leaf that is thrown away shows who signs, and that it signs as it should. */
+const TRIAL_LIFE = 600_000;
+
+const askOnce = async (start: FirstStart, { sign, queue }: SignerChoice): Promise<Signed> => {
+  const { trustDomain, curve, now, trial } = start;
+  const work = { queue, trustDomain, curve, knownRoots: [], now };
+  if (sign === 'intermediate') return signedIntermediate(work);
+  if (trial === undefined)
+    throw new AppError(
+      'signer_failed',
+      'a signer of leaves is asked for one at the first start, and mesh.yaml has no service to ask for',
+    );
+  return (await signedLeaf(work, { id: trial, ttl: TRIAL_LIFE }, new Set())).above;
+};
+
+/** Nothing is made up in the signer's place: a mesh whose signer is away does not begin. */
+const askUntilAnswered = async (start: FirstStart, signs: SignerChoice): Promise<Signed> => {
+  const { waiting } = start;
+  let { now } = start;
+  for (;;) {
+    try {
+      return await askOnce({ ...start, now }, signs);
+    } catch (why) {
+      if (waiting === undefined) throw why;
+      now = await waiting(why);
+    }
+  }
+};
+
+const ownCas = ({ trustDomain, now, curve }: FirstStart): { readonly root: NewSlot; readonly issuer: NewSlot } => {
+  const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve });
+  const issuer = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve, issuer: root });
+  return { root: own(root), issuer: own(issuer) };
+};
+
+/**
+ * Begins a mesh: a root and an intermediate of its own, or those that the signer's answer shows, and an anchor for the
+ * channel.
+ * @throws AppError the store's; the signer's if nobody waits
+ */
+export const firstStart = async (
+  start: FirstStart,
+): Promise<{ readonly mesh: MeshState; readonly channel: ChannelState }> => {
+  const { store, trustDomain, now, curve, signs } = start;
+  const active = (slot: NewSlot): Slots => [{ ...slot, state: 'active', since: now }];
+  const { root, issuer } = signs === undefined ? ownCas(start) : await askUntilAnswered(start, signs);
+  const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
+  const mesh: MeshState = {
+    generation: 1,
+    roots: active(root),
+    intermediates: active(issuer),
+    rotation: undefined,
+  };
+  const channel: ChannelState = { generation: 1, anchors: active(own(anchor)) };
+  // One commit before any of them is used: a start that is killed leaves all of it or nothing.
+  await store.commit([
+    ...firstWrites(store, MESH_FORM, trustDomain, mesh, now),
+    ...firstWrites(store, CHANNEL_FORM, trustDomain, channel, now),
+  ]);
+  return { mesh, channel };
+};

@@ -1,0 +1,133 @@
+import type { Curve } from '../features/certificates/spec.ts';
+import { AppError } from '../lib/errors.ts';
+import type { Duration, Instant } from '../lib/time.ts';
+import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import type { X509Svid } from '../spiffe/svid.ts';
+import type { IssuingAuthority } from './authority.ts';
+import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
+import type { CaDocument } from './caDocument.ts';
+import type { SignerChoice } from './external/remoteSigner.ts';
+import { signsForItself } from './imports.ts';
+import { leafIssuer } from './leaf.ts';
+import { activeRoot, intermediateInForce, type MeshState, replaceIntermediate, rootInForce } from './meshState.ts';
+import type { SignerControl } from './signerControl.ts';
+import { activeOf, own, type Slots } from './slots.ts';
+
+/** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
+export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
+
+/** Only `/ns/…/sa/…` of this trust domain: never the control plane's ID, never another domain's, never the domain's own. */
+const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
+  const workload = /^spiffe:\/\/([^/]+)\/ns\/[^/]+\/sa\/[^/]+$/.exec(id);
+  if (parseSpiffeId(id) === undefined || workload === null || workload[1] !== trustDomain) {
+    throw new AppError(
+      'identity_refused',
+      `no certificate is issued for ${JSON.stringify(id)}: it is no workload of ${trustDomain}`,
+    );
+  }
+};
+
+/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer. */
+const intermediateIsDue = (root: CaCertificate, held: CaCertificate, ttl: Duration, now: Instant): boolean => {
+  if (now < root.notBefore || now >= root.notAfter) return false;
+  const next = Math.min(now + INTERMEDIATE_LIFE, root.notAfter);
+  const half = (held.notBefore + held.notAfter) / 2;
+  return (now >= half || held.notAfter < now + ttl) && next - held.notAfter > 60_000;
+};
+
+/** Gives the same result for as long as it is asked about the same thing. */
+export const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
+  let held: { readonly key: K; readonly value: V } | undefined;
+  return (key) => {
+    if (held?.key !== key) held = { key, value: make(key) };
+    return held.value;
+  };
+};
+
+export type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve };
+
+/** A new intermediate below `issuer`. */
+export const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>
+  makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
+
+/** A slow signer holds up nobody for whom the present intermediate can sign. */
+const prepareBySigner = async (document: CaDocument<MeshState>, signer: SignerControl, now: Instant): Promise<void> => {
+  const { keys, certificate } = intermediateInForce(document.state());
+  const tended = signer.tend(now);
+  if (keys === undefined || now >= certificate.notAfter) await tended;
+  else tended.catch(() => undefined); // told by the queue, and by whoever tends
+};
+
+/** Below a root of Signet's own. */
+const ownPreparation = (document: CaDocument<MeshState>, making: Making): IssuingAuthority['prepare'] => {
+  let preparing: Promise<void> | undefined;
+  const isDue = (ttl: Duration, now: Instant): boolean => {
+    const state = document.state();
+    const [root, held] = [rootInForce(state).certificate, intermediateInForce(state).certificate];
+    // Whoever has the root's key renews what is below it.
+    if (!signsForItself(state)) return false;
+    // The plan names the intermediate that it leads to, which must stay that one.
+    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, ttl, now);
+  };
+  const renew = (now: Instant): Promise<void> =>
+    document.change(
+      'renewed the intermediate',
+      (state) => replaceIntermediate(state, own(newIntermediate(making, activeRoot(state).keys, now)), now),
+      now,
+    );
+  return async (ttl, now) => {
+    if (preparing === undefined && isDue(ttl, now)) {
+      preparing = renew(now).finally(() => {
+        preparing = undefined;
+      });
+    }
+    await preparing;
+  };
+};
+
+/** Issues leaves, and keeps itself able to: from the active intermediate, or from the signer where that signs them. */
+export const issuance = (
+  document: CaDocument<MeshState>,
+  making: Making,
+  signer: SignerControl,
+  choice: () => SignerChoice | undefined,
+): Pick<IssuingAuthority, 'issue' | 'prepare' | 'obtain'> => {
+  const { trustDomain, curve } = making;
+  const issuing = remember((intermediates: Slots) => {
+    const { certificate, keys } = activeOf(intermediates);
+    return { abovePem: certificate.pem + certificate.above.join(''), leaves: leafIssuer(keys) };
+  });
+  const issue = (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
+    checkId(id, trustDomain);
+    const { abovePem, leaves } = issuing(document.state().intermediates);
+    const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
+    return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
+  };
+  const prepareHere = ownPreparation(document, making);
+  const prepare = (ttl: Duration, now: Instant): Promise<void> =>
+    choice()?.sign === 'intermediate' ? prepareBySigner(document, signer, now) : prepareHere(ttl, now);
+
+  /** Until every sidecar trusts the signer's root, the root from before signs here if its key is here. */
+  const leafOf = async (signs: SignerChoice, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
+    const signsHere = (): boolean => intermediateInForce(document.state()).keys !== undefined;
+    if (document.state().rotation?.step === 'distribute' && signsHere()) return issue(id, ttl, now);
+    try {
+      return await signer.leaf(signs, id, ttl, now);
+    } catch (thrown) {
+      const waits = thrown instanceof AppError && thrown.code === 'root_not_distributed';
+      if (waits && signsHere()) return issue(id, ttl, now);
+      throw thrown;
+    }
+  };
+  return {
+    issue,
+    prepare,
+    obtain: async (id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
+      checkId(id, trustDomain);
+      const signs = choice();
+      if (signs?.sign === 'leaves') return leafOf(signs, id, ttl, now);
+      await prepare(ttl, now);
+      return issue(id, ttl, now);
+    },
+  };
+};

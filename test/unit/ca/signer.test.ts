@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { describe, it } from 'mocha';
+import { extensionDer, SEQUENCE, tlv } from '../../../src/ca/der.ts';
+import type { SignerChoice } from '../../../src/ca/external/remoteSigner.ts';
+import { signerQueue } from '../../../src/ca/external/signerQueue.ts';
+import { openAuthority } from '../../../src/ca/openAuthority.ts';
+import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
+import type { Store } from '../../../src/lib/store.ts';
+import { OID } from '../../../src/spiffe/oid.ts';
+import { memoryStore } from '../../fakes/memoryStore.ts';
+import { certify, KEYS, type Shape } from '../../support/enterprise.ts';
+import { type EnterpriseSigner, enterpriseSigner } from '../../support/enterpriseSigner.ts';
+import { DAY, HOUR, opensslVerify, split, TD, WEB } from './support.ts';
+
+const corp = certify({ name: 'Corp Root' });
+const next = certify({ name: 'Next Root', key: KEYS.rsa(2048) });
+
+/** A mesh whose signer can be changed; time is `time.now`, from now on. */
+const signedMesh = async (sign: SignerChoice['sign'], signer: EnterpriseSigner, store: Store = memoryStore()) => {
+  const time = { now: Date.now() };
+  const queue = signerQueue(signer, { now: () => time.now, wait: async () => {} }, () => {});
+  const choice: { now: SignerChoice | undefined } = { now: { sign, queue } };
+  const open = () => openAuthority({ store, trustDomain: TD, now: time.now, signer: () => choice.now, trial: WEB });
+  return { ...(await open()), open, queue, choice, time, store };
+};
+const finish = async ({ mesh, time }: Awaited<ReturnType<typeof signedMesh>>): Promise<void> => {
+  for (let step = mesh.rotation.plan(); step !== undefined; step = mesh.rotation.plan())
+    await mesh.rotation.advance(step, time.now);
+};
+const [roots, intermediates] = (['root', 'intermediate'] as const).map(
+  (kind) => (made: Awaited<ReturnType<typeof signedMesh>>) =>
+    made.mesh.describe().slots.flatMap((slot) => (slot.kind === kind ? [slot.state] : [])),
+) as [
+  (made: Awaited<ReturnType<typeof signedMesh>>) => string[],
+  (made: Awaited<ReturnType<typeof signedMesh>>) => string[],
+];
+const bundleOf = ({ mesh }: Awaited<ReturnType<typeof signedMesh>>): string => mesh.trustBundle().authorities.join('');
+const keysIn = (store: Store): number =>
+  store.list('ca/mesh').reduce(
+    (sum, { value }) =>
+      sum +
+      (Buffer.from(value)
+        .toString()
+        .match(/BEGIN PRIVATE KEY/g)?.length ?? 0),
+    0,
+  );
+
+describe('a signer of intermediates', () => {
+  it('signs the first one, so that no root is made here, and a later start reads it', async () => {
+    const made = await signedMesh('intermediate', enterpriseSigner(corp));
+    assert.equal(made.mesh.trustBundle().authorities[0], corp.pem);
+    const leaf = await made.mesh.obtain(WEB, HOUR, made.time.now);
+    for (const purpose of ['sslserver', 'sslclient'])
+      assert.equal(opensslVerify(leaf.chainPem, corp.pem, purpose, made.time.now), 'OK');
+    const again = await made.open();
+    assert.deepEqual(again.mesh.describe().slots, made.mesh.describe().slots);
+    assert.ok(again.mesh.vouchesFor(leaf, made.time.now));
+  });
+
+  it('is asked for the next one from half of its life on, and leaves of the one before stay good', async () => {
+    const signer = enterpriseSigner(corp);
+    signer.wrong({ notAfter: Date.now() + 4 * HOUR });
+    const made = await signedMesh('intermediate', signer);
+    const leaf = await made.mesh.obtain(WEB, HOUR, made.time.now);
+    await made.mesh.tend(made.time.now + HOUR);
+    assert.equal(signer.asked.length, 1);
+    const later = made.time.now + 2 * HOUR;
+    signer.wrong({ notAfter: later + 4 * HOUR });
+    await made.mesh.tend(later);
+    assert.equal(signer.asked.length, 2);
+    assert.deepEqual(intermediates(made), ['old', 'active']);
+    assert.ok(made.mesh.vouchesFor(leaf, later));
+  });
+
+  it('that is away holds up nobody while the present one is good, and says for how long it is', async () => {
+    const signer = enterpriseSigner(corp);
+    signer.wrong({ notAfter: Date.now() + 4 * HOUR });
+    const made = await signedMesh('intermediate', signer);
+    signer.answer(() => assert.fail('the HSM is on fire'));
+    made.time.now += 3 * HOUR;
+    const { notAfter } = await made.mesh.obtain(WEB, 10 * HOUR, made.time.now);
+    assert.equal(notAfter, made.mesh.describe().intermediate.notAfter);
+    await new Promise((done) => setImmediate(done));
+    const { away, name } = made.mesh.describe().signer ?? assert.fail();
+    assert.deepEqual([away?.why, away?.since, name], ['the HSM is on fire', made.time.now, 'the signer (test)']);
+    made.time.now += 2 * HOUR;
+    await assert.rejects(made.mesh.obtain(WEB, HOUR, made.time.now), { message: /the HSM is on fire/ });
+    made.time.now += 60_000;
+    signer.answer(undefined);
+    signer.wrong({});
+    await made.mesh.tend(made.time.now);
+    assert.equal(made.mesh.describe().signer?.away, undefined);
+  });
+
+  it('with another root begins its rotation: the new root is trusted first and signs later', async () => {
+    const signer = enterpriseSigner(corp);
+    const made = await signedMesh('intermediate', signer);
+    signer.use(next);
+    made.time.now += 183 * DAY;
+    await made.mesh.tend(made.time.now);
+    assert.deepEqual(
+      [roots(made), intermediates(made)],
+      [
+        ['active', 'prepared'],
+        ['active', 'prepared'],
+      ],
+    );
+    assert.equal(made.mesh.rotation.plan()?.step, 'distribute');
+    assert.equal(
+      opensslVerify((await made.mesh.obtain(WEB, HOUR, made.time.now)).chainPem, corp.pem, 'sslclient', made.time.now),
+      'OK',
+    );
+    await finish(made);
+    assert.deepEqual(made.mesh.trustBundle().authorities, [next.pem]);
+    assert.equal(
+      opensslVerify((await made.mesh.obtain(WEB, HOUR, made.time.now)).chainPem, next.pem, 'sslclient', made.time.now),
+      'OK',
+    );
+  });
+
+  it('takes over from a root of Signet’s own on save, and nobody makes requests beside it', async () => {
+    const made = await signedMesh('intermediate', enterpriseSigner(corp));
+    let signs: SignerChoice | undefined;
+    const alone = await openAuthority({ store: memoryStore(), trustDomain: TD, now: Date.now(), signer: () => signs });
+    await alone.mesh.tend(Date.now());
+    assert.equal(alone.mesh.rotation.plan(), undefined);
+    signs = made.choice.now;
+    await alone.mesh.tend(Date.now());
+    assert.equal(alone.mesh.trustBundle().authorities[1], corp.pem);
+    assert.equal(alone.mesh.rotation.plan()?.step, 'distribute');
+    await assert.rejects(alone.mesh.imports.request(false, Date.now()), { code: 'signer_signs' });
+  });
+
+  it('that answers rubbish at the first start is asked again, and nothing is made in its place', async () => {
+    const signer = enterpriseSigner(corp);
+    const store = memoryStore();
+    const time = { now: Date.now() };
+    const queue = signerQueue(signer, { now: () => time.now, wait: async () => {} }, () => {});
+    signer.answer(() => corp.pem);
+    const told: string[] = [];
+    const { mesh } = await openAuthority({
+      store,
+      trustDomain: TD,
+      now: time.now,
+      signer: () => ({ sign: 'intermediate', queue }),
+      waiting: async (why) => {
+        told.push((why as Error).message);
+        assert.deepEqual(store.list(''), []);
+        if (told.length === 2) signer.answer(undefined);
+        time.now += 60_000;
+        return time.now;
+      },
+    });
+    assert.equal(told.length, 2);
+    assert.match(told[0] ?? '', /^the signer \(test\): the chain is refused: certificate 1 .* another key/);
+    assert.deepEqual(mesh.trustBundle().authorities, [corp.pem]);
+  });
+});
+
+describe('a signer of leaves', () => {
+  const issuing = certify({ name: 'Issuing', pathLength: 0 }, corp);
+
+  it('signs every leaf, by an intermediate of its own or its root, and no CA key is in Signet', async () => {
+    for (const above of [[corp], []]) {
+      const signer = enterpriseSigner(corp);
+      if (above.length > 0) signer.use(issuing, above);
+      const made = await signedMesh('leaves', signer);
+      assert.equal(keysIn(made.store), 0);
+      const leaf = await made.mesh.obtain(WEB, HOUR, made.time.now);
+      assert.equal(split(leaf.chainPem).length, above.length + 1);
+      for (const purpose of ['sslserver', 'sslclient'])
+        assert.equal(opensslVerify(leaf.chainPem, corp.pem, purpose, made.time.now), 'OK');
+      assert.equal(keysIn(made.store), 0);
+      const again = await made.open();
+      assert.ok(again.mesh.vouchesFor(leaf, made.time.now));
+      assert.throws(() => again.mesh.issue(WEB, HOUR, made.time.now), { code: 'ca_key_elsewhere' });
+    }
+  });
+
+  it('may take turns with its issuers: each is learned once', async () => {
+    const signer = enterpriseSigner(corp);
+    const made = await signedMesh('leaves', signer);
+    for (const issuer of [issuing, corp, certify({ name: 'B', pathLength: 0 }, corp), issuing, corp]) {
+      signer.use(issuer, issuer === corp ? [] : [corp]);
+      await Promise.all([1, 2, 3].map(() => made.mesh.obtain(WEB, HOUR, made.time.now)));
+    }
+    assert.equal(intermediates(made).length, 3);
+    await made.open();
+  });
+
+  it('with another root: nobody is given a leaf of it before it is distributed', async () => {
+    const signer = enterpriseSigner(corp);
+    const made = await signedMesh('leaves', signer);
+    const keeper = createSvidKeeper({
+      store: made.store,
+      authority: made.mesh,
+      now: made.time.now,
+      onFailure: () => {},
+    });
+    const held = await keeper.current('prod/web/1', WEB, HOUR, made.time.now);
+    signer.use(next);
+    assert.equal((await keeper.current('prod/web/1', WEB, HOUR, made.time.now + 50 * 60_000)).serial, held.serial);
+    await assert.rejects(made.mesh.obtain(WEB, HOUR, made.time.now), {
+      code: 'root_not_distributed',
+      message: /not every sidecar trusts/,
+    });
+    assert.match(bundleOf(made), new RegExp(next.pem.slice(60, 100).replaceAll(/[+/]/g, '.')));
+    await finish(made);
+    const fresh = await keeper.renew('prod/web/1', WEB, HOUR, made.time.now);
+    assert.equal(opensslVerify(fresh.chainPem, next.pem, 'sslclient', made.time.now), 'OK');
+  });
+
+  it('takes over from a root of Signet’s own, which signs until the other root is distributed and then is gone', async () => {
+    const made = await signedMesh('leaves', enterpriseSigner(corp));
+    let signs: SignerChoice | undefined;
+    const store = memoryStore();
+    const { mesh } = await openAuthority({ store, trustDomain: TD, now: Date.now(), signer: () => signs });
+    signs = made.choice.now;
+    const own = mesh.describe().root.serial;
+    await mesh.obtain(WEB, HOUR, Date.now());
+    assert.deepEqual([mesh.describe().root.serial, mesh.rotation.plan()?.step], [own, 'distribute']);
+    const alone = { ...made, mesh };
+    await finish(alone);
+    const leaf = await mesh.obtain(WEB, HOUR, Date.now());
+    assert.equal(opensslVerify(leaf.chainPem, corp.pem, 'sslserver', Date.now()), 'OK');
+    await mesh.obtain(WEB, HOUR, Date.now());
+    assert.equal(
+      Buffer.from(store.get('ca/mesh')?.value ?? [])
+        .toString()
+        .includes('PRIVATE KEY'),
+      false,
+    );
+  });
+
+  const now = Date.now();
+  const other = 'spiffe://shop.example/ns/prod/sa/orders';
+  const WRONG: readonly (readonly [string, Shape, RegExp])[] = [
+    ['another identity', { uris: [other] }, /is to hold the one URI .*sa\/web, and its URIs are \["spiffe:.*orders"\]/],
+    ['two identities', { uris: [WEB, other] }, /is to hold the one URI/],
+    ['an empty subject', { subject: tlv(SEQUENCE) }, /empty subject and a subjectAltName that is not critical/],
+    ['no name', { uris: [] }, /has no subjectAltName/],
+    ['a DNS name beside', { names: [tlv(0x82, Buffer.from('web.prod'))] }, /other names beside its URI/],
+    ['a CA certificate', { ca: true, keyUsage: 0x86 }, /is a CA certificate/],
+    ['keyCertSign', { keyUsage: 0x84 }, /may sign certificates/],
+    ['no digitalSignature', { keyUsage: 0x20 }, /without the keyUsage digitalSignature/],
+    ['servers only', { purposes: [OID.serverAuth] }, /not for servers and clients/],
+    ['any purpose', { purposes: [OID.serverAuth, OID.clientAuth, OID.anyPurpose] }, /more purposes/],
+    ['too long a life', { notAfter: now + 30 * DAY }, /lives for 29d23h.*ttl is 1h/],
+    ['an expired one', { notBefore: now - DAY, notAfter: now - HOUR }, /expired at/],
+    ['one that begins tomorrow', { notBefore: now + DAY, notAfter: now + DAY + HOUR }, /not valid before/],
+    ['one that ends at once', { notAfter: now + 4_000 }, /before it can be used|expired/],
+    ['another key', { spki: corp.spki }, /another key than that of the request/],
+    ['SHA-1', { digest: 'sha1' }, /signed with SHA-1/],
+    [
+      'an unknown critical extension',
+      { more: [extensionDer('1.2.3.4', true, tlv(SEQUENCE))] },
+      /critical extension 1\.2\.3\.4/,
+    ],
+    ['another authority key', { authorityKey: Buffer.alloc(20, 7) }, /signed by another key|names another issuer/],
+  ];
+  for (const [name, shape, complaint] of WRONG) {
+    it(`that signs ${name} is refused by name, and nothing is handed out`, async () => {
+      const signer = enterpriseSigner(corp);
+      const made = await signedMesh('leaves', signer);
+      signer.wrong(shape);
+      await assert.rejects(made.mesh.obtain(WEB, HOUR, made.time.now), { code: 'signer_failed', message: complaint });
+      assert.equal(made.mesh.describe().signer?.failed, 1);
+    });
+  }
+
+  it('may add what enterprises add: a subject, more usages, extensions that are not critical', async () => {
+    const signer = enterpriseSigner(corp);
+    const made = await signedMesh('leaves', signer);
+    const points = extensionDer('2.5.29.31', false, tlv(SEQUENCE));
+    signer.wrong({ name: 'x', subject: certify({ name: 'web' }).subject, keyUsage: 0xa0, more: [points] });
+    const leaf = await made.mesh.obtain(WEB, HOUR, made.time.now);
+    assert.match(new X509Certificate(leaf.chainPem).subject, /CN=web/);
+  });
+});
+
+describe('the queue before a signer', () => {
+  const ask = { csr: '', use: 'leaf', id: WEB, ttl: HOUR } as const;
+  const clockOf = () => {
+    const clock = { time: 1_000_000, waits: [] as number[] };
+    const port = {
+      now: () => clock.time,
+      wait: async (delay: number) => {
+        clock.waits.push(delay);
+      },
+    };
+    return { clock, port };
+  };
+
+  it('lets four in at once, in turn, and twenty a second', async () => {
+    const { clock, port } = clockOf();
+    let inside = 0;
+    let most = 0;
+    const order: string[] = [];
+    const remote = {
+      name: 'it',
+      origin: () => '',
+      sign: async ({ csr }: { csr: string }) => {
+        inside += 1;
+        most = Math.max(most, inside);
+        order.push(csr);
+        await new Promise((done) => setImmediate(done));
+        inside -= 1;
+        return csr;
+      },
+    };
+    const queue = signerQueue(remote, port, () => {});
+    const names = Array.from({ length: 30 }, (_, n) => `${n}`);
+    const answers = await Promise.all(names.map((csr) => queue.ask({ ...ask, csr }, async (pem) => pem)));
+    assert.deepEqual([answers, most, [...order].sort((a, b) => Number(a) - Number(b))], [names, 4, names]);
+    assert.equal(Math.max(...clock.waits), 29 * 50);
+  });
+
+  it('asks nobody for a while after a failure, twice as long after each, and says so', async () => {
+    const { clock, port } = clockOf();
+    let asked = 0;
+    const told: string[] = [];
+    const remote = {
+      name: 'it',
+      origin: () => '',
+      sign: async () => {
+        asked += 1;
+        if (clock.time < 2_000_000) throw new Error('no');
+        return 'yes';
+      },
+    };
+    const queue = signerQueue(remote, port, (away) => told.push(away === undefined ? 'back' : 'away'));
+    const once = () => queue.ask(ask, async (pem) => pem);
+    await assert.rejects(once(), { code: 'signer_failed', message: 'it: no' });
+    await assert.rejects(once(), { code: 'signer_away', message: /^it is asked again in 1 s, because it failed: no$/ });
+    for (const pause of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      clock.time += pause * 1000;
+      await assert.rejects(once(), { code: 'signer_failed' });
+      clock.time -= 1;
+      await assert.rejects(once(), { code: pause === 60 ? 'signer_away' : 'signer_away' });
+      clock.time += 1;
+    }
+    assert.equal(asked, 9);
+    clock.time = 2_000_000;
+    assert.equal(await once(), 'yes');
+    assert.deepEqual(told, ['away', 'back']);
+    assert.equal(queue.status().away, undefined);
+  });
+});
