@@ -27,6 +27,12 @@ export const certificateAnswer = (facts: CertificateFacts): CertificateAnswer =>
   fingerprint: facts.fingerprint,
 });
 
+const signerAnswer = (signer: AuthorityStatus['signer']): CaAnswer['signer'] => {
+  if (signer === undefined) return null;
+  const { name, sign, away } = signer;
+  return { name, sign, away: away === undefined ? null : { since: iso(away.since), why: away.why } };
+};
+
 const slot = (facts: SlotFacts): SlotAnswer => ({
   kind: facts.kind,
   state: facts.state,
@@ -37,7 +43,7 @@ const slot = (facts: SlotFacts): SlotAnswer => ({
 
 export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
   app.get('/api/v1/ca', (): CaAnswer => {
-    const { trustDomain, generation, root, intermediate, slots, requested } = ca.describe();
+    const { trustDomain, generation, root, intermediate, slots, requested, signer } = ca.describe();
     return {
       trustDomain,
       root: certificateAnswer(root),
@@ -45,6 +51,7 @@ export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort
       channel: certificateAnswer(ca.describeChannel()),
       generation,
       slots: [...slots, ...ca.channelSlots()].map(slot),
+      signer: signerAnswer(signer),
       request: requested === undefined ? null : { since: iso(requested) },
     };
   });

@@ -9,12 +9,12 @@ export const checkRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaP
   const own = version();
   app.get('/api/v1/check', async () => {
     const facts = await control.health();
-    const { root, intermediate } = ca.describe();
+    const { root, intermediate, signer } = ca.describe();
     const authorities = [
       { role: 'root', ...root },
       { role: 'intermediate', ...intermediate },
       { role: 'channel', ...ca.describeChannel() },
     ] as const;
-    return checkHealth({ ...facts, version: own, authorities });
+    return checkHealth({ ...facts, version: own, authorities, signer });
   });
 };

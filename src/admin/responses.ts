@@ -68,6 +68,12 @@ export type CaAnswer = {
   readonly channel: CertificateAnswer;
   readonly generation: number;
   readonly slots: readonly SlotAnswer[];
+  /** The signer that mesh.yaml names. */
+  readonly signer: {
+    readonly name: string;
+    readonly sign: 'intermediate' | 'leaves';
+    readonly away: { readonly since: string; readonly why: string } | null;
+  } | null;
   /** A request for an intermediate whose chain was not imported yet. */
   readonly request: { readonly since: string } | null;
 };

@@ -175,6 +175,14 @@ export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   channel: certificate,
   generation: z.int().describe('counts the commits of the mesh authority'),
   slots: z.array(slot).describe('all CAs, the active ones included'),
+  signer: z
+    .strictObject({
+      name: text,
+      sign: z.enum(['intermediate', 'leaves']),
+      away: z.strictObject({ since: moment, why: text }).nullable().describe('why it does not sign; Signet serves on'),
+    })
+    .nullable()
+    .describe('the one that mesh.yaml names'),
   request: z
     .strictObject({ since: moment })
     .nullable()

@@ -3,6 +3,7 @@ import { dirname, normalize, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
+import { signerMetrics } from '../admin/signerMetrics.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
@@ -169,6 +170,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     log,
     observer: metrics.observer,
   });
+  signerMetrics(metrics.registry, () => certificates.authority.describe().signer);
   metrics.watch(control, () => certificates.authority.describe().root.notAfter);
   return control;
 };

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { OID } from '../spiffe/oid.ts';
-import { readCertificate, readElements } from '../spiffe/readCertificate.ts';
+import { readCertificate, readElements, serialText } from '../spiffe/readCertificate.ts';
 import { CA_KINDS, type CaCertificate } from './caCertificate.ts';
 import { pem } from './der.ts';
 import type { Chain } from './external/chain.ts';
@@ -46,7 +46,7 @@ export const readImportedCa = (kind: 'root' | 'intermediate', certificatePem: st
   const notAfter = Math.min(...times.map((one) => one.notAfter));
   const stated = readElements(read.extensions.get(OID.subjectKeyIdentifier)?.value ?? Buffer.alloc(0))[0]?.body;
   const identifier = stated ?? keyIdentifier(read.spki);
-  const serial = read.serial.toString('hex');
+  const serial = serialText(read.serial);
   return Object.freeze({
     name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
     pem: pem('CERTIFICATE', x509.raw),

@@ -2,6 +2,7 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import { type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import { serialText } from '../spiffe/readCertificate.ts';
 import { type SpiffeId, type TrustDomain, trustDomainId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { nameDer } from './der.ts';
@@ -44,7 +45,7 @@ const svidOf = (id: SpiffeId, { leaf, between }: Chain, keyPem: Secret): X509Svi
     id,
     chainPem: [leaf, ...between].map(({ pem }) => pem).join(''),
     keyPem,
-    serial: leaf.read.serial.toString('hex'),
+    serial: serialText(leaf.read.serial),
     notBefore: leaf.read.notBefore,
     notAfter: leaf.read.notAfter,
   });

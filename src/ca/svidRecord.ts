@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { reveal, secret } from '../lib/secret.ts';
 import { OID } from '../spiffe/oid.ts';
-import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
+import { readCertificate, readUris, serialText } from '../spiffe/readCertificate.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 
@@ -37,7 +37,7 @@ export const readSvid = (value: Uint8Array): SvidRecord | undefined => {
     if (id === undefined || uris.length !== 1 || uris[0] !== id) return undefined;
     if (!x509.checkPrivateKey(createPrivateKey(record.key))) return undefined;
     const { notBefore, notAfter } = read;
-    const serial = read.serial.toString('hex');
+    const serial = serialText(read.serial);
     const svid = { id, chainPem: record.chain, keyPem: secret(record.key), serial, notBefore, notAfter };
     return Object.freeze({ svid: Object.freeze(svid), earlier: record.earlier });
   } catch {

@@ -1,7 +1,14 @@
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
 import { OID } from './oid.ts';
-import { type CertificateFields, readCertificate, readElements, readOid, readUris } from './readCertificate.ts';
+import {
+  type CertificateFields,
+  readCertificate,
+  readElements,
+  readOid,
+  readUris,
+  serialText,
+} from './readCertificate.ts';
 
 /** What a workload's certificate says of whoever holds its key. Who signed it is the TLS handshake's to judge. */
 export type ClientCertificate = {
@@ -29,7 +36,7 @@ export const readClientCertificate = (der: Buffer, now: Instant): Result<ClientC
     if (fault !== undefined) return err(`the client certificate ${fault}`);
     // Envoy's validators take two URIs: which of them would it be?
     if (spiffeId === undefined || uris.length !== 1) return err('the client certificate does not name exactly one URI');
-    return ok({ spiffeId, serial: read.serial.toString('hex'), notAfter: read.notAfter });
+    return ok({ spiffeId, serial: serialText(read.serial), notAfter: read.notAfter });
   } catch {
     // The reader's words are about bytes, and a name that is no URI ends here too.
     return err('the client certificate is no X.509-SVID');

@@ -119,6 +119,10 @@ export const readCertificate = (der: Buffer): CertificateFields => {
   };
 };
 
+/** A serial as text: lower-case hex, without the octet of zeros that keeps a number positive. */
+export const serialText = (serial: Buffer): string =>
+  (serial.length > 1 && serial[0] === 0 ? serial.subarray(1) : serial).toString('hex');
+
 /** All URIs of a subjectAltName value; anything else in it is a fault. */
 export const readUris = (value: Buffer): readonly string[] =>
   inside(readElements(value)[0], 0x30).map((name) => bodyOf(name, 0x86).toString('latin1'));

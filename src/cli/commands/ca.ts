@@ -32,8 +32,14 @@ export const caStatusCommand: CommandSpec = {
   },
 };
 
-const waiting = ({ request }: CaAnswer): string =>
-  request === null ? '' : `a request of ${request.since} waits for its chain: signet ca import FILE\n`;
+const waiting = ({ request, signer }: CaAnswer): string => {
+  const asked = request === null ? '' : `a request of ${request.since} waits for its chain: signet ca import FILE\n`;
+  if (signer === null) return asked;
+  const { name, sign, away } = signer;
+  const signs = sign === 'leaves' ? 'every leaf' : 'the intermediate';
+  const state = away === null ? `signs ${signs}` : `is to sign ${signs}, and is away since ${away.since}: ${away.why}`;
+  return `${name} ${state}\n${asked}`;
+};
 
 export const caBundleCommand: CommandSpec = {
   name: 'ca bundle',

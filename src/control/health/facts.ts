@@ -10,6 +10,14 @@ import type { QuarantineStatus } from '../quarantineStatus.ts';
 export type HealthFacts = ControlFacts & {
   readonly version: string;
   readonly authorities: readonly AuthorityFacts[];
+  /** The signer of mesh.yaml. */
+  readonly signer?: SignerFacts | undefined;
+};
+
+export type SignerFacts = {
+  readonly name: string;
+  readonly sign: 'intermediate' | 'leaves';
+  readonly away: { readonly since: Instant; readonly why: string } | undefined;
 };
 
 /** What the control plane itself knows of it. */
