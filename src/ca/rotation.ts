@@ -70,7 +70,8 @@ type Lack = { readonly why: string; readonly ends: Instant | undefined };
 /** What one sidecar lacks for the step to end, and when that ends by itself. */
 const lackOf = (rotation: Rotation, sidecar: SidecarFacts, now: Instant): Lack | undefined => {
   const { connected, trusts, holds, shows, refused, contradicted } = sidecar;
-  const live = holds.filter(({ notAfter }) => notAfter > now);
+  // By another clock than this one it may go on for a while.
+  const live = holds.filter(({ notAfter }) => connected || notAfter > now);
   // Who is connected has it renewed, whatever else it refuses.
   const lastEnd = (leaves: readonly Leaf[]): Instant | undefined =>
     connected ? undefined : Math.max(...leaves.map(({ notAfter }) => notAfter));
