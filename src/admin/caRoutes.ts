@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { AuthorityStatus, CertificateFacts, SlotFacts } from '../ca/authority.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
+import type { RotationLoop } from '../control/rotation/loop.ts';
 import { iso } from '../control/status.ts';
 import type { TrustBundle } from '../spiffe/svid.ts';
 import { refuse } from './guards.ts';
@@ -15,6 +16,7 @@ export type CaPort = {
   /** All anchors of the channel. */
   readonly channelSlots: () => readonly SlotFacts[];
   readonly bundle: () => TrustBundle;
+  readonly rotation: RotationLoop;
 };
 
 const certificate = (facts: CertificateFacts): CertificateAnswer => ({

@@ -1,7 +1,7 @@
 import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
 import { renewalTime } from '../ca/renewal.ts';
-import { createSvidKeeper } from '../ca/svidStore.ts';
+import { createSvidKeeper, type SvidKeeper as StoredSvids } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
 import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
@@ -15,11 +15,17 @@ import type { ServerTls } from '../xds/tls.ts';
 export type Certificates = {
   readonly authority: MeshAuthority;
   readonly channel: ChannelAuthority;
-  readonly svids: SvidKeeper;
+  readonly svids: SvidKeeper & Pick<StoredSvids, 'list'>;
   /** What the xDS listener shows, and whose certificates it takes. */
   readonly serverTls: (now: Instant) => ServerTls;
-  /** Renews what the xDS listener shows and takes in time; the result stops it. */
-  readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => () => void;
+  /** Renews what the xDS listener shows and takes in time. */
+  readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => FreshChannel;
+};
+
+export type FreshChannel = {
+  /** Something that it shows or takes may be another now. */
+  readonly look: () => void;
+  readonly stop: () => void;
 };
 
 const LOOK_EVERY: Duration = 3_600_000;
@@ -50,7 +56,7 @@ export const openCertificates = async (options: {
   const keeper = createSvidKeeper({ store, authority, now, onFailure });
   const serverTls = (now: Instant): ServerTls => {
     const { chainPem, keyPem } = channel.serverCredentials(now);
-    return { chainPem, keyPem, clientAnchorsPem: authority.trustBundle().authorities };
+    return { chainPem, keyPem, clientAnchorsPem: authority.clientAnchors() };
   };
   return {
     authority,
@@ -66,12 +72,13 @@ const keepFresh = (
   clock: Clock,
   use: (tls: ServerTls) => void,
   log: Log,
-): (() => void) => {
+): FreshChannel => {
   const textOf = ({ chainPem, clientAnchorsPem }: ServerTls): string =>
     [chainPem, ...(clientAnchorsPem ?? [])].join('');
   let held = textOf(serverTls(clock.now()));
   let cancel = (): void => {};
   const look = (): void => {
+    cancel();
     try {
       const tls = serverTls(clock.now());
       if (textOf(tls) !== held) use(tls);
@@ -82,5 +89,5 @@ const keepFresh = (
     cancel = clock.after(LOOK_EVERY, look);
   };
   cancel = clock.after(LOOK_EVERY, look);
-  return () => cancel();
+  return { look, stop: () => cancel() };
 };

@@ -55,8 +55,12 @@ export const clientCertificateSecret = (folder: string): object => {
   };
 };
 
-/** Node metadata by which a sidecar says where it listens. */
-export const METADATA = { address: 'signet.address', outbound: 'signet.outbound' } as const;
+/** Node metadata by which a sidecar says where it listens, where its admin port is, and which anchors it knows. */
+export const METADATA = {
+  address: 'signet.address',
+  outbound: 'signet.outbound',
+  admin: 'signet.envoy-admin',
+} as const;
 
 const socket = ({ host, port }: HostPort): object => ({ socket_address: { address: host, port_value: port } });
 
@@ -74,6 +78,7 @@ export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, un
     metadata: {
       [METADATA.outbound]: showHostPort(options.outbound),
       ...(options.address === undefined ? {} : { [METADATA.address]: options.address }),
+      ...adminMetadata(options.envoyAdmin),
     },
   },
   ...(options.envoyAdmin === undefined ? {} : { admin: { address: adminAddress(options.envoyAdmin) } }),
@@ -111,6 +116,10 @@ const ownCertificate = (credential: BootstrapOptions['credential']): object => {
   const sds = { path_config_source: source, resource_api_version: 'V3' };
   return { tls_certificate_sds_secret_configs: [{ name: SECRET_NAME, sds_config: sds }] };
 };
+
+/** A socket in somebody's private folder is for that somebody alone. */
+const adminMetadata = (admin: BootstrapOptions['envoyAdmin']): object =>
+  admin === undefined || 'pipe' in admin ? {} : { [METADATA.admin]: showHostPort(admin) };
 
 const adminAddress = (admin: HostPort | { readonly pipe: string }): object =>
   'pipe' in admin ? { pipe: { path: admin.pipe, mode: 0o600 } } : socket(admin);
