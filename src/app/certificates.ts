@@ -8,6 +8,7 @@ import type { Log } from '../control/log.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import { anchorNames, serverNameOf } from '../spiffe/anchorName.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ServerTls } from '../xds/tls.ts';
 
@@ -37,6 +38,8 @@ export const openCertificates = async (options: {
   readonly now: Instant;
   /** What the mesh says now of the keys that are made. */
   readonly curve: () => Curve;
+  /** Of roots that are made. */
+  readonly rootLife: () => Duration;
   /** Told of each certificate that is issued. */
   readonly issued: () => void;
   readonly log: Log;
@@ -55,8 +58,12 @@ export const openCertificates = async (options: {
     log.error({ node, err: why }, 'the certificate could not be renewed; the one in force goes on');
   const keeper = createSvidKeeper({ store, authority, now, onFailure });
   const serverTls = (now: Instant): ServerTls => {
-    const { chainPem, keyPem } = channel.serverCredentials(now);
-    return { chainPem, keyPem, clientAnchorsPem: authority.clientAnchors() };
+    const byAnchor = channel.credentialsByAnchor(now);
+    const { chainPem, keyPem } = byAnchor[0] ?? channel.serverCredentials(now);
+    const named = byAnchor.flatMap(({ anchorPem, ...shown }) =>
+      anchorNames(anchorPem).map((name) => [serverNameOf(name), shown] as const),
+    );
+    return { chainPem, keyPem, named: new Map(named), clientAnchorsPem: authority.clientAnchors() };
   };
   return {
     authority,
@@ -73,8 +80,8 @@ const keepFresh = (
   use: (tls: ServerTls) => void,
   log: Log,
 ): FreshChannel => {
-  const textOf = ({ chainPem, clientAnchorsPem }: ServerTls): string =>
-    [chainPem, ...(clientAnchorsPem ?? [])].join('');
+  const textOf = ({ chainPem, named = new Map(), clientAnchorsPem = [] }: ServerTls): string =>
+    [chainPem, ...[...named.values()].map((shown) => shown.chainPem), ...clientAnchorsPem].join('');
   let held = textOf(serverTls(clock.now()));
   let cancel = (): void => {};
   const look = (): void => {

@@ -132,12 +132,14 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const curve = () => source.state().mesh.certificates.curve;
+  const rootLife = () => source.state().mesh.certificates.rootLife;
   const { issued } = metrics;
   const certificates = await openCertificates({
     store,
     trustDomain,
     now: clock.now(),
     curve,
+    rootLife,
     issued,
     log: options.log,
   });

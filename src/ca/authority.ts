@@ -74,6 +74,8 @@ export type AuthorityStatus = {
   readonly slots: readonly SlotFacts[];
 };
 
+export type ServerCredentials = { readonly chainPem: string; readonly keyPem: Secret; readonly notAfter: Instant };
+
 /** The channel CA: anchors the stream between sidecars and Signet, and nothing else. */
 export type ChannelAuthority = {
   /** PEM of every trusted anchor, for every bootstrap. */
@@ -82,11 +84,9 @@ export type ChannelAuthority = {
    * The control plane's own certificate and key for its TLS listener, from the active anchor. Names it by
    * `spiffe://TD/signet/control-plane`.
    */
-  readonly serverCredentials: (now: Instant) => {
-    readonly chainPem: string;
-    readonly keyPem: Secret;
-    readonly notAfter: Instant;
-  };
+  readonly serverCredentials: (now: Instant) => ServerCredentials;
+  /** The same from every anchor that may sign, the oldest first: whoever knows only that one is shown its certificate. */
+  readonly credentialsByAnchor: (now: Instant) => readonly (ServerCredentials & { readonly anchorPem: string })[];
   /** The active anchor. */
   readonly describe: () => CertificateFacts;
   readonly slots: () => readonly SlotFacts[];

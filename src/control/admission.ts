@@ -93,6 +93,7 @@ export class Admission {
       peer: plainAddress(caller.peer.address),
       certificateEnds: caller.certificate?.notAfter,
       credential: caller.certificate?.serial,
+      anchors: textOf(claim.metadata, METADATA.anchors)?.split(',').slice(0, MOST_ANCHORS),
       envoyAdmin: adminOf(claim.metadata, plainAddress(caller.peer.address)),
       // Nothing listens for callers where there is no sidecar.
       address: client === 'grpc' ? undefined : placed.value.registered,
@@ -108,6 +109,8 @@ export class Admission {
     return tokens.join(caller.token, node.id, mesh().rejoin, clock.now());
   }
 }
+
+const MOST_ANCHORS = 16;
 
 type Place = {
   readonly listens: string;

@@ -32,6 +32,8 @@ export type Sidecar = {
   readonly credential: string | undefined;
   /** Where this process can ask its Envoy what it holds; `undefined` for all that is not on this host or an address of its own. */
   readonly envoyAdmin: HostPort | undefined;
+  /** Names of the channel's anchors in its bootstrap; `undefined` in one of an earlier Signet. */
+  readonly anchors: readonly string[] | undefined;
   /** What callers are told; `undefined` for a service that nobody calls at a registered address. */
   readonly address: string | undefined;
   readonly ref: ProxyRef;

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { showHostPort } from '../lib/hostPort.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
+import { anchorNames, serverNameOf } from '../spiffe/anchorName.ts';
 import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { CONTROL_PLANE_CLUSTER } from './names.ts';
 
@@ -13,7 +14,7 @@ export type BootstrapOptions = {
   readonly credential: { readonly token: Secret } | { readonly folder: string };
   readonly trustDomain: TrustDomain;
   readonly xds: HostPort;
-  /** The channel CA's certificate, PEM. */
+  /** Every anchor of the channel, PEM, the newest last. */
   readonly channelAnchorPem: string;
   /** Where this instance listens and what callers are told; absent: every address, and where its stream comes from. */
   readonly address?: string | undefined;
@@ -60,6 +61,7 @@ export const METADATA = {
   address: 'signet.address',
   outbound: 'signet.outbound',
   admin: 'signet.envoy-admin',
+  anchors: 'signet.anchors',
 } as const;
 
 const socket = ({ host, port }: HostPort): object => ({ socket_address: { address: host, port_value: port } });
@@ -79,6 +81,7 @@ export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, un
       [METADATA.outbound]: showHostPort(options.outbound),
       ...(options.address === undefined ? {} : { [METADATA.address]: options.address }),
       ...adminMetadata(options.envoyAdmin),
+      [METADATA.anchors]: anchorNames(options.channelAnchorPem).join(),
     },
   },
   ...(options.envoyAdmin === undefined ? {} : { admin: { address: adminAddress(options.envoyAdmin) } }),
@@ -124,6 +127,11 @@ const adminMetadata = (admin: BootstrapOptions['envoyAdmin']): object =>
 const adminAddress = (admin: HostPort | { readonly pipe: string }): object =>
   'pipe' in admin ? { pipe: { path: admin.pipe, mode: 0o600 } } : socket(admin);
 
+const serverName = (anchorPem: string): object => {
+  const newest = anchorNames(anchorPem).at(-1);
+  return newest === undefined ? {} : { sni: serverNameOf(newest) };
+};
+
 const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }: BootstrapOptions): object => ({
   name: CONTROL_PLANE_CLUSTER,
   type: isIP(xds.host) === 0 ? 'STRICT_DNS' : 'STATIC',
@@ -144,6 +152,7 @@ const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }:
     name: 'envoy.transport_sockets.tls',
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      ...serverName(channelAnchorPem),
       common_tls_context: {
         tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
         alpn_protocols: ['h2'],
