@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { normalize, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
+import { watchRotation } from '../admin/rotationMetrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
+import { type ChannelRotation, channelRotation } from '../control/rotation/channel.ts';
 import { askEnvoySerials } from '../control/rotation/envoyCerts.ts';
 import { RotationLoop } from '../control/rotation/loop.ts';
 import { credentialOf } from '../control/sidecar.ts';
@@ -78,6 +80,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   closers.add(() => control.close());
   const rotation = startRotation(options, ground, late, control);
   late.rotation = rotation;
+  watchRotation(ground.metrics.registry, () => rotation.report());
   // Streams can come from here on: everything that answers them stands.
   const server = await startXds(options, bind, ground, late, control, closers);
   late.server = server;
@@ -87,7 +90,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     const { folder } = late;
     closers.add(() => folder.close());
   }
-  const adminServer = await startAdmin(options, admin, ground, control, rotation);
+  const adminServer = await startAdmin(options, admin, ground, late, control, rotation);
   closers.add(() => adminServer.close());
   control.start();
   rotation.start();
@@ -195,6 +198,25 @@ const startRotation = (
     askEnvoy: askEnvoySerials,
   });
 
+/** What leads rotations of the channel CA, step by step as operators ask. */
+const startChannel = (
+  { log }: ServeOptions,
+  { channel: authority }: Certificates,
+  late: Late,
+  control: ControlPlane,
+): ChannelRotation =>
+  channelRotation({
+    clock,
+    log,
+    authority,
+    sidecars: () => control.anchorsKnown(),
+    away: () => control.away(),
+    onAnchors: () => {
+      late.channel?.look();
+      late.folder?.changed();
+    },
+  });
+
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
@@ -230,6 +252,7 @@ const startAdmin = async (
   options: ServeOptions,
   bind: HostPort,
   { token, metrics, certificates }: Ground,
+  late: Late,
   control: ControlPlane,
   rotation: RotationLoop,
 ): Promise<AdminServer> => {
@@ -244,7 +267,11 @@ const startAdmin = async (
         describeChannel: channel.describe,
         channelSlots: channel.slots,
         bundle: authority.trustBundle,
-        rotation,
+        rotation: {
+          loop: rotation,
+          channel: startChannel(options, certificates, late, control),
+          describe: authority.describe,
+        },
       },
       registry: metrics.registry,
       onError: (error) => options.log.error({ err: error }, 'an admin request failed'),

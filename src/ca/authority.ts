@@ -2,12 +2,10 @@ import type { Secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
-import type { CertificateFacts, SlotFacts } from './facts.ts';
-import type { Issuers } from './issuers.ts';
+import type { CertificateFacts, Issuers, SlotFacts } from './facts.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
 
-export type { CertificateFacts, SlotFacts } from './facts.ts';
-export type { Issuers } from './issuers.ts';
+export type { CertificateFacts, Issuers, SlotFacts } from './facts.ts';
 
 /** The mesh's certificate authority: roots, issuing intermediates, leaves for workloads. */
 export type Authority = {
@@ -90,6 +88,8 @@ export type ChannelAuthority = {
   /** The active anchor. */
   readonly describe: () => CertificateFacts;
   readonly slots: () => readonly SlotFacts[];
+  /** Counts the commits. */
+  readonly generation: () => number;
   readonly rotation: ChannelRotation;
 };
 

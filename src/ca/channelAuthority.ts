@@ -98,6 +98,7 @@ export const channelAuthority = (
         ),
     describe: () => active().certificate.facts,
     slots: () => document.state().anchors.map((slot) => slotFacts('channel', slot, slot.certificate)),
+    generation: () => document.state().generation,
     rotation: channelRotation(document, trustDomain, curve),
   });
 };

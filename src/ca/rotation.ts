@@ -1,5 +1,5 @@
 import type { Duration, Instant } from '../lib/time.ts';
-import type { Issuers } from './issuers.ts';
+import type { Issuers } from './facts.ts';
 
 /**
  * Why the CAs change: a new root with a new intermediate, a new intermediate below the same root, or a new root because

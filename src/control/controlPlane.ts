@@ -27,7 +27,7 @@ import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
 import type { Holder } from './rotation/sidecarFacts.ts';
-import type { Caller } from './sidecar.ts';
+import type { Caller, Sidecar } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
@@ -203,6 +203,17 @@ export class ControlPlane {
   holder(stream: StreamId): Holder | undefined {
     const member = this.#fleet.member(stream);
     return member === undefined ? undefined : this.#holderOf(member);
+  }
+
+  /** Connected sidecars, with the channel's anchors in their bootstraps as far as they say. */
+  anchorsKnown(): readonly Pick<Sidecar, 'node' | 'anchors'>[] {
+    return this.#fleet.streams().map(({ sidecar }) => sidecar);
+  }
+
+  /** Instances that joined and may come back. */
+  away(): readonly Claim[] {
+    const here = new Set(this.#fleet.streams().map(({ sidecar }) => sidecar.node));
+    return this.tokens.claims().filter(({ node }) => !here.has(node));
   }
 
   /** The bundle may be another one, or certificates that were in force may serve no more. */
