@@ -15,6 +15,14 @@ export const checkRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaP
       { role: 'intermediate', ...intermediate },
       { role: 'channel', ...ca.describeChannel() },
     ] as const;
-    return checkHealth({ ...facts, version: own, authorities, signer });
+    const { loop, channel } = ca.rotation;
+    return checkHealth({
+      ...facts,
+      version: own,
+      authorities,
+      signer,
+      rotation: loop.report(),
+      channel: channel.report(),
+    });
   });
 };

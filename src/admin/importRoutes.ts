@@ -4,7 +4,7 @@ import type { ImportControl } from '../ca/importControl.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
 import { iso } from '../control/status.ts';
 import { AppError } from '../lib/errors.ts';
-import { certificateAnswer } from './caRoutes.ts';
+import { certificateAnswer } from './caAnswers.ts';
 import { refuse } from './guards.ts';
 import type { CsrAnswer, ImportAnswer } from './responses.ts';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { csrRequest, importRequest } from './importRoutes.ts';
 import { bootstrapRequest, canRequest, renewRequest, tokenRequest } from './requests.ts';
+import { channelRequest, rotationRequest } from './rotationRoutes.ts';
 import {
   bundleAnswer,
   caAnswer,
@@ -12,6 +13,7 @@ import {
   jsonSchema,
   meshAnswer,
   renewAnswer,
+  rotationAnswer,
   tokenCreated,
   tokenList,
 } from './schemas.ts';
@@ -33,6 +35,56 @@ const failures = {
 
 const get = (summary: string, schema?: z.ZodType): object => ({
   get: { summary, responses: { '200': json('OK', schema), ...failures } },
+});
+
+const caPaths = (): object => ({
+  '/api/v1/ca': get('The certificate authorities', caAnswer),
+  '/api/v1/ca/bundle': get('The trust bundle', bundleAnswer),
+  '/api/v1/ca/renew': {
+    post: {
+      summary: 'New certificates for every connected instance of a service',
+      requestBody: body(renewRequest),
+      responses: {
+        '200': json('Serials of the new certificates', renewAnswer),
+        '404': json('No such service'),
+        ...failures,
+      },
+    },
+  },
+  '/api/v1/ca/csr': {
+    post: {
+      summary: 'The pending request for an intermediate that is signed elsewhere, made if there is none',
+      requestBody: body(csrRequest),
+      responses: { '200': json('The request', csrAnswer), ...failures },
+    },
+  },
+  '/api/v1/ca/import': {
+    post: {
+      summary: 'Takes the chain for the pending request and prepares it',
+      requestBody: body(importRequest),
+      responses: {
+        '200': json('What was prepared', importAnswer),
+        '409': json('No request is pending, or a rotation is running'),
+        '422': json('The chain is refused: `error.message` says why'),
+        ...failures,
+      },
+    },
+  },
+  '/api/v1/ca/rotation': {
+    ...get('The rotation of the CAs: its step, for whom it waits and until when', rotationAnswer),
+    post: {
+      summary: 'Starts, pauses, resumes or aborts a rotation of the root or the intermediate',
+      requestBody: body(rotationRequest),
+      responses: { '200': json('As it is now', rotationAnswer), '409': json('A rule forbids it'), ...failures },
+    },
+  },
+  '/api/v1/ca/channel': {
+    post: {
+      summary: 'Begins, aborts or ends a rotation of the channel CA',
+      requestBody: body(channelRequest),
+      responses: { '200': json('As it is now', rotationAnswer), '409': json('A rule forbids it'), ...failures },
+    },
+  },
 });
 
 /** The description of the admin API. */
@@ -78,38 +130,7 @@ export const openApi = (): object => ({
         responses: { '200': json('The verdict', canAnswer), ...failures },
       },
     },
-    '/api/v1/ca': get('The certificate authorities', caAnswer),
-    '/api/v1/ca/bundle': get('The trust bundle', bundleAnswer),
-    '/api/v1/ca/renew': {
-      post: {
-        summary: 'New certificates for every connected instance of a service',
-        requestBody: body(renewRequest),
-        responses: {
-          '200': json('Serials of the new certificates', renewAnswer),
-          '404': json('No such service'),
-          ...failures,
-        },
-      },
-    },
-    '/api/v1/ca/csr': {
-      post: {
-        summary: 'The pending request for an intermediate that is signed elsewhere, made if there is none',
-        requestBody: body(csrRequest),
-        responses: { '200': json('The request', csrAnswer), ...failures },
-      },
-    },
-    '/api/v1/ca/import': {
-      post: {
-        summary: 'Takes the chain for the pending request and prepares it',
-        requestBody: body(importRequest),
-        responses: {
-          '200': json('What was prepared', importAnswer),
-          '409': json('No request is pending, or a rotation is running'),
-          '422': json('The chain is refused: `error.message` says why'),
-          ...failures,
-        },
-      },
-    },
+    ...caPaths(),
     '/api/v1/openapi.json': get('This document'),
   },
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ROTATION_KINDS, ROTATION_STEPS } from '../ca/rotation.ts';
 import type { CanAnswer } from '../control/can.ts';
 import type { HealthReport } from '../control/health/finding.ts';
 import type { FleetStatus } from '../control/status.ts';
@@ -10,9 +11,11 @@ import type {
   ImportAnswer,
   MeshAnswer,
   RenewAnswer,
+  RestoreAnswer,
   TokenCreated,
   TokenList,
 } from './responses.ts';
+import type { RotationAnswer } from './rotationResponses.ts';
 
 // The types of responses.ts and control once more, as values: published in docs/schemas/ and in the OpenAPI document,
 // and held against real answers by the tests. `ZodType<T>` keeps the two from drifting apart.
@@ -187,6 +190,16 @@ export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
     .strictObject({ since: moment })
     .nullable()
     .describe('for an intermediate, whose chain was not imported yet'),
+  rotation: z
+    .strictObject({
+      id: text,
+      kind: z.enum(ROTATION_KINDS),
+      step: z.enum(ROTATION_STEPS),
+      paused: z.boolean(),
+      waitingFor: count.describe('sidecars'),
+    })
+    .nullable()
+    .describe('the one that is running'),
 });
 
 export const csrAnswer: z.ZodType<CsrAnswer> = z.strictObject({ csr: text.describe('PKCS#10, PEM'), since: moment });
@@ -195,6 +208,60 @@ export const importAnswer: z.ZodType<ImportAnswer> = z.strictObject({
   root: certificate,
   rootIsNew: z.boolean(),
   intermediate: certificate,
+});
+
+export const rotationAnswer: z.ZodType<RotationAnswer> = z.strictObject({
+  rotation: z
+    .strictObject({
+      id: text,
+      kind: z.enum(ROTATION_KINDS),
+      step: z.enum(ROTATION_STEPS),
+      startedAt: moment,
+      stepSince: moment,
+      paused: z.boolean(),
+      reason: text,
+      from: text.describe('serial of the CA that goes'),
+      to: text.describe('serial of the CA that comes'),
+      waitingFor: z.array(
+        z.strictObject({
+          node: text,
+          why: text,
+          until: moment
+            .nullable()
+            .describe('when that ends by itself at the latest; null: it is for the sidecar to act'),
+        }),
+      ),
+      trouble: text.nullable().describe('why the last step could not be stored'),
+    })
+    .nullable()
+    .describe('the one that is running'),
+  active: z.strictObject({ root: text, intermediate: text }).describe('serials'),
+  scheduled: moment.describe('when a new root begins to be led in by itself'),
+  sidecars: z.strictObject({
+    connected: count,
+    away: z
+      .array(z.strictObject({ node: text, until: moment }))
+      .describe('with certificates that live until then, for which a rotation waits'),
+  }),
+  channel: z.strictObject({
+    anchors: z.array(slot),
+    onlyOld: z.array(text).describe('connected sidecars whose bootstrap does not hold the active anchor'),
+    away: z
+      .array(z.strictObject({ node: text, lastSeen: moment }))
+      .describe('while there is an old anchor: instances that may come back with it alone'),
+  }),
+});
+
+/** What `signet ca restore` prints. */
+const restoreAnswer: z.ZodType<RestoreAnswer> = z.strictObject({
+  restored: z.array(
+    z.strictObject({
+      document: z.enum(['mesh', 'channel']),
+      broken: text.nullable().describe('why it could not be used'),
+      generation: z.int().describe('the new one, which is what an earlier one was'),
+      cas: z.array(slot),
+    }),
+  ),
 });
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
@@ -231,6 +298,8 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   'ca renew': renewAnswer,
   'ca csr': csrAnswer,
   'ca import': importAnswer,
+  'ca rotate': rotationAnswer,
+  'ca restore': restoreAnswer,
 };
 
 /** As published: keys may be added later, so unknown ones are no fault of a reader's. */

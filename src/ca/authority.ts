@@ -2,12 +2,12 @@ import type { Secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
-import type { CertificateFacts, SlotFacts } from './facts.ts';
+import type { CertificateFacts, Issuers, SlotFacts } from './facts.ts';
 import type { ImportControl } from './importControl.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
 import type { SignerControl } from './signerControl.ts';
 
-export type { CertificateFacts, SlotFacts } from './facts.ts';
+export type { CertificateFacts, Issuers, SlotFacts } from './facts.ts';
 
 /** The mesh's certificate authority: roots, issuing intermediates, leaves for workloads. */
 export type Authority = {
@@ -35,6 +35,10 @@ export type IssuingAuthority = Authority & {
   readonly obtain: (id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   /** Whether a stored SVID chains to a trusted root by an intermediate that has not expired and is not revoked. */
   readonly vouchesFor: (svid: X509Svid, now: Instant) => boolean;
+  /** Whether one of its own leaves may be handed out again: not if its CA was compromised or is gone. */
+  readonly mayServe: (svid: X509Svid) => boolean;
+  /** The CAs above one of its own leaves. */
+  readonly issuersOf: (svid: X509Svid) => Issuers | undefined;
 };
 
 /**
@@ -60,6 +64,10 @@ export type MeshAuthority = IssuingAuthority & {
   readonly rotation: RotationControl;
   readonly imports: ImportControl;
   readonly tend: SignerControl['tend'];
+  /** Roots of the certificates that clients show to Signet: those that are trusted, without tainted ones. */
+  readonly clientAnchors: () => readonly string[];
+  /** When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. */
+  readonly rootDue: () => Instant;
 };
 
 export type AuthorityStatus = {
@@ -77,6 +85,8 @@ export type AuthorityStatus = {
   readonly requested?: Instant | undefined;
 };
 
+export type ServerCredentials = { readonly chainPem: string; readonly keyPem: Secret; readonly notAfter: Instant };
+
 /** The channel CA: anchors the stream between sidecars and Signet, and nothing else. */
 export type ChannelAuthority = {
   /** PEM of every trusted anchor, for every bootstrap. */
@@ -85,14 +95,14 @@ export type ChannelAuthority = {
    * The control plane's own certificate and key for its TLS listener, from the active anchor. Names it by
    * `spiffe://TD/signet/control-plane`.
    */
-  readonly serverCredentials: (now: Instant) => {
-    readonly chainPem: string;
-    readonly keyPem: Secret;
-    readonly notAfter: Instant;
-  };
+  readonly serverCredentials: (now: Instant) => ServerCredentials;
+  /** The same from every anchor that may sign, the oldest first: whoever knows only that one is shown its certificate. */
+  readonly credentialsByAnchor: (now: Instant) => readonly (ServerCredentials & { readonly anchorPem: string })[];
   /** The active anchor. */
   readonly describe: () => CertificateFacts;
   readonly slots: () => readonly SlotFacts[];
+  /** Counts the commits. */
+  readonly generation: () => number;
   readonly rotation: ChannelRotation;
 };
 

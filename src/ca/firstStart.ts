@@ -1,7 +1,7 @@
 import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
-import type { Instant } from '../lib/time.ts';
+import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import { makeCa } from './caCertificate.ts';
 import { firstWrites } from './caDocument.ts';
@@ -19,6 +19,7 @@ export type FirstStart = {
   readonly trustDomain: TrustDomain;
   readonly now: Instant;
   readonly curve: Curve;
+  readonly rootLife: Duration;
   readonly signs: SignerChoice | undefined;
   readonly trial?: SpiffeId | undefined;
   /** Told why it waits; resolves with the time when it is time to ask again. */
@@ -54,8 +55,13 @@ const askUntilAnswered = async (start: FirstStart, signs: SignerChoice): Promise
   }
 };
 
-const ownCas = ({ trustDomain, now, curve }: FirstStart): { readonly root: NewSlot; readonly issuer: NewSlot } => {
-  const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve });
+const ownCas = ({
+  trustDomain,
+  now,
+  curve,
+  rootLife,
+}: FirstStart): { readonly root: NewSlot; readonly issuer: NewSlot } => {
+  const root = makeCa('root', { trustDomain, life: rootLife, now, curve });
   const issuer = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve, issuer: root });
   return { root: own(root), issuer: own(issuer) };
 };

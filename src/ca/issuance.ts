@@ -44,7 +44,11 @@ export const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
   };
 };
 
-export type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve };
+export type Making = {
+  readonly trustDomain: TrustDomain;
+  readonly curve: () => Curve;
+  readonly rootLife: () => Duration;
+};
 
 /** A new intermediate below `issuer`. */
 export const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>

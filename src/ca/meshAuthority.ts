@@ -10,6 +10,7 @@ import type { SignerChoice } from './external/remoteSigner.ts';
 import { importControl } from './importControl.ts';
 import { signsForItself, waitsForRotation } from './imports.ts';
 import { issuance, type Making, newIntermediate, remember } from './issuance.ts';
+import { issuersOf, mayServe } from './issuers.ts';
 import { activeRoot, intermediateInForce, type MeshState, rootInForce, rootOf } from './meshState.ts';
 import type { RotationKind } from './rotation.ts';
 import { abortRotation, advanceRotation, type NewCas, pauseRotation, startRotation } from './rotationSteps.ts';
@@ -17,8 +18,11 @@ import { signerControl } from './signerControl.ts';
 import { own, refused, type Slots, slotFacts, trusted } from './slots.ts';
 import { vouches } from './vouch.ts';
 
-/** Life of the mesh root and of the channel CA. */
+/** Life of the channel CA, and of the mesh root unless `mesh.certificates.rootLife` says another. */
 export const ROOT_LIFE: Duration = 3650 * 86_400_000;
+
+/** A root is replaced at this share of its life: the rest is for sidecars that are away, and for trouble. */
+const ROTATE_AT = 0.8;
 
 const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus => ({
   trustDomain,
@@ -35,7 +39,7 @@ const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus =
 });
 
 const rotationControl = (document: CaDocument<MeshState>, making: Making): RotationControl => {
-  const { trustDomain, curve } = making;
+  const { trustDomain, curve, rootLife } = making;
   const newCas = (kind: RotationKind, state: MeshState, now: Instant): NewCas => {
     if (waitsForRotation(state)) return 'prepared';
     // Closed: a root of one's own in place of an enterprise's is never the answer to a rotation that lacks its material.
@@ -45,7 +49,7 @@ const rotationControl = (document: CaDocument<MeshState>, making: Making): Rotat
       );
     if (kind === 'intermediate')
       return { root: undefined, intermediate: own(newIntermediate(making, activeRoot(state).keys, now)) };
-    const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+    const root = makeCa('root', { trustDomain, life: rootLife(), now, curve: curve() });
     return { root: own(root), intermediate: own(newIntermediate(making, root, now)) };
   };
   return Object.freeze({
@@ -74,9 +78,10 @@ export const meshAuthority = (
   trustDomain: TrustDomain,
   curve: () => Curve,
   document: CaDocument<MeshState>,
+  rootLife: () => Duration = () => ROOT_LIFE,
   choice: () => SignerChoice | undefined = () => undefined,
 ): MeshAuthority => {
-  const making = { trustDomain, curve };
+  const making = { trustDomain, curve, rootLife };
   const signer = signerControl(document, making, choice);
   const bundleOf = remember(
     (roots: Slots): TrustBundle =>
@@ -89,6 +94,16 @@ export const meshAuthority = (
     trustBundle: () => bundleOf(document.state().roots),
     ...issuance(document, making, signer, choice),
     vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), now),
+    mayServe: (svid: X509Svid) => mayServe(svid.chainPem, document.state()),
+    issuersOf: (svid: X509Svid) => issuersOf(svid.chainPem, document.state()),
+    clientAnchors: () =>
+      trusted(document.state().roots).flatMap(({ state, certificate }) =>
+        state === 'tainted' ? [] : [certificate.pem],
+      ),
+    rootDue: () => {
+      const { notBefore, notAfter } = rootInForce(document.state()).certificate;
+      return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
+    },
     describe: () => ({ ...describe(trustDomain, document.state()), signer: signer.status() }),
     rotation: rotationControl(document, making),
     imports: importControl(document, trustDomain, curve, choice),

@@ -2,6 +2,8 @@ import type { CommandSpec } from './command.ts';
 import { bootstrapCommand } from './commands/bootstrap.ts';
 import { caCsrCommand } from './commands/ca/csr.ts';
 import { caImportCommand } from './commands/ca/import.ts';
+import { caRestoreCommand } from './commands/ca/restore.ts';
+import { caRotateCommand } from './commands/ca/rotate.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
@@ -30,12 +32,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   caRenewCommand,
   caCsrCommand,
   caImportCommand,
+  caRotateCommand,
+  caRestoreCommand,
 ];
 
 /** First words that hold several commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   token: 'join tokens: create, list, revoke',
-  ca: 'the certificate authority: status, bundle, renew, csr, import',
+  ca: 'the certificate authority: status, bundle, renew, rotate, restore, csr, import',
 };
 
 /** Commands of the contract that have no code yet. Delete a line when it has. */
@@ -57,7 +61,5 @@ export const NOT_BUILT: readonly string[] = [
   'report',
   'completion',
   'ca list',
-  'ca rotate',
   'ca revoke',
-  'ca restore',
 ];

@@ -35,6 +35,7 @@ export const CATALOGUE = {
   SIG0320: 'a signer that is neither `exec` nor `file`, or both',
   SIG0321: 'the command of the signer is empty',
   SIG0322: 'a file of the signer has no name',
+  SIG0308: 'roots live too short for their certificates',
   SIG0401: 'a service is defined twice',
   SIG0402: 'services share an identity (warning)',
   SIG0403: 'not a port',

@@ -8,7 +8,7 @@ import type { Finding, Place } from './places.ts';
 export const KEYS: Readonly<Record<Scope, readonly string[]>> = {
   file: ['mesh', 'services', 'namespaces'],
   mesh: ['trustDomain', 'mtls', 'authorization', 'certificates', 'rejoin', 'allow', 'deny'],
-  certificates: ['ttl', 'curve', 'signer'],
+  certificates: ['ttl', 'curve', 'rootLife', 'signer'],
   signer: ['exec', 'file', 'sign', 'timeout'],
   signerFile: ['certificate', 'key', 'roots'],
   mtls: ['mode', 'until', 'then'],

@@ -15,6 +15,7 @@ export type Mesh = {
   readonly certificates: {
     readonly ttl: Duration;
     readonly curve: Curve;
+    readonly rootLife: Duration;
     /** Absent: a root of Signet's own. */
     readonly signer?: MeshSigner;
   };

@@ -5,6 +5,7 @@ import { permissivePorts, plaintextPorts, rulesInTime } from './exceptions.ts';
 import type { HealthFacts } from './facts.ts';
 import { type Check, finding, type HealthReport, reportOf } from './finding.ts';
 import { fileInForce, fileWarnings } from './meshFile.ts';
+import { channelAnchors, rotation } from './rotation.ts';
 import { allSettled, configurationMade, nothingRefused, oneStreamEach } from './sidecars.ts';
 import { signer } from './signer.ts';
 
@@ -25,6 +26,8 @@ export const CHECKS: readonly Check[] = [
   workloadCertificates,
   authorities,
   signer,
+  rotation,
+  channelAnchors,
   permissivePorts,
   plaintextPorts,
   rulesInTime,

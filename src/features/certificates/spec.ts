@@ -23,6 +23,7 @@ export const certificatesSpec = z.strictObject({
   ttl: z.string().optional(),
   curve: curveSpec.optional(),
   signer: signerSpec.optional(),
+  rootLife: z.string().optional(),
 });
 
 export type CertificatesSpec = z.infer<typeof certificatesSpec>;
