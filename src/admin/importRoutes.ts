@@ -42,7 +42,8 @@ export const importRoutes = (app: FastifyInstance, control: ControlPlane, import
     answered(reply, async (): Promise<ImportAnswer> => {
       const { chain } = importRequest.parse(request.body);
       const { root, rootIsNew, intermediate } = await imports.take(chain, control.now());
-      control.bundleChanged();
+      // A new root, for every sidecar to trust before it signs anything.
+      control.secretsChanged();
       return { root: certificateAnswer(root), rootIsNew, intermediate: certificateAnswer(intermediate) };
     }),
   );

@@ -95,7 +95,11 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   const adminServer = await startAdmin(options, admin, ground, late, control, rotation);
   closers.add(() => adminServer.close());
   control.start();
-  closers.add(ground.signer.keep(ground.certificates.authority, () => control.bundleChanged()));
+  const onBundle = (): void => {
+    control.secretsChanged();
+    late.channel?.look();
+  };
+  closers.add(ground.signer.keep(ground.certificates.authority, onBundle));
   rotation.start();
   closers.add(() => rotation.close());
   return {

@@ -249,11 +249,6 @@ export class ControlPlane {
     return this.#options.clock.now();
   }
 
-  /** Every sidecar is to have the newest trust bundle. */
-  bundleChanged(): void {
-    this.#reconciler.markSecrets();
-  }
-
   meshState(): MeshState {
     return this.#options.source.state();
   }
