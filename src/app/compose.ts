@@ -5,6 +5,7 @@ import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { watchRotation } from '../admin/rotationMetrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { signerMetrics } from '../admin/signerMetrics.ts';
+import { openSealed } from '../ca/sealedStore.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
@@ -37,6 +38,8 @@ export type ServeOptions = {
   readonly admin: HostPort;
   /** Where to keep a bootstrap for every service. */
   readonly bootstraps?: string | undefined;
+  /** The keys in the data directory are encrypted with it. */
+  readonly passphrase?: Secret | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
 };
@@ -155,7 +158,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const rootLife = () => source.state().mesh.certificates.rootLife;
   const { issued } = metrics;
   const certificates = await openCertificates({
-    store,
+    store: await openSealed(store, options.passphrase),
     trustDomain,
     now: clock.now(),
     curve,

@@ -9,7 +9,9 @@ import {
   restoreAuthority,
   storedTrustDomain,
 } from '../ca/openAuthority.ts';
+import { openSealed } from '../ca/sealedStore.ts';
 import { AppError } from '../lib/errors.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
@@ -21,12 +23,18 @@ import { openLmdbStore } from '../store/lmdbStore.ts';
  * `healthy` says that this is meant, what can.
  * @throws AppError `no_data`, `nothing_broken`, `store_locked`, `ca_nothing_before`, `rotation_refused`, or the store's
  */
-export const restoreData = async (folder: string, healthy: boolean, now: Instant): Promise<RestoreAnswer> => {
+export const restoreData = async (
+  folder: string,
+  healthy: boolean,
+  now: Instant,
+  passphrase?: Secret,
+): Promise<RestoreAnswer> => {
   const data = resolve(folder);
   if (!existsSync(join(data, DATA_FILE)))
     throw new AppError('no_data', `${data} holds no state of Signet: name the data directory with --data`);
-  const store = openLmdbStore(data);
+  const plain = openLmdbStore(data);
   try {
+    const store = await openSealed(plain, passphrase);
     const trustDomain = storedTrustDomain(store);
     if (trustDomain === undefined)
       throw new AppError('ca_nothing_before', `nothing of an authority in ${data} can be read: put a backup back`);
@@ -39,7 +47,7 @@ export const restoreData = async (folder: string, healthy: boolean, now: Instant
     const names = await restoreAuthority(store, trustDomain, now);
     return { restored: await describe(store, trustDomain, names, broken, now) };
   } finally {
-    await store.close();
+    await plain.close();
   }
 };
 

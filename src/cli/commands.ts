@@ -2,6 +2,7 @@ import type { CommandSpec } from './command.ts';
 import { bootstrapCommand } from './commands/bootstrap.ts';
 import { caCsrCommand } from './commands/ca/csr.ts';
 import { caImportCommand } from './commands/ca/import.ts';
+import { caPassphraseCommand } from './commands/ca/passphrase.ts';
 import { caRestoreCommand } from './commands/ca/restore.ts';
 import { caRotateCommand } from './commands/ca/rotate.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   caRenewCommand,
   caCsrCommand,
   caImportCommand,
+  caPassphraseCommand,
   caRotateCommand,
   caRestoreCommand,
 ];
@@ -39,7 +41,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 /** First words that hold several commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   token: 'join tokens: create, list, revoke',
-  ca: 'the certificate authority: status, bundle, renew, rotate, restore, csr, import',
+  ca: 'the certificate authority: status, bundle, renew, rotate, restore, csr, import, passphrase',
 };
 
 /** Commands of the contract that have no code yet. Delete a line when it has. */

@@ -2,6 +2,7 @@ import { createLog } from '../../app/logging.ts';
 import { AppError } from '../../lib/errors.ts';
 import { type HostPort, parseHostPort, showHostPort } from '../../lib/hostPort.ts';
 import { CONFIG, type CommandSpec, usage } from '../command.ts';
+import { PASSPHRASE } from './ca/passphrase.ts';
 
 const hostPort = (flag: string, text: string | undefined): HostPort => {
   const parsed = parseHostPort(text ?? '');
@@ -21,6 +22,7 @@ export const serveCommand: CommandSpec = {
     { flags: '--xds <host:port>', description: 'where sidecars connect', default: '127.0.0.1:18000' },
     { flags: '--admin <host:port>', description: 'admin API and metrics', default: '127.0.0.1:18001' },
     { flags: '--store <url>', description: 'a shared store instead of the embedded one (not built yet)' },
+    ...PASSPHRASE,
     { flags: '--bootstraps <dir>', description: 'keep DIR/NS/NAME/envoy.json ready for every service' },
   ],
   run: async (input, io) => {
@@ -30,6 +32,8 @@ export const serveCommand: CommandSpec = {
     const admin = hostPort('--admin', input.text('admin'));
     // The servers and the store are loaded by no other command.
     const { compose } = await import('../../app/compose.ts');
+    const { readPassphrase } = await import('../../app/passphrase.ts');
+    const passphrase = { file: input.text('ca-passphrase-file'), command: input.text('ca-passphrase-command') };
     const log = createLog();
     const running = await compose({
       config: input.text('config') ?? '',
@@ -37,6 +41,7 @@ export const serveCommand: CommandSpec = {
       xds,
       admin,
       bootstraps: input.text('bootstraps'),
+      passphrase: await readPassphrase(passphrase),
       env: io.env,
       log,
     });

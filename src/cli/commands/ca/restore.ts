@@ -1,6 +1,7 @@
 import type { RestoreAnswer } from '../../../admin/responses.ts';
 import { type CommandSpec, OUTPUT, print, printJson, wantsJson } from '../../command.ts';
 import { table } from '../../table.ts';
+import { PASSPHRASE } from './passphrase.ts';
 
 /** The way back for an authority that cannot be read, while Signet is stopped. */
 export const caRestoreCommand: CommandSpec = {
@@ -10,6 +11,7 @@ export const caRestoreCommand: CommandSpec = {
   example: 'signet ca restore --data ./.signet',
   options: [
     { flags: '--data <dir>', description: 'the data directory', default: './.signet' },
+    ...PASSPHRASE,
     { flags: '--yes', description: 'also if nothing is broken' },
     OUTPUT,
   ],
@@ -17,7 +19,10 @@ export const caRestoreCommand: CommandSpec = {
     const json = wantsJson(input);
     // The store is loaded by no command that asks a server.
     const { restoreData } = await import('../../../app/restoreData.ts');
-    const answer = await restoreData(input.text('data') ?? '', input.flag('yes'), Date.now());
+    const { readPassphrase } = await import('../../../app/passphrase.ts');
+    const source = { file: input.text('ca-passphrase-file'), command: input.text('ca-passphrase-command') };
+    const passphrase = await readPassphrase(source);
+    const answer = await restoreData(input.text('data') ?? '', input.flag('yes'), Date.now(), passphrase);
     if (json) printJson(io, answer);
     else print(io, answer.restored.map(show).join('\n'));
     return 0;
