@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { makeCa } from '../src/ca/caCertificate.ts';
+import { EMPTY_NAME } from '../src/ca/der.ts';
+import { makeCsr } from '../src/ca/external/csr.ts';
 import { newKey } from '../src/ca/keys.ts';
-import { type LeafRequest, leafIssuer } from '../src/ca/leaf.ts';
+import { certifyCsr, type LeafRequest, leafIssuer } from '../src/ca/leaf.ts';
 import { openAuthority } from '../src/ca/openAuthority.ts';
+import { leafExtensions, uriExtension } from '../src/ca/profile.ts';
 import { createSvidKeeper } from '../src/ca/svidStore.ts';
 import type { Curve } from '../src/features/certificates/spec.ts';
 import { parseTrustDomain, type TrustDomain, workloadId } from '../src/spiffe/spiffeId.ts';
@@ -32,11 +35,13 @@ export const benchIssue = (leaves = 5000) => {
   const issuer = leafIssuer(makeCa('root', { trustDomain, life: 100 * TTL, now, curve: 'P-256' }));
   const request: LeafRequest = { id, use: 'workload', ttl: TTL, now };
   const given = newKey('P-256');
+  const csr = makeCsr(given, EMPTY_NAME, [leafExtensions('workload'), uriExtension(id, true)]);
   const withNewKey = (curve: Curve, times: number) => perCpuSecond(times, () => issuer.issue(request, curve));
   return {
     withNewKeyPerCpuSecond: withNewKey('P-256', leaves),
     withNewP384KeyPerCpuSecond: withNewKey('P-384', leaves / 10),
     forGivenKeyPerCpuSecond: perCpuSecond(leaves, () => issuer.certify(request, given)),
+    fromCsrPerCpuSecond: perCpuSecond(leaves, () => certifyCsr(issuer, csr, request)),
   };
 };
 

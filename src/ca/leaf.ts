@@ -1,11 +1,13 @@
 import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
+import type { Result } from '../lib/result.ts';
 import { type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate, CaKeyPair } from './caCertificate.ts';
 import { validateLeaf } from './checkLeaf.ts';
 import { EMPTY_NAME, pem } from './der.ts';
+import { leafCsrKey } from './external/csr.ts';
 import { newKey, type PublicPart } from './keys.ts';
 import { keyIdentifier, type LeafUse, leafExtensions, subjectKeyExtension, uriExtension } from './profile.ts';
 import { BACKDATE, newSerial, signCertificate, type Template, wholeSeconds } from './sign.ts';
@@ -98,4 +100,18 @@ export const leafIssuer = ({ certificate: issuer, signer }: CaKeyPair): LeafIssu
       return { ...certify(request, key), keyPem: secret(key.privatePem) };
     },
   });
+};
+
+/**
+ * A leaf for a PKCS#10 request (PEM), of this identity and no other, or why not. Of what the request asks for only its key
+ * is taken: the profile is Signet's own.
+ * @throws AppError as `certify`
+ */
+export const certifyCsr = (
+  issuer: LeafIssuer,
+  csrPem: string,
+  request: LeafRequest,
+): Result<LeafCertificate, string> => {
+  const key = leafCsrKey(csrPem, request.id);
+  return key.ok ? { ok: true, value: issuer.certify(request, key.value) } : key;
 };
