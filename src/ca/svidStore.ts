@@ -5,6 +5,7 @@ import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type HeldSvid, holdSvids, SVID_PREFIX } from './heldSvids.ts';
+import { orMeanwhile } from './meanwhile.ts';
 import { stillServes } from './renewal.ts';
 import { writeSvid } from './svidRecord.ts';
 
@@ -54,6 +55,9 @@ const perInstance = () => {
   };
 };
 
+/** A signer outside may be slow, and whoever has a good certificate is not to wait for it with policy. */
+const PATIENCE: Duration = 500;
+
 type Renewing = { readonly id: SpiffeId; readonly ttl: Duration; readonly svid: Promise<X509Svid> };
 
 export type SvidKeeperOptions = {
@@ -62,7 +66,7 @@ export type SvidKeeperOptions = {
   readonly now: Instant;
   /**
    * Told when a renewal failed; `current` then goes on with the held certificate while that is valid, so that a full disk
-   * does not hold back policy too. Without it every failure is thrown, because a renewal must not fail silently.
+   * does not hold back policy too, and neither does a slow signer: after half a second the held one is given meanwhile. Without it every failure is thrown, because a renewal must not fail silently.
    */
   readonly onFailure?: (instance: string, why: unknown) => void;
 };
@@ -84,7 +88,8 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
 
   const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
     keyOf(instance);
-    return inTurn(instance, async () => {
+    const before = held.svid(instance);
+    const done = inTurn(instance, async () => {
       const svid = held.svid(instance);
       const mine = svid?.id === id ? svid : undefined;
       if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
@@ -96,6 +101,8 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
         return mine;
       }
     });
+    const isGood = before?.id === id && before.notBefore <= now && now < before.notAfter && authority.mayServe(before);
+    return isGood && onFailure !== undefined ? orMeanwhile(done, before, PATIENCE) : done;
   };
 
   const renew: SvidKeeper['renew'] = async (instance, id, ttl, now) => {

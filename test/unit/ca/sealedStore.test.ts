@@ -49,7 +49,11 @@ describe('keys at rest', () => {
     const failing: Store = { ...store, commit: () => Promise.reject(new Error('the disk is full')) };
     await assert.rejects(openSealed(failing, right), /the disk is full/);
     assert.deepEqual(bytesOf(store), texts);
-    const counting: Store = { ...store, commit: (writes) => (commits.push(writes.length), store.commit(writes)) };
+    const commit: Store['commit'] = (writes) => {
+      commits.push(writes.length);
+      return store.commit(writes);
+    };
+    const counting: Store = { ...store, commit };
     await openSealed(counting, right);
     assert.deepEqual([commits, inClear(store)], [[5], []]);
     assert.deepEqual((await reopened(store)).mesh.describe().slots, before.describe().slots);

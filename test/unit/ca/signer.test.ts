@@ -11,6 +11,7 @@ import { OID } from '../../../src/spiffe/oid.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 import { certify, KEYS, type Shape } from '../../support/enterprise.ts';
 import { type EnterpriseSigner, enterpriseSigner } from '../../support/enterpriseSigner.ts';
+import { eventually } from '../../support/eventually.ts';
 import { DAY, HOUR, opensslVerify, split, TD, WEB } from './support.ts';
 
 const corp = certify({ name: 'Corp Root' });
@@ -209,6 +210,25 @@ describe('a signer of leaves', () => {
     await finish(made);
     const fresh = await keeper.renew('prod/web/1', WEB, HOUR, made.time.now);
     assert.equal(opensslVerify(fresh.chainPem, next.pem, 'sslclient', made.time.now), 'OK');
+  });
+
+  it('that is slow holds back nobody who has a good certificate, and its answer is used when it comes', async () => {
+    const made = await signedMesh('leaves', enterpriseSigner(corp));
+    let answer = (): void => {};
+    const slowly = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const authority = { ...made.mesh };
+    const keeper = createSvidKeeper({ store: made.store, authority, now: made.time.now, onFailure: assert.ifError });
+    const held = await keeper.current('prod/web/1', WEB, HOUR, made.time.now);
+    authority.obtain = async (...asked) => {
+      await slowly;
+      return made.mesh.obtain(...asked);
+    };
+    const later = made.time.now + 50 * 60_000;
+    assert.equal((await keeper.current('prod/web/1', WEB, HOUR, later)).serial, held.serial);
+    answer();
+    await eventually(async () => assert.notEqual(keeper.list()[0]?.svid.serial, held.serial));
   });
 
   it('takes over from a root of Signet’s own, which signs until the other root is distributed and then is gone', async () => {
