@@ -24,7 +24,7 @@ export type SvidKeeper = {
   readonly forgetExpired: (now: Instant) => Promise<number>;
   readonly list: () => readonly HeldSvid[];
   /** Every certificate that has not ended, also of instances that were forgotten. */
-  readonly issued: (now: Instant) => readonly IssuedCertificate[];
+  readonly live: (now: Instant) => readonly IssuedCertificate[];
   /**
    * Takes from these instances what is held of them and bars them, so that they get nothing until they have joined anew.
    * `commit` is to write that together with why.
@@ -189,7 +189,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     renew,
     ...forgetting(store, held, ledger, inTurn),
     list: held.list,
-    issued: ledger.live,
+    live: ledger.live,
     bar: async (instances, now, commit) => {
       await commit(instances.flatMap((instance) => barWrites(instance, now)));
       for (const instance of instances) held.drop(instance);

@@ -1,6 +1,8 @@
+import type { IssuedCertificate } from '../ca/issued.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Write } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
@@ -25,6 +27,7 @@ import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
+import { Revocation } from './revocation/revocation.ts';
 import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
@@ -38,6 +41,14 @@ export type SvidKeeper = {
   readonly renewalTime: (svid: X509Svid, node: string) => Instant;
   /** The node id that a certificate was issued to, by its serial, until it ends. */
   readonly holderOf: (serial: string, now: Instant) => string | undefined;
+  /** Every certificate that has not ended. */
+  readonly live: (now: Instant) => readonly IssuedCertificate[];
+  /** Takes what these instances hold, and lets them have nothing until they join anew. */
+  readonly bar: (
+    nodes: readonly string[],
+    now: Instant,
+    commit: (writes: readonly Write[]) => Promise<void>,
+  ) => Promise<void>;
   /** Drops what is kept for an instance that is gone for good. */
   readonly forget: (node: string) => Promise<void>;
   /** Drops what has expired. */
@@ -75,6 +86,7 @@ export class ControlPlane {
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
+  readonly revocation: Revocation;
   /** `false` while the store takes no writes, so that nobody can join. */
   readonly canStore: () => Promise<boolean>;
 
@@ -94,10 +106,18 @@ export class ControlPlane {
       onChange: (services) => this.#reconciler.markCallers(services),
       onFailure: (error) => log.error({ err: error }, 'the store did not take an endpoint'),
     });
+    this.revocation = new Revocation({
+      ...options,
+      mesh,
+      tokens: this.tokens,
+      fleet: () => this.#fleet,
+      reconciler: () => this.#reconciler,
+    });
     this.#reconciler = new Reconciler({
       clock,
       mesh,
       endpoints: () => this.#tracker.table(),
+      revoked: () => this.revocation.revocations.revoked(),
       bundle: options.bundle,
       quarantine: this.#quarantine,
       svid: options.svids.current,
@@ -119,6 +139,7 @@ export class ControlPlane {
       reconciler: this.#reconciler,
       quarantine: this.#quarantine,
       convergence: this.#convergence,
+      follow: (sidecar, event) => this.revocation.follow(sidecar, event),
       end,
       log,
       observer,
@@ -180,7 +201,8 @@ export class ControlPlane {
     const { ttl } = this.meshState().mesh.certificates;
     const svid = await svids.current(node.id, service.identity, ttl, clock.now());
     // Revoked while the certificate was made.
-    if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
+    const isBarred = this.tokens.isBarred(node.id, caller.token);
+    if (isBarred || this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
     return ok(emitSecrets(svid, bundle()));
   }
 
@@ -305,6 +327,7 @@ export class ControlPlane {
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
       await this.#options.svids.forgetExpired(clock.now());
+      await this.revocation.revocations.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));
     this.#cancelHousekeeping = clock.after(HOUSEKEEPING, () => this.#keepHouse());
