@@ -10,6 +10,7 @@ import { checkRoutes } from './checkRoutes.ts';
 import { guard, refuse } from './guards.ts';
 import { meshRoutes } from './meshRoutes.ts';
 import { openApi } from './openApi.ts';
+import { revocationRoutes } from './revocationRoutes.ts';
 import { tokenRoutes } from './tokenRoutes.ts';
 
 export type AdminOptions = {
@@ -38,6 +39,7 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   meshRoutes(app, options.control);
   tokenRoutes(app, options.control);
   caRoutes(app, options.control, options.ca);
+  revocationRoutes(app, options.control, options.ca);
   checkRoutes(app, options.control, options.ca);
   app.get('/api/v1/openapi.json', () => openApi());
   const { host, port } = options.listen;

@@ -221,7 +221,7 @@ export class ControlPlane {
   }
 
   status(): FleetStatus {
-    return fleetStatus(this.meshState(), this.#connected(), this.#tracker.list());
+    return fleetStatus(this.meshState(), this.#connected(), this.#tracker.list(), this.revocation.status());
   }
 
   /** What is kept from sidecars because some refused it. */
@@ -233,7 +233,8 @@ export class ControlPlane {
   async health(): Promise<ControlFacts> {
     const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
     const quarantined = () => this.quarantined();
-    return gatherFacts({ ...this.#options, ...parts, quarantined, startedAt: this.#startedAt });
+    const revocations = () => this.revocation.facts();
+    return gatherFacts({ ...this.#options, ...parts, quarantined, revocations, startedAt: this.#startedAt });
   }
 
   /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */

@@ -1,6 +1,7 @@
 import { ok, type Result } from '../../lib/result.ts';
 import type { Store } from '../../lib/store.ts';
 import type { Mesh } from '../../model/mesh.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { StreamEvent } from '../../xds/events.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet.ts';
@@ -8,7 +9,7 @@ import type { JoinTokens } from '../joinTokens.ts';
 import type { Log } from '../log.ts';
 import type { Reconciler } from '../reconciler.ts';
 import type { Sidecar } from '../sidecar.ts';
-import { iso } from '../status.ts';
+import { iso, type RevocationStatus } from '../status.ts';
 import type { RevocationAct, RevokeRefusal } from './act.ts';
 import { type RevocationAnswer, refusingAnswer, revokedAnswer, sideEffects } from './answer.ts';
 import { RefusedBy, type Refusing } from './refusedBy.ts';
@@ -91,6 +92,30 @@ export class Revocation {
   /** All of which something is still refused, the newest first. */
   facts(): readonly RevocationFacts[] {
     return this.revocations.acts().map((act) => ({ act, refusing: this.#refusedBy.of(act.certificates) }));
+  }
+
+  /** The same for `signet status`. */
+  status(): readonly RevocationStatus[] {
+    return this.facts().map(({ act: { act, at, what, reason, certificates }, refusing }) => ({
+      act,
+      at: iso(at),
+      what,
+      reason: reason ?? null,
+      serials: certificates.map(({ serial }) => serial),
+      refusing: refusingAnswer(refusing),
+    }));
+  }
+
+  /** A sentence where certificates of this identity are revoked: the verdict of the rules is not all then. */
+  noteOn(id: SpiffeId): string | undefined {
+    const { clock, svids } = this.#options;
+    const ofIt = svids.live(clock.now()).filter((one) => one.id === id);
+    const revoked = ofIt.filter(({ serial }) => this.revocations.revocationOf(serial) !== undefined);
+    if (revoked.length === 0) return undefined;
+    const last = iso(Math.max(...revoked.map(({ notAfter }) => notAfter)));
+    if (revoked.length === ofIt.length)
+      return `every valid certificate of ${id} is revoked (${revoked.length}): whoever shows one is refused everywhere; only one that joins anew may call`;
+    return `${revoked.length} of ${ofIt.length} valid certificates of ${id} are revoked: who shows one of them is refused everywhere (the last ends at ${last})`;
   }
 
   #answered(act: RevocationAct, cut: boolean): RevocationAnswer {
