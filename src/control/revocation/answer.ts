@@ -6,7 +6,7 @@ import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import { visiblePorts } from '../../plan/outbound.ts';
 import type { UpstreamKey } from '../../plan/proxyPlan.ts';
 import type { Claim, TokenRecord } from '../joinTokens.ts';
-import { iso } from '../status.ts';
+import { moment as iso } from '../health/words.ts';
 import type { RevocationAct } from './act.ts';
 import type { Refusing } from './refusedBy.ts';
 
