@@ -6,7 +6,7 @@ import { eventually, untilMoment } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
-import { converse, openLine } from '../support/tcp.ts';
+import { converse, type Line, openLine } from '../support/tcp.ts';
 import { useWorld } from '../support/world.ts';
 
 const WEB = 'spiffe://shop.example/ns/prod/sa/web';
@@ -57,6 +57,7 @@ describe('a revoked certificate', function () {
   let ledger: TcpApp;
   let [web, second, debug, payments, audit]: Sidecar[] = [];
   let serial: string;
+  let held: Line;
 
   const at = (sidecar: Sidecar | undefined): Sidecar => sidecar ?? assert.fail('not started');
 
@@ -99,6 +100,8 @@ describe('a revoked certificate', function () {
   });
 
   it('is refused on the next request of a live connection; others lose nothing', async () => {
+    held = world.own(openLine(ledgerOf(web)));
+    assert.equal(await held.say('one'), 'one');
     const [victim, twin] = [heldBy(at(web), 'payments'), heldBy(at(second), 'payments')];
     assert.deepEqual([await victim(), await twin()], [200, 200]);
     const load = world.load(debug, { host: 'payments' });
@@ -108,6 +111,11 @@ describe('a revoked certificate', function () {
     assert.equal(code, 0, stdout + stderr);
     assert.ok(performance.now() - began < 8_000);
     assert.match(stdout, /^refused everywhere: 1\/1$/m);
+    assert.match(
+      stdout,
+      /^! ends within the drain time \(5s\): every connection to prod\/payments:9090, of prod\/debug, prod\/web$/m,
+    );
+    assert.doesNotMatch(stdout, /every connection to prod\/payments:8080/);
     assert.deepEqual([await victim(), await twin()], [403, 200]);
     // It had a certificate that was good a moment ago: a new connection shows the same.
     assert.equal((await at(web).call({ host: 'payments' })).status, 403);
@@ -120,7 +128,8 @@ describe('a revoked certificate', function () {
     assert.deepEqual([(await load.stop()).failures, (await toWeb.stop()).failures], [{}, {}]);
   });
 
-  it('is refused by TCP ports on the next connection, and no byte of it arrives', async () => {
+  it('is refused by TCP ports on the next connection, no byte of it arrives, and held ones are drained', async () => {
+    await eventually(() => assert.rejects(held.say('still')), 9_000);
     const [connections, bytes] = [ledger.connections(), ledger.received().length];
     await eventually(async () => {
       const { received, end } = await converse(ledgerOf(web), 'let me in');
@@ -268,5 +277,49 @@ describe('a revoked identity', function () {
     await eventually(async () => assert.equal(await refused(payments), 0), 95_000, 500);
     assert.equal((await debug?.call({ host: 'payments' }))?.status, 200);
     assert.match((await mesh.signet('check')).stdout, /√ CHK0510 no certificate is revoked/);
+  });
+});
+
+describe('a port that takes plaintext, too', function () {
+  this.timeout(60_000);
+  const world = useWorld();
+  let mesh: TestMesh;
+  let [web, debug, mixed]: Sidecar[] = [];
+
+  before(async () => {
+    const app = world.own(await httpApp('app'));
+    const ledger = world.own(await tcpApp());
+    mesh = await world.mesh(`
+mesh: { trustDomain: shop.example }
+namespaces:
+  prod:
+    mtls: { mode: permissive, until: 2099-01-01T00:00:00Z }
+    services:
+      web: { uses: { "mixed:ledger": 9001 } }
+      debug: { uses: { "mixed:ledger": 9001 } }
+      mixed:
+        ports: { http: 8080:${app.port}/http, ledger: 9090:${ledger.port}/tcp }
+        allow: [{ from: anyone }]
+`);
+    [web, debug, mixed] = await world.sidecars(mesh, 'prod/web', 'prod/debug', 'prod/mixed');
+    for (const caller of [web, debug]) await caller?.callUntil(200, { host: 'mixed' });
+  });
+
+  it('refuses the certificate and nobody else, whether they have one or none', async () => {
+    const plain = { host: mixed?.address ?? '', port: 9090 };
+    const line = world.own(openLine(plain));
+    assert.equal(await line.say('one'), 'one');
+    const answer = await revoke(mesh, await serialOf(mesh, web?.node ?? ''));
+    assert.deepEqual([answer.refusing.by, answer.refusing.of], [1, 1]);
+    assert.equal((await web?.call({ host: 'mixed' }))?.status, 403);
+    assert.equal((await web?.call({ host: 'mixed', path: '/a;b' }))?.status, 403);
+    assert.equal((await debug?.call({ host: 'mixed' }))?.status, 200);
+    assert.equal((await call({ ...plain, port: 8080 }, { host: 'mixed' })).status, 200);
+    assert.equal((await converse(ledgerOf(debug), 'hello', { enough: 5 })).received.toString(), 'hello');
+    assert.equal((await converse(plain, 'hello', { enough: 5 })).received.toString(), 'hello');
+    await eventually(async () => assert.equal((await converse(ledgerOf(web), 'hello')).received.length, 0));
+    // The chain for plaintext is the same as before: its connections are not drained.
+    await untilMoment(Date.now() + 7_000);
+    assert.equal(await line.say('two'), 'two');
   });
 });

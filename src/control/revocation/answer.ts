@@ -5,8 +5,8 @@ import type { Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import { visiblePorts } from '../../plan/outbound.ts';
 import type { UpstreamKey } from '../../plan/proxyPlan.ts';
-import type { Claim, TokenRecord } from '../joinTokens.ts';
 import { moment as iso } from '../health/words.ts';
+import type { Claim, TokenRecord } from '../joinTokens.ts';
 import type { RevocationAct } from './act.ts';
 import type { Refusing } from './refusedBy.ts';
 

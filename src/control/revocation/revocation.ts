@@ -62,6 +62,8 @@ export class Revocation {
 
   /** What `revoke` would do; nothing is done. */
   preview(ask: RevokeAsk): Result<RevocationAnswer, RevokeRefusal> {
+    const before = this.revocations.before(ask.what);
+    if (before !== undefined) return ok(this.#answered(before, ask.cut === true));
     const target = this.revocations.find(ask.what);
     if (!target.ok) return target;
     const { what, certificates, services, wholeIdentity } = target.value;

@@ -11,7 +11,7 @@ import { portsAdmitting, type Revoked } from '../../plan/revoked.ts';
 import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { Clock } from '../clock.ts';
 import type { JoinTokens } from '../joinTokens.ts';
-import { cutKey, decodeJson, encodeJson, revocationKey } from '../keys.ts';
+import { cutKey, decodeJson, encodeJson, endpointKey, revocationKey } from '../keys.ts';
 import type { Log } from '../log.ts';
 import type { RevocationAct, RevokeRefusal } from './act.ts';
 import { findTarget, plainSerial, type Target } from './target.ts';
@@ -92,6 +92,11 @@ export class Revocations {
     return this.#bySerial.get(serial);
   }
 
+  /** The revocation of what is a serial that was revoked already. */
+  before(what: string): RevocationAct | undefined {
+    return this.revocationOf(plainSerial(what));
+  }
+
   /** What would be revoked. */
   find(what: string): Result<Target, RevokeRefusal> {
     const { mesh, svids, clock, tokens } = this.#options;
@@ -105,13 +110,13 @@ export class Revocations {
    * @throws AppError the store's
    */
   async revoke(ask: RevokeAsk): Promise<Result<RevocationAct, RevokeRefusal>> {
-    const before = this.revocationOf(plainSerial(ask.what));
+    const before = this.before(ask.what);
     const made = before === undefined ? await this.#make(ask) : ok(before);
     if (made.ok && ask.cut === true) await this.#cut(made.value);
     return made;
   }
 
-  /** Drops what no server has to refuse any more. */
+  /** Drops what no server has to refuse any more, and cuts of ports that are gone. */
   async prune(): Promise<void> {
     const live = new Set(this.acts().map(({ act }) => act));
     const { clock, mesh } = this.#options;
@@ -119,9 +124,16 @@ export class Revocations {
     const isOver = ({ act, at, certificates }: RevocationAct): boolean =>
       !live.has(act) || (certificates.length === 0 && clock.now() - at > mesh().certificates.ttl);
     const over = [...this.#acts.values()].filter(isOver);
-    if (over.length === 0) return;
-    await this.#options.store.commit(over.map(({ act }) => ({ key: revocationKey(act), value: undefined })));
+    const isThere = (key: UpstreamKey): boolean =>
+      [...mesh().services.values()].some((service) =>
+        service.ports.some(({ port }) => `${service.key}:${port}` === key),
+      );
+    const gone = [...this.#cuts.keys()].filter((key) => !isThere(key));
+    const keys = [...over.map(({ act }) => revocationKey(act)), ...gone.map(cutKey)];
+    if (keys.length === 0) return;
+    await this.#options.store.commit(keys.map((key) => ({ key, value: undefined })));
     for (const { act } of over) this.#acts.delete(act);
+    for (const key of gone) this.#cuts.delete(key);
     this.#revoked = this.#index();
   }
 
@@ -159,8 +171,10 @@ export class Revocations {
       tokens: going.map(({ id }) => id),
     };
     const write = { key: revocationKey(act.act), value: encodeJson(act), ifRevision: 0 };
+    // Should this process fall now, the next one must not tell callers of them.
+    const addresses = target.instances.map((instance) => ({ key: endpointKey(instance), value: undefined }));
     await svids.bar(target.instances, now, (bars) =>
-      store.commit([write, ...going.map((token) => token.write), ...bars]),
+      store.commit([write, ...addresses, ...going.map((token) => token.write), ...bars]),
     );
     this.#put(act);
     return ok(act);

@@ -48,12 +48,19 @@ export const caRevokeCommand: CommandSpec = {
     if (input.flag('dry-run')) {
       const plan = await client.post<RevocationAnswer>(PATH, { ...ask, dryRun: true });
       if (json) printJson(io, plan);
-      else print(io, [...showTarget(plan, 'would be revoked'), ...showEffects(plan, 'would end')].join('\n'));
+      else
+        print(
+          io,
+          [
+            ...showTarget(plan, plan.at === null ? 'would be revoked' : `was revoked at ${plan.at}`),
+            ...showEnds(plan, 'would end'),
+          ].join('\n'),
+        );
       return 0;
     }
     if (ask.cut === true && !json) await announceCut(client, ask, io);
     const done = await client.post<RevocationAnswer>(PATH, ask);
-    if (!json) print(io, [...showTarget(done, `revoked at ${done.at ?? ''}`), ...showEffects(done, 'ends')].join('\n'));
+    if (!json) print(io, [...showTarget(done, `revoked at ${done.at ?? ''}`), ...showEnds(done, 'ends')].join('\n'));
     const last = await refusedWithin(patience, client, done);
     if (json) printJson(io, last);
     else print(io, showRefusing(last, patience));
@@ -112,8 +119,6 @@ const showTarget = (answer: RevocationAnswer, verb: string): readonly string[] =
   ];
 };
 
-const showEffects = (answer: RevocationAnswer, verb: string): readonly string[] => showEnds(answer, verb);
-
 const showEnds = ({ ends }: RevocationAnswer, verb: string): readonly string[] =>
   ends.map(
     ({ port, callers }) =>
@@ -124,7 +129,8 @@ const showRefusing = ({ refusing: { of, by, waiting, away } }: RevocationAnswer,
   const missing = away.map(
     ({ node, lastSeen }) => `! ${node} is not connected (last seen ${lastSeen}): it refuses once it is back`,
   );
-  if (by >= of) return [`refused everywhere: ${by}/${of}`, ...missing].join('\n');
+  const nobody = of === 0 ? ' (no connected sidecar could have admitted it)' : '';
+  if (by >= of) return [`refused everywhere: ${by}/${of}${nobody}`, ...missing].join('\n');
   const whom = waiting.map(
     ({ node, why }) => `  ${node}${why === 'refused' ? ' refused what it was sent: `signet status` says why' : ''}`,
   );

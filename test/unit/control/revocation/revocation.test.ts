@@ -131,6 +131,21 @@ describe('revocation', () => {
     assert.equal(ended(web), 'unauthenticated');
   });
 
+  it('is kept in one commit, with all that lets the instance be found or let in', async () => {
+    const commits: (readonly string[])[] = [];
+    const { commit } = store;
+    store.commit = async (writes) => {
+      commits.push(writes.map(({ key }) => key));
+      await commit(writes);
+    };
+    const { act } = await revoke('prod/web');
+    store.commit = commit;
+    const [first = []] = commits;
+    const id = token.split('_')[1];
+    for (const key of [`revocation/${act}`, `token/${id}`, 'barred/prod/web/1', 'endpoint/prod/web/1'])
+      assert.ok(first.includes(key), key);
+  });
+
   it('is in force after a restart, before any sidecar is served', async () => {
     const serial = serialOf('prod/web/1');
     await revoke('prod/web');
