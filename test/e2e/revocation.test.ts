@@ -307,6 +307,9 @@ namespaces:
 
   it('refuses the certificate and nobody else, whether they have one or none', async () => {
     const plain = { host: mixed?.address ?? '', port: 9090 };
+    await eventually(async () =>
+      assert.equal((await converse(plain, 'hello', { enough: 5 })).received.toString(), 'hello'),
+    );
     const line = world.own(openLine(plain));
     assert.equal(await line.say('one'), 'one');
     const answer = await revoke(mesh, await serialOf(mesh, web?.node ?? ''));
