@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { RevocationAnswer } from '../../../../src/control/revocation/answer.ts';
+import { reveal } from '../../../../src/lib/secret.ts';
 import { TYPE } from '../../../../src/xds/resource.ts';
 import type { StreamId } from '../../../../src/xds/server.ts';
 import { type MemoryStore, memoryStore } from '../../../fakes/memoryStore.ts';
@@ -102,23 +103,28 @@ describe('revocation', () => {
     assert.ok(!routes(orders).includes(digestOf(serialOf('prod/web/1'))));
   });
 
-  it('keeps the instance out after it was away for so long that it is forgotten', async () => {
-    await revoke(serialOf('prod/web/1'));
-    for (let day = 0; day < 9; day++) {
-      test.clock.jump(DAY);
-      await test.clock.advance(4_000_000);
-    }
-    // The token let instances join for an hour only.
-    const lasting = await test.control.createToken('prod/web', 365 * DAY, 10);
-    assert.ok(lasting.ok);
+  it('keeps the instance out for as long as there is a token from before, also when it is forgotten', async () => {
+    const made = await test.control.createToken('prod/web', 20 * DAY, 10);
+    const lasting = made.ok ? reveal(made.value.token) : assert.fail();
+    await open('prod/web/3', lasting);
+    await revoke(serialOf('prod/web/3'));
+    const days = async (count: number): Promise<void> => {
+      for (let day = 0; day < count; day++) {
+        test.clock.jump(DAY);
+        await test.clock.advance(3_700_000);
+      }
+    };
+    await days(9);
     assert.equal(
-      test.control.tokens
-        .claims()
-        .map(({ node }) => node)
-        .includes('prod/web/1'),
+      test.control.tokens.claims().some(({ node }) => node === 'prod/web/3'),
       false,
     );
-    assert.notEqual(typeof (await test.connect(token, 'prod/web/1')), 'string');
+    assert.notEqual(typeof (await test.connect(lasting, 'prod/web/3')), 'string');
+    await open('prod/web/4', await test.token('prod/web'));
+    assert.equal(store.list('barred/').length, 1);
+    test.event({ kind: 'closed', stream: web, at: test.clock.now() });
+    await days(30);
+    assert.deepEqual(store.list('barred/'), []);
   });
 
   it('does nothing before it is kept, and says so', async () => {
