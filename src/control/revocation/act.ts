@@ -17,6 +17,7 @@ export type RevocationAct = {
 export type RevokeRefusal = {
   readonly code:
     | 'unknown_certificate'
+    | 'ambiguous_certificate'
     | 'unknown_identity'
     | 'ambiguous_identity'
     | 'nothing_to_revoke'

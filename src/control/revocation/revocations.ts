@@ -14,7 +14,7 @@ import type { JoinTokens } from '../joinTokens.ts';
 import { cutKey, decodeJson, encodeJson, endpointKey, revocationKey } from '../keys.ts';
 import type { Log } from '../log.ts';
 import type { RevocationAct, RevokeRefusal } from './act.ts';
-import { findTarget, plainSerial, type Target } from './target.ts';
+import { findTarget, isMeant, plainSerial, type Target } from './target.ts';
 
 export type RevocationsOptions = {
   readonly store: Store;
@@ -94,7 +94,9 @@ export class Revocations {
 
   /** The revocation of what is a serial that was revoked already. */
   before(what: string): RevocationAct | undefined {
-    return this.revocationOf(plainSerial(what));
+    const serial = plainSerial(what);
+    const meant = [...this.#bySerial].filter(([one]) => isMeant(serial, one));
+    return meant.length === 1 ? meant[0]?.[1] : undefined;
   }
 
   /** What would be revoked. */

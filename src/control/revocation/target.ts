@@ -49,9 +49,21 @@ export const plainSerial = (written: string): string =>
     .replace(/^0x/, '')
     .replace(/^(00)+(?=.)/, '');
 
+/** `signet status` shows the first twelve digits, which are enough while only one serial has them. */
+export const isMeant = (written: string, serial: string): boolean =>
+  written === serial || (written.length >= SHOWN && serial.startsWith(written));
+
+const SHOWN = 12;
+
 // Whoever had a certificate could fetch its successors with it, so it never goes alone.
 const ofSerial = ({ mesh, issued }: Holders, serial: string): Result<Target, RevokeRefusal> => {
-  const found = issued.find((one) => one.serial === serial);
+  const [found, ...others] = issued.filter((one) => isMeant(serial, one.serial));
+  if (others.length > 0) {
+    return refuse(
+      'ambiguous_certificate',
+      `several certificates have a serial that begins with ${serial}: write all of it`,
+    );
+  }
   if (found === undefined) {
     return refuse(
       'unknown_certificate',
@@ -61,7 +73,7 @@ const ofSerial = ({ mesh, issued }: Holders, serial: string): Result<Target, Rev
   const certificates = issued.filter(({ instance }) => instance === found.instance);
   const ids = [...new Set(certificates.map(({ id }) => id))];
   const services = servicesOf(mesh, (service) => ids.includes(service.identity));
-  return ok({ what: serial, ids, certificates, instances: [found.instance], services, wholeIdentity: false });
+  return ok({ what: found.serial, ids, certificates, instances: [found.instance], services, wholeIdentity: false });
 };
 
 const ofIdentity = ({ mesh, issued, joined }: Holders, id: SpiffeId): Result<Target, RevokeRefusal> => {

@@ -60,7 +60,13 @@ export const caRevokeCommand: CommandSpec = {
     }
     if (ask.cut === true && !json) await announceCut(client, ask, io);
     const done = await client.post<RevocationAnswer>(PATH, ask);
-    if (!json) print(io, [...showTarget(done, `revoked at ${done.at ?? ''}`), ...showEnds(done, 'ends')].join('\n'));
+    if (!json)
+      print(
+        io,
+        [...showTarget(done, `revoked at ${done.at ?? ''}`), ...(ask.cut === true ? [] : showEnds(done, 'ends'))].join(
+          '\n',
+        ),
+      );
     const last = await refusedWithin(patience, client, done);
     if (json) printJson(io, last);
     else print(io, showRefusing(last, patience));
@@ -125,11 +131,17 @@ const showEnds = ({ ends }: RevocationAnswer, verb: string): readonly string[] =
       `! ${verb} within the drain time (5s): every connection to ${port}, of ${callers.length === 0 ? 'whoever calls it' : callers.join(', ')}`,
   );
 
-const showRefusing = ({ refusing: { of, by, waiting, away } }: RevocationAnswer, patience: Duration): string => {
+const NOTHING = 'no valid certificate is left to refuse';
+const NOBODY = 'no connected sidecar could have admitted it';
+
+const showRefusing = (
+  { certificates, refusing: { of, by, waiting, away } }: RevocationAnswer,
+  patience: Duration,
+): string => {
   const missing = away.map(
     ({ node, lastSeen }) => `! ${node} is not connected (last seen ${lastSeen}): it refuses once it is back`,
   );
-  const nobody = of === 0 ? ' (no connected sidecar could have admitted it)' : '';
+  const nobody = of > 0 ? '' : ` (${certificates.length === 0 ? NOTHING : NOBODY})`;
   if (by >= of) return [`refused everywhere: ${by}/${of}${nobody}`, ...missing].join('\n');
   const whom = waiting.map(
     ({ node, why }) => `  ${node}${why === 'refused' ? ' refused what it was sent: `signet status` says why' : ''}`,

@@ -31,6 +31,9 @@ const holders = {
     issued('3d', 'web', 'prod/web/2'),
     issued('4e', 'shared', 'prod/a/1'),
     issued('5f', 'gone', 'prod/gone/1'),
+    issued('aaaaaaaaaaaa01', 'gone', 'prod/gone/1'),
+    issued('bbbbbbbbbbbb01', 'gone', 'prod/gone/1'),
+    issued('bbbbbbbbbbbb02', 'gone', 'prod/gone/1'),
   ],
   joined: ['prod/web/1', 'prod/web/2', 'prod/web/3', 'prod/b/1', 'prod/website/1'],
 };
@@ -74,6 +77,12 @@ describe('what is to be revoked', () => {
 
   it('is also an identity that the file has not any more, while a certificate has it', () => {
     assert.deepEqual(find('prod/gone').instances, ['prod/gone/1']);
+  });
+
+  it('may be named by the first twelve digits that status shows, if no other serial has them', () => {
+    assert.equal(find('AAAAAAAAAAAA').what, 'aaaaaaaaaaaa01');
+    assert.match(refusal('aaaaaaaaaaa'), /^unknown_certificate: /);
+    assert.match(refusal('bbbbbbbbbbbb'), /^ambiguous_certificate: several certificates .* write all of it$/);
   });
 
   it('is never guessed', () => {
