@@ -25,7 +25,9 @@ export const meshRoutes = (app: FastifyInstance, control: ControlPlane): void =>
     };
   });
   app.post('/api/v1/can', (request, reply) => {
-    const answer = can(control.meshState().mesh, Date.now(), canRequest.parse(request.body));
+    const answer = can(control.meshState().mesh, Date.now(), canRequest.parse(request.body), (id) =>
+      control.revocation.noteOn(id),
+    );
     return answer.ok ? reply.send(answer.value) : refuse(reply, 400, 'invalid_request', answer.error);
   });
 };

@@ -99,6 +99,23 @@ const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Inst
     },
   });
   new Gauge({
+    name: 'signet_revocations',
+    help: 'Revoked certificates that servers still refuse by their digest.',
+    registers,
+    collect() {
+      this.set(control.revocation.facts().reduce((sum, { act }) => sum + act.certificates.length, 0));
+    },
+  });
+  new Gauge({
+    name: 'signet_revocations_waiting_sidecars',
+    help: 'Connected sidecars that have not yet acknowledged that they refuse some revoked certificate.',
+    registers,
+    collect() {
+      const waiting = control.revocation.facts().flatMap(({ refusing }) => refusing.waiting.map(({ node }) => node));
+      this.set(new Set(waiting).size);
+    },
+  });
+  new Gauge({
     name: 'signet_mesh_file_in_force',
     help: '1 if the file on disk is what is served, 0 if it was refused.',
     registers,

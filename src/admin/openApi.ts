@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { csrRequest, importRequest } from './importRoutes.ts';
-import { bootstrapRequest, canRequest, renewRequest, tokenRequest } from './requests.ts';
+import { bootstrapRequest, canRequest, renewRequest, revocationRequest, tokenRequest } from './requests.ts';
 import { channelRequest, rotationRequest } from './rotationRoutes.ts';
 import {
   bundleAnswer,
@@ -14,6 +14,7 @@ import {
   meshAnswer,
   renewAnswer,
   rotationAnswer,
+  revocationAnswer,
   tokenCreated,
   tokenList,
 } from './schemas.ts';
@@ -131,6 +132,25 @@ export const openApi = (): object => ({
       },
     },
     ...caPaths(),
+    '/api/v1/ca/revocations': {
+      post: {
+        summary: 'Revokes a certificate, or an identity with its certificates and join tokens; `dryRun` does nothing',
+        requestBody: body(revocationRequest),
+        responses: {
+          '200': json('What would be revoked', revocationAnswer),
+          '201': json('What was revoked', revocationAnswer),
+          '404': json('No such certificate or identity, or nothing of it is left to revoke'),
+          ...failures,
+        },
+      },
+    },
+    '/api/v1/ca/revocations/{act}': {
+      get: {
+        summary: 'How far a revocation has come',
+        parameters: [{ name: 'act', in: 'path', required: true, schema: { type: 'string' } }],
+        responses: { '200': json('OK', revocationAnswer), '404': json('No such revocation'), ...failures },
+      },
+    },
     '/api/v1/openapi.json': get('This document'),
   },
 });

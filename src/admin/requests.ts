@@ -53,6 +53,16 @@ export const bootstrapRequest = z.strictObject({
 
 export const renewRequest = z.strictObject({ service });
 
+export const revocationRequest = z.strictObject({
+  what: z.string().min(1).max(2048),
+  reason: z
+    .string()
+    .regex(/^[^\p{Cc}]{1,200}$/u, 'must be one line of at most 200 characters')
+    .optional(),
+  cut: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
+});
+
 export const canRequest = z.strictObject({
   from: z.string(),
   to: z.string(),
@@ -64,3 +74,4 @@ export const canRequest = z.strictObject({
 export type TokenRequest = z.input<typeof tokenRequest>;
 export type BootstrapRequest = z.input<typeof bootstrapRequest>;
 export type RenewRequest = z.input<typeof renewRequest>;
+export type RevocationRequest = z.input<typeof revocationRequest>;

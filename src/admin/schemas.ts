@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ROTATION_KINDS, ROTATION_STEPS } from '../ca/rotation.ts';
 import type { CanAnswer } from '../control/can.ts';
 import type { HealthReport } from '../control/health/finding.ts';
+import type { RevocationAnswer } from '../control/revocation/answer.ts';
 import type { FleetStatus } from '../control/status.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import type {
@@ -79,6 +80,15 @@ const typeStatus = z.strictObject({
   error: text.nullable().describe("the sidecar's words, then the lines of mesh.yaml that it refused"),
 });
 
+const refusing = z.strictObject({
+  of: count.describe('connected sidecars that have to refuse'),
+  by: count.describe('those of them that acknowledged it'),
+  waiting: z.array(z.strictObject({ node: text, why: z.enum(['pending', 'refused']) })),
+  away: z
+    .array(z.strictObject({ node: text, lastSeen: moment }))
+    .describe('not connected: they have it first when they are back'),
+});
+
 export const fleetStatus: z.ZodType<FleetStatus> = z.strictObject({
   mesh: z.strictObject({
     file: text,
@@ -124,6 +134,18 @@ export const fleetStatus: z.ZodType<FleetStatus> = z.strictObject({
     }),
   ),
   away: z.array(z.strictObject({ node: text, address: text, since: moment })),
+  revocations: z
+    .array(
+      z.strictObject({
+        act: text,
+        at: moment,
+        what: text,
+        reason: text.nullable(),
+        serials: z.array(text),
+        refusing,
+      }),
+    )
+    .describe('of which something is still refused, the newest first'),
   warnings: z.array(text),
 });
 
@@ -273,6 +295,28 @@ export const renewAnswer: z.ZodType<RenewAnswer> = z.strictObject({
   renewed: z.array(z.strictObject({ node: text, serial: text, notAfter: moment })),
 });
 
+export const revocationAnswer: z.ZodType<RevocationAnswer> = z.strictObject({
+  act: text.nullable().describe('null for --dry-run'),
+  at: moment.nullable(),
+  what: text.describe('the serial, or the SPIFFE ID'),
+  reason: text.nullable(),
+  certificates: z.array(
+    z.strictObject({
+      serial: text,
+      identity: text,
+      node: text,
+      notAfter: moment,
+      refusedUntil: moment.describe('until when servers refuse it by its digest'),
+    }),
+  ),
+  services: z.array(text).describe('that have these identities'),
+  tokens: z.array(text).describe('ids of the join tokens that went with the identity'),
+  openTokens: z.array(z.strictObject({ id: text, service: text })).describe('let more instances join'),
+  fixedEndpoints: z.array(z.strictObject({ service: text, line: text })).describe('stand in mesh.yaml, file:line'),
+  ends: z.array(z.strictObject({ port: text, callers: z.array(text) })).describe('ports whose connections end'),
+  refusing,
+});
+
 const resources = z.array(z.record(z.string(), z.unknown())).describe("Envoy's own JSON");
 
 /** What `signet translate` prints. */
@@ -300,6 +344,7 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   'ca import': importAnswer,
   'ca rotate': rotationAnswer,
   'ca restore': restoreAnswer,
+  'ca revoke': revocationAnswer,
 };
 
 /** As published: keys may be added later, so unknown ones are no fault of a reader's. */

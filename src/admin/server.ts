@@ -11,6 +11,7 @@ import { guard, refuse } from './guards.ts';
 import { importRoutes } from './importRoutes.ts';
 import { meshRoutes } from './meshRoutes.ts';
 import { openApi } from './openApi.ts';
+import { revocationRoutes } from './revocationRoutes.ts';
 import { tokenRoutes } from './tokenRoutes.ts';
 
 export type AdminOptions = {
@@ -40,6 +41,7 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   tokenRoutes(app, options.control);
   caRoutes(app, options.control, options.ca);
   importRoutes(app, options.control, options.ca.imports);
+  revocationRoutes(app, options.control, options.ca);
   checkRoutes(app, options.control, options.ca);
   app.get('/api/v1/openapi.json', () => openApi());
   const { host, port } = options.listen;

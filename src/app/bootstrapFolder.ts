@@ -94,11 +94,22 @@ export class BootstrapFolder {
       await writeAtomically(path, `${JSON.stringify(bootstrap, null, 2)}\n`, 0o600);
       return;
     }
+    if (this.#wentWithIdentity(before)) {
+      const advice = 'the identity was revoked, and this folder lets it back in only once the file is removed';
+      this.#options.log.warn({ service, path }, advice);
+      return;
+    }
     const { token, record } = await bootstraps.createToken(service, TTL, USES);
     await privateFolders(this.#options.folder, dirname(path));
     const { bootstrap } = bootstraps.write({ service }, token);
     await writeAtomically(path, `${JSON.stringify(bootstrap, null, 2)}\n`, 0o600);
     await store.commit([{ key: keyOf(path), value: Buffer.from(record.id) }]);
+  }
+
+  /** Whoever holds the folder is who was revoked: a new token would undo that. */
+  #wentWithIdentity(file: unknown): boolean {
+    const id = /"Bearer signet_([0-9a-f]{16})_/.exec(JSON.stringify(file ?? null))?.[1];
+    return id !== undefined && this.#options.tokens.get(id)?.withIdentity === true;
   }
 
   /** The token of a file that still lets sidecars of this service in. */

@@ -1,13 +1,14 @@
 import { AppError } from '../lib/errors.ts';
-import type { Store } from '../lib/store.ts';
+import type { Store, Write } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
-import { type HeldSvid, holdSvids, SVID_PREFIX } from './heldSvids.ts';
+import { type HeldSvid, type HeldSvids, holdSvids, SVID_PREFIX } from './heldSvids.ts';
+import { barredKey, type IssuedCertificate, type IssuedLedger, issuedLedger, issuedTo, issuedWrite } from './issued.ts';
 import { orMeanwhile } from './meanwhile.ts';
 import { stillServes } from './renewal.ts';
-import { writeSvid } from './svidRecord.ts';
+import { type SvidRecord, writeSvid } from './svidRecord.ts';
 
 /** The certificates of all instances: kept over restarts, and issued only when one is due. */
 export type SvidKeeper = {
@@ -23,6 +24,17 @@ export type SvidKeeper = {
   /** Drops what has expired or cannot be used: instances that did not come back. Returns how many. */
   readonly forgetExpired: (now: Instant) => Promise<number>;
   readonly list: () => readonly HeldSvid[];
+  /** Every certificate that has not ended, also of instances that were forgotten. */
+  readonly live: (now: Instant) => readonly IssuedCertificate[];
+  /**
+   * Takes from these instances what is held of them and bars them, so that they get nothing until they have joined anew.
+   * `commit` is to write that together with why.
+   */
+  readonly bar: (
+    instances: readonly string[],
+    now: Instant,
+    commit: (writes: readonly Write[]) => Promise<void>,
+  ) => Promise<void>;
   /**
    * The instance that a certificate was issued to, by its serial; those that were renewed since count until they end.
    * `undefined` for a serial that is unknown, forgotten or over.
@@ -58,6 +70,58 @@ const perInstance = () => {
 /** A signer outside may be slow, and whoever has a good certificate is not to wait for it with policy. */
 const PATIENCE: Duration = 500;
 
+/** @throws AppError `instance_revoked`, or the store's */
+const storeIssued = async (store: Store, record: SvidRecord, issued: IssuedCertificate): Promise<void> => {
+  const { instance } = issued;
+  // Deletes nothing: it only holds while the instance is not barred, whoever bars it in this very moment.
+  const unbarred: Write = { key: barredKey(instance), value: undefined, ifRevision: 0 };
+  try {
+    await store.commit([{ key: keyOf(instance), value: writeSvid(record) }, issuedWrite(issued), unbarred]);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'conflict')) throw error;
+    const message = `${instance} was revoked: it gets no certificate until it has joined with a new token`;
+    throw new AppError('instance_revoked', message);
+  }
+};
+
+const barWrites = (instance: string, now: Instant): readonly Write[] => [
+  { key: keyOf(instance), value: undefined },
+  { key: barredKey(instance), value: Buffer.from(JSON.stringify({ at: now })) },
+];
+
+/** How held certificates are dropped, each in its turn. */
+const forgetting = (
+  store: Store,
+  held: HeldSvids,
+  ledger: IssuedLedger,
+  inTurn: ReturnType<typeof perInstance>,
+): Pick<SvidKeeper, 'forget' | 'forgetExpired'> => {
+  const drop = async (instance: string): Promise<void> => {
+    await store.commit([{ key: SVID_PREFIX + instance, value: undefined }]);
+    held.drop(instance);
+  };
+  /** Looks again in its turn: the instance may have come back meanwhile. */
+  const dropExpired = (instance: string, now: Instant): Promise<boolean> =>
+    inTurn(instance, async () => {
+      const svid = held.svid(instance);
+      if (svid !== undefined && svid.notAfter > now) return false;
+      await drop(instance);
+      return true;
+    });
+  return {
+    forget: async (instance) => {
+      keyOf(instance);
+      await inTurn(instance, () => drop(instance));
+    },
+    forgetExpired: async (now) => {
+      const instances = store.list(SVID_PREFIX).map(({ key }) => key.slice(SVID_PREFIX.length));
+      const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
+      await ledger.prune(now);
+      return dropped.filter(Boolean).length;
+    },
+  };
+};
+
 type Renewing = { readonly id: SpiffeId; readonly ttl: Duration; readonly svid: Promise<X509Svid> };
 
 export type SvidKeeperOptions = {
@@ -75,14 +139,19 @@ export type SvidKeeperOptions = {
 export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
   const { store, authority, onFailure } = options;
   const held = holdSvids(store, authority, options.now);
+  const ledger = issuedLedger(store);
+  // Of a Signet that kept no ledger.
+  for (const { instance, svid } of held.list()) ledger.add(issuedTo(instance, svid));
   const inTurn = perInstance();
   const renewing = new Map<string, Renewing>();
 
   const issue = async (instance: string, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
     const svid = await authority.obtain(id, ttl, now);
     const record = { svid, earlier: held.earlier(instance, now) };
-    await store.commit([{ key: keyOf(instance), value: writeSvid(record) }]);
+    const issued = issuedTo(instance, svid);
+    await storeIssued(store, record, issued);
     held.put(instance, record);
+    ledger.add(issued);
     return svid;
   };
 
@@ -96,7 +165,9 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
       try {
         return await issue(instance, id, ttl, now);
       } catch (why) {
-        if (onFailure === undefined || mine === undefined || now < mine.notBefore || now >= mine.notAfter) throw why;
+        const isGood = mine !== undefined && mine.notBefore <= now && now < mine.notAfter;
+        // One that was revoked meanwhile is not held any more.
+        if (onFailure === undefined || !isGood || held.svid(instance) !== mine) throw why;
         onFailure(instance, why);
         return mine;
       }
@@ -119,33 +190,16 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     }
   };
 
-  const drop = async (instance: string): Promise<void> => {
-    await store.commit([{ key: SVID_PREFIX + instance, value: undefined }]);
-    held.drop(instance);
-  };
-
-  /** Looks again in its turn: the instance may have come back meanwhile. */
-  const dropExpired = (instance: string, now: Instant): Promise<boolean> =>
-    inTurn(instance, async () => {
-      const svid = held.svid(instance);
-      if (svid !== undefined && svid.notAfter > now) return false;
-      await drop(instance);
-      return true;
-    });
-
   return Object.freeze({
     current,
     renew,
-    forget: async (instance: string): Promise<void> => {
-      keyOf(instance);
-      await inTurn(instance, () => drop(instance));
-    },
-    forgetExpired: async (now: Instant): Promise<number> => {
-      const instances = store.list(SVID_PREFIX).map(({ key }) => key.slice(SVID_PREFIX.length));
-      const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
-      return dropped.filter(Boolean).length;
-    },
+    ...forgetting(store, held, ledger, inTurn),
     list: held.list,
+    live: ledger.live,
+    bar: async (instances, now, commit) => {
+      await commit(instances.flatMap((instance) => barWrites(instance, now)));
+      for (const instance of instances) held.drop(instance);
+    },
     holderOf: held.holderOf,
   });
 };

@@ -5,6 +5,7 @@ import { caImportCommand } from './commands/ca/import.ts';
 import { caPassphraseCommand } from './commands/ca/passphrase.ts';
 import { caRestoreCommand } from './commands/ca/restore.ts';
 import { caRotateCommand } from './commands/ca/rotate.ts';
+import { caRevokeCommand } from './commands/ca/revoke.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
@@ -36,12 +37,13 @@ export const COMMANDS: readonly CommandSpec[] = [
   caPassphraseCommand,
   caRotateCommand,
   caRestoreCommand,
+  caRevokeCommand,
 ];
 
 /** First words that hold several commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   token: 'join tokens: create, list, revoke',
-  ca: 'the certificate authority: status, bundle, renew, rotate, restore, csr, import, passphrase',
+  ca: 'the certificate authority: status, bundle, renew, rotate, revoke, restore, csr, import, passphrase',
 };
 
 /** Commands of the contract that have no code yet. Delete a line when it has. */
@@ -63,5 +65,4 @@ export const NOT_BUILT: readonly string[] = [
   'report',
   'completion',
   'ca list',
-  'ca revoke',
 ];

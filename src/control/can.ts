@@ -1,11 +1,12 @@
 import { decide } from '../decide/decide.ts';
 import { type ListedCall, listAllowed } from '../decide/listAllowed.ts';
 import { findCaller, findPort } from '../decide/reference.ts';
-import type { Verdict } from '../decide/verdict.ts';
+import type { Caller, Verdict } from '../decide/verdict.ts';
 import { showLocation } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
 
 /** A question as an operator writes it. */
 export type CanQuestion = {
@@ -33,16 +34,35 @@ export type CanAnswer = {
 export type CanCall = { readonly call: string; readonly rule: string; readonly until: string | null };
 
 /** Answers a question by the mesh alone; the error is a sentence about the question. */
-export const can = (mesh: Mesh, now: Instant, question: CanQuestion): Result<CanAnswer, string> => {
+export const can = (
+  mesh: Mesh,
+  now: Instant,
+  question: CanQuestion,
+  noteOn: (id: SpiffeId) => string | undefined = () => undefined,
+): Result<CanAnswer, string> => {
   const from = findCaller(mesh, question.from);
   if (!from.ok) return from;
-  const target = findPort(mesh, question.to, from.value);
+  const verdict = judge(mesh, now, question, from.value);
+  const id = question.plaintext === true ? undefined : identityOf(mesh, from.value);
+  const note = id === undefined ? undefined : noteOn(id);
+  if (!verdict.ok || note === undefined) return verdict;
+  const notes = [verdict.value.note, note].filter((one) => one !== null);
+  return ok({ ...verdict.value, note: notes.join('; ') });
+};
+
+const identityOf = (mesh: Mesh, from: Caller): SpiffeId | undefined => {
+  if (from.kind === 'identity') return from.id;
+  return from.kind === 'service' ? mesh.services.get(from.key)?.identity : undefined;
+};
+
+const judge = (mesh: Mesh, now: Instant, question: CanQuestion, from: Caller): Result<CanAnswer, string> => {
+  const target = findPort(mesh, question.to, from);
   if (!target.ok) return target;
   const { method, path, plaintext = false } = question;
   if (target.value.port.protocol === 'tcp' && method !== undefined) {
     return err(`${question.to} is a tcp port, which knows no methods and paths`);
   }
-  const call = { from: from.value, plaintext, ...target.value };
+  const call = { from, plaintext, ...target.value };
   if (target.value.port.protocol === 'tcp') return ok(answer(decide(mesh, now, call)));
   if (method !== undefined) return ok(answer(decide(mesh, now, { ...call, request: { method, path } })));
   const { verdict, allowed, denied } = listAllowed(mesh, now, call);

@@ -1,7 +1,9 @@
+import type { IssuedCertificate } from '../ca/issued.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { printable } from '../lib/printable.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Write } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
@@ -26,6 +28,7 @@ import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { certificateEnds, type Refusal, unauthenticated } from './refusals.ts';
+import { Revocation } from './revocation/revocation.ts';
 import type { Holder } from './rotation/sidecarFacts.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
@@ -40,6 +43,14 @@ export type SvidKeeper = {
   readonly renewalTime: (svid: X509Svid, node: string) => Instant;
   /** The node id that a certificate was issued to, by its serial, until it ends. */
   readonly holderOf: (serial: string, now: Instant) => string | undefined;
+  /** Every certificate that has not ended. */
+  readonly live: (now: Instant) => readonly IssuedCertificate[];
+  /** Takes what these instances hold, and lets them have nothing until they join anew. */
+  readonly bar: (
+    nodes: readonly string[],
+    now: Instant,
+    commit: (writes: readonly Write[]) => Promise<void>,
+  ) => Promise<void>;
   /** Drops what is kept for an instance that is gone for good. */
   readonly forget: (node: string) => Promise<void>;
   /** Drops what has expired. */
@@ -79,6 +90,7 @@ export class ControlPlane {
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
+  readonly revocation: Revocation;
   /** `false` while the store takes no writes, so that nobody can join. */
   readonly canStore: () => Promise<boolean>;
 
@@ -98,10 +110,18 @@ export class ControlPlane {
       onChange: (services) => this.#reconciler.markCallers(services),
       onFailure: (error) => log.error({ err: error }, 'the store did not take an endpoint'),
     });
+    this.revocation = new Revocation({
+      ...options,
+      mesh,
+      tokens: this.tokens,
+      fleet: () => this.#fleet,
+      reconciler: () => this.#reconciler,
+    });
     this.#reconciler = new Reconciler({
       clock,
       mesh,
       endpoints: () => this.#tracker.table(),
+      revoked: () => this.revocation.revocations.revoked(),
       bundle: options.bundle,
       quarantine: this.#quarantine,
       svid: options.svids.current,
@@ -123,6 +143,7 @@ export class ControlPlane {
       reconciler: this.#reconciler,
       quarantine: this.#quarantine,
       convergence: this.#convergence,
+      follow: (sidecar, event) => this.revocation.follow(sidecar, event),
       end,
       log,
       observer,
@@ -184,7 +205,8 @@ export class ControlPlane {
     const { ttl } = this.meshState().mesh.certificates;
     const svid = await svids.current(node.id, service.identity, ttl, clock.now());
     // Revoked while the certificate was made.
-    if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
+    const isBarred = this.tokens.isBarred(node.id, caller.token);
+    if (isBarred || this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
     const trusted = bundle();
     this.#options.onFetched?.(node.id, svid, trusted);
     return ok(emitSecrets(svid, trusted));
@@ -263,7 +285,7 @@ export class ControlPlane {
   }
 
   status(): FleetStatus {
-    return fleetStatus(this.meshState(), this.#connected(), this.#tracker.list());
+    return fleetStatus(this.meshState(), this.#connected(), this.#tracker.list(), this.revocation.status());
   }
 
   /** What is kept from sidecars because some refused it. */
@@ -275,7 +297,8 @@ export class ControlPlane {
   async health(): Promise<ControlFacts> {
     const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
     const quarantined = () => this.quarantined();
-    return gatherFacts({ ...this.#options, ...parts, quarantined, startedAt: this.#startedAt });
+    const revocations = () => this.revocation.facts();
+    return gatherFacts({ ...this.#options, ...parts, quarantined, revocations, startedAt: this.#startedAt });
   }
 
   /** The record of each connected sidecar; its refusals name the lines of mesh.yaml that they are about. */
@@ -369,6 +392,7 @@ export class ControlPlane {
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
       await this.#options.svids.forgetExpired(clock.now());
+      await this.revocation.revocations.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));
     this.#cancelHousekeeping = clock.after(HOUSEKEEPING, () => this.#keepHouse());

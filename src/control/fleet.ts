@@ -29,6 +29,8 @@ export type FleetOptions = {
   readonly reconciler: Reconciler;
   readonly quarantine: Quarantine;
   readonly convergence: Convergence;
+  /** Whatever happens on an admitted stream, in order. */
+  readonly follow: (sidecar: Sidecar, event: StreamEvent) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
   readonly log: Log;
   readonly observer: Observer;
@@ -123,6 +125,7 @@ export class Fleet {
       return;
     }
     this.#learn(member.sidecar, event);
+    this.#options.follow(member.sidecar, event);
     const record = afterEvent(member.record, this.#withOwnRefusals(member.sidecar, event));
     if (record !== undefined) this.#members.set(stream, { ...member, record });
     this.#tell(member.sidecar, event);
@@ -158,14 +161,15 @@ export class Fleet {
 
   /** Ends the streams of everybody that joined with this token, and withdraws their addresses. */
   dismissToken(token: string): void {
-    this.#dismiss(({ sidecar }) => sidecar.token === token, unauthenticated());
+    this.dismiss(new Set(), new Set([token]));
+  }
+
+  /** The same for these nodes and for everybody that joined with one of these tokens, at once. */
+  dismiss(nodes: ReadonlySet<string>, byToken: ReadonlySet<string>): void {
+    this.#dismiss(({ sidecar }) => nodes.has(sidecar.node) || byToken.has(sidecar.token), unauthenticated());
     const { tokens, tracker } = this.#options;
-    tracker.expel(
-      tokens
-        .claims()
-        .filter((claim) => claim.token === token)
-        .map(({ node }) => node),
-    );
+    const joined = tokens.claims().filter(({ token }) => byToken.has(token));
+    tracker.expel([...new Set([...nodes, ...joined.map(({ node }) => node)])]);
   }
 
   /** Another mesh: other services may be called at the addresses of their sidecars. */
@@ -208,7 +212,7 @@ export class Fleet {
     convergence.progress(stream, record.progress, event.at);
     const { node, address, peer } = sidecar;
     // Revoked in the moment between its admission and now.
-    if (tokens.get(sidecar.token)?.revokedAt !== undefined) {
+    if (tokens.get(sidecar.token)?.revokedAt !== undefined || tokens.isBarred(node, sidecar.token)) {
       end(stream, unauthenticated());
       return;
     }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { barredKey } from '../ca/issued.ts';
 import { AppError } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { type Secret, secret } from '../lib/secret.ts';
@@ -21,6 +22,8 @@ export type TokenRecord = {
   readonly uses: number;
   readonly joined: number;
   readonly revokedAt?: Instant;
+  /** It went with its identity: nothing makes another one by itself. */
+  readonly withIdentity?: true;
 };
 
 /** A node id that a token joined. It belongs to that token until it was away for longer than `mesh.rejoin`. */
@@ -83,6 +86,7 @@ export class JoinTokens {
     const claim = decodeJson<Claim>(this.#store.get(claimKey(node)));
     const record = claim === undefined ? undefined : this.get(claim.token);
     if (claim === undefined || record === undefined || record.revokedAt !== undefined) return undefined;
+    if (this.#barOf(node) !== undefined) return undefined;
     return now - claim.lastSeen <= rejoin ? record : undefined;
   }
 
@@ -126,21 +130,52 @@ export class JoinTokens {
     const claimEntry = this.#store.get(claimKey(node));
     const claim = decodeJson<Claim>(claimEntry);
     const ifRevision = claimEntry?.revision ?? 0;
+    // Whoever was revoked needs a token that was made after that; joining with it lifts the bar, in the same commit.
+    const bar = this.#barOf(node);
+    if (bar !== undefined && token.createdAt <= bar.at) return err(unauthenticated());
+    const lift: Write = { key: barredKey(node), value: undefined, ifRevision: bar?.revision ?? 0 };
     const alive = claim !== undefined && now - claim.lastSeen <= rejoin;
     if (alive && claim.token === tokenId) {
       const seen = { ...claim, lastSeen: now };
-      return ok({ claim: seen, writes: [{ key: claimKey(node), value: encodeJson(seen), ifRevision }] });
+      return ok({ claim: seen, writes: [{ key: claimKey(node), value: encodeJson(seen), ifRevision }, lift] });
     }
     if (now >= token.expires || token.joined >= token.uses) return err(unauthenticated());
     // A live instance keeps its node id, and with it its key: another token needs another instance id.
-    if (alive && this.get(claim.token)?.revokedAt === undefined) return err(permissionDenied(TAKEN));
+    if (alive && bar === undefined && this.get(claim.token)?.revokedAt === undefined)
+      return err(permissionDenied(TAKEN));
     const fresh: Claim = { node, token: tokenId, joinedAt: now, lastSeen: now };
     const used = { ...token, joined: token.joined + 1 };
     const writes = [
       { key: claimKey(node), value: encodeJson(fresh), ifRevision },
       { key: tokenKey(tokenId), value: encodeJson(used), ifRevision: tokenEntry.revision },
+      lift,
     ];
     return ok({ claim: fresh, writes });
+  }
+
+  /** May this node not come by this token, because it was revoked since the token was made? */
+  isBarred(node: string, tokenId: string): boolean {
+    const bar = this.#barOf(node);
+    return bar !== undefined && (this.get(tokenId)?.createdAt ?? 0) <= bar.at;
+  }
+
+  #barOf(node: string): { readonly at: Instant; readonly revision: number } | undefined {
+    const entry = this.#store.get(barredKey(node));
+    const bar = decodeJson<{ readonly at: Instant }>(entry);
+    return entry === undefined || bar === undefined ? undefined : { ...bar, revision: entry.revision };
+  }
+
+  /** What revokes the tokens of these services together with their identity; to be committed with the rest of it. */
+  revokeWrites(
+    services: ReadonlySet<ServiceKey>,
+    now: Instant,
+  ): readonly { readonly id: string; readonly write: Write }[] {
+    return this.#store.list(tokenKey('')).flatMap((entry) => {
+      const record = decodeJson<TokenRecord>(entry);
+      if (record === undefined || record.revokedAt !== undefined || !services.has(record.service)) return [];
+      const value = encodeJson({ ...record, revokedAt: now, withIdentity: true } satisfies TokenRecord);
+      return [{ id: record.id, write: { key: entry.key, value, ifRevision: entry.revision } }];
+    });
   }
 
   /** Notes that these nodes are here now. Each must hold its claim; a claim that moved on is left alone. */
@@ -186,8 +221,25 @@ export class JoinTokens {
     const lapsed = claims.filter(isLapsed);
     const held = new Set(claims.filter((claim) => !isLapsed(claim)).map((claim) => claim.token));
     const dead = this.list().filter((token) => now - token.expires > rejoin && !held.has(token.id));
-    const keys = [...lapsed.map(({ node }) => claimKey(node)), ...dead.map(({ id }) => tokenKey(id))];
+    const gone = new Set(dead.map(({ id }) => id));
+    const tokens = this.list().filter(({ id }) => !gone.has(id));
+    const keys = [
+      ...lapsed.map(({ node }) => claimKey(node)),
+      ...dead.map(({ id }) => tokenKey(id)),
+      ...this.#idleBars(tokens),
+    ];
     if (keys.length > 0) await this.#store.commit(keys.map((key) => ({ key, value: undefined })));
+  }
+
+  /** Bars of nodes that no token is left to keep out by. */
+  #idleBars(tokens: readonly TokenRecord[]): readonly string[] {
+    return this.#store.list(barredKey('')).flatMap((entry) => {
+      const node = entry.key.slice(barredKey('').length);
+      const bar = this.#barOf(node);
+      const keepsOut = ({ service, createdAt }: TokenRecord): boolean =>
+        node.startsWith(`${service}/`) && bar !== undefined && createdAt <= bar.at;
+      return tokens.some(keepsOut) ? [] : [entry.key];
+    });
   }
 }
 

@@ -3,6 +3,10 @@ import type { Entry } from '../lib/store.ts';
 /** Every name under which control keeps something in the store. */
 export const tokenKey = (id: string): string => `token/${id}`;
 export const claimKey = (node: string): string => `claim/${node}`;
+/** One revocation, with all that it revoked. */
+export const revocationKey = (act: string): string => `revocation/${act}`;
+/** When the connections of one port, `NS/NAME:PORT`, were to be cut last. */
+export const cutKey = (port: string): string => `cut/${port}`;
 export const endpointKey = (node: string): string => `endpoint/${node}`;
 /** Written to see whether the store takes writes. */
 export const PROBE_KEY = 'probe';

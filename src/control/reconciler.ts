@@ -8,7 +8,8 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import { planProxy } from '../plan/planProxy.ts';
-import type { EndpointTable, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { EndpointTable, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { Revoked } from '../plan/revoked.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import { type Snapshot, TYPE } from '../xds/resource.ts';
@@ -25,6 +26,7 @@ export type ReconcilerOptions = {
   readonly clock: Clock;
   readonly mesh: () => Mesh;
   readonly endpoints: () => EndpointTable;
+  readonly revoked: () => Revoked;
   readonly bundle: () => TrustBundle;
   /** Keeps from a sidecar what others of its kind refused. */
   readonly quarantine: Pick<Quarantine, 'serve'>;
@@ -93,7 +95,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#lastLook = options.clock.now();
-    this.#nextChange = nextChange(options.mesh(), this.#lastLook);
+    this.#nextChange = nextChange(options.mesh(), this.#lastLook, options.revoked());
     this.#schedule();
   }
 
@@ -113,7 +115,7 @@ export class Reconciler {
     const [mesh, now] = [this.#options.mesh(), this.#options.clock.now()];
     this.#moment = undefined;
     this.#round += 1;
-    this.#nextChange = nextChange(mesh, now);
+    this.#nextChange = nextChange(mesh, now, this.#options.revoked());
     const urgencyFor = ({ sidecar: { stream }, planned, snapshot }: Held): Urgency => {
       if (snapshot === undefined) return 'endpoints';
       // It may have failed, or be in hand with a plan that is not stored yet.
@@ -141,6 +143,16 @@ export class Reconciler {
     );
     this.#moment = undefined;
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'endpoints', plan: true })));
+  }
+
+  /** What these services' own ports refuse is another. */
+  markServers(services: ReadonlySet<ServiceKey>): void {
+    const { mesh, clock, revoked } = this.#options;
+    this.#moment = undefined;
+    this.#nextChange = nextChange(mesh(), clock.now(), revoked());
+    const concerned = [...this.#held.values()].filter(({ sidecar }) => services.has(sidecar.service));
+    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: true })));
+    this.#schedule();
   }
 
   /** Another certificate or bundle; the plan stands. */
@@ -186,6 +198,11 @@ export class Reconciler {
   /** The resources that one sidecar was last published, with the lines they come from. */
   emittedFor(stream: StreamId): readonly Emitted[] {
     return this.#held.get(stream)?.planned?.emitted ?? [];
+  }
+
+  /** The plan of a stream's own ports that was last published to it. */
+  inboundOf(stream: StreamId): readonly InboundPort[] {
+    return this.#held.get(stream)?.planned?.plan.inbound ?? [];
   }
 
   /** Resolves when nothing is left to do now. */
@@ -275,8 +292,14 @@ export class Reconciler {
   }
 
   #now(): Moment {
-    const { mesh, clock, endpoints } = this.#options;
-    this.#moment ??= { mesh: mesh(), now: clock.now(), endpoints: endpoints(), plans: new Map() };
+    const { mesh, clock, endpoints, revoked } = this.#options;
+    this.#moment ??= {
+      mesh: mesh(),
+      now: clock.now(),
+      endpoints: endpoints(),
+      revoked: revoked(),
+      plans: new Map(),
+    };
     return this.#moment;
   }
 
@@ -309,14 +332,15 @@ type Moment = {
   readonly mesh: Mesh;
   readonly now: Instant;
   readonly endpoints: EndpointTable;
+  readonly revoked: Revoked;
   readonly plans: Map<string, Planned | undefined>;
 };
 
-const planOf = (sidecar: Sidecar, { mesh, now, endpoints, plans }: Moment): Planned | undefined => {
+const planOf = (sidecar: Sidecar, { mesh, now, endpoints, revoked, plans }: Moment): Planned | undefined => {
   const { ref, client } = sidecar;
   const key = planKey(sidecar);
   if (plans.has(key)) return plans.get(key);
-  const plan = planProxy(mesh, now, ref, endpoints);
+  const plan = planProxy(mesh, now, ref, endpoints, revoked);
   const planned = plan && {
     plan,
     service: mesh.services.get(ref.service),

@@ -10,6 +10,7 @@ import type { RegisteredInstance } from './endpointTracker.ts';
 import type { MeshState } from './meshSource.ts';
 import type { Withheld } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
+import type { RefusingAnswer } from './revocation/answer.ts';
 import type { Sidecar } from './sidecar.ts';
 
 /** What `signet status -o json` prints. Moments are ISO 8601 in UTC. */
@@ -31,7 +32,18 @@ export type FleetStatus = {
   readonly quarantined: readonly QuarantineStatus[];
   /** Instances that callers are still told of although their sidecar is not connected. */
   readonly away: readonly { readonly node: string; readonly address: string; readonly since: string }[];
+  /** Revocations of which something is still refused, the newest first. */
+  readonly revocations: readonly RevocationStatus[];
   readonly warnings: readonly string[];
+};
+
+export type RevocationStatus = {
+  readonly act: string;
+  readonly at: string;
+  readonly what: string;
+  readonly reason: string | null;
+  readonly serials: readonly string[];
+  readonly refusing: RefusingAnswer;
 };
 
 export type SidecarStatus = {
@@ -77,6 +89,7 @@ export const fleetStatus = (
   mesh: MeshState,
   connected: readonly Connected[],
   instances: readonly RegisteredInstance[],
+  revocations: readonly RevocationStatus[],
 ): FleetStatus => ({
   mesh: {
     file: mesh.file,
@@ -96,6 +109,7 @@ export const fleetStatus = (
   away: instances.flatMap(({ node, address, leftAt }) =>
     leftAt === undefined ? [] : [{ node, address, since: iso(leftAt) }],
   ),
+  revocations,
   warnings: twice(connected),
 });
 

@@ -3,6 +3,7 @@ import { duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
+import { cutMark, revokedPolicies } from '../features/revocation/envoy.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import { Filter, FilterChain, ListenerFilter } from '../gen/envoy/config/listener/v3/listener_components.ts';
@@ -17,7 +18,7 @@ import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import { appCluster } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
-import { badHostRoute, refusal } from './refusals.ts';
+import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 
 /** The listener before one declared port, the application's cluster behind it and, for HTTP, the routes with the policy. */
 export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
@@ -60,6 +61,7 @@ const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filte
       ...(transportProtocol === undefined ? {} : { filterChainMatch: { transportProtocol } }),
       ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
       transportSocketConnectTimeout: duration(10_000),
+      ...(mtls && port.cut !== undefined ? { metadata: cutMark(port.cut) } : {}),
     });
   switch (port.mtls) {
     case 'strict':
@@ -96,7 +98,11 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
     );
   const lifetime = duration(plan.certificateTtl);
   return [
-    rbacFilter(RBAC_DENY, denyRules(port.access.deny, rbac)),
+    // A digest in the plaintext chain would refuse nobody, and cut its connections.
+    rbacFilter(
+      RBAC_DENY,
+      denyRules(port.access.deny, rbac, revokedPolicies(rbac.takesPlaintext ? [] : port.access.revoked)),
+    ),
     rbacFilter(RBAC_ALLOW, allowRules(port.access.allow, rbac)),
     networkFilter(
       'envoy.filters.network.tcp_proxy',
@@ -118,7 +124,8 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
 };
 
 const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
-  const { deny, allow, refusedPaths } = port.access;
+  const { revoked, deny, allow, refusedPaths } = port.access;
+  const denied = revokedPolicies(revoked);
   return RouteConfiguration.fromPartial({
     name: inboundRouteName(port.port),
     // The whole policy travels here: a listener's own would reach live connections only after they drained.
@@ -127,8 +134,8 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
         name: inboundRouteName(port.port),
         domains: ['*'],
         routes: [
-          badHostRoute(admitted()),
-          ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths))]),
+          badHostRoute(admitted(rbac, denied)),
+          ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths), admitted(rbac, denied))]),
           {
             match: { pathSpecifier: { $case: 'prefix', value: '/' } },
             action: {
@@ -137,7 +144,7 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
             },
             typedPerFilterConfig: {
               [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
-              [RBAC_DENY]: perRoute(denyRules(deny, rbac)),
+              [RBAC_DENY]: perRoute(denyRules(deny, rbac, denied)),
             },
           },
         ],
@@ -147,15 +154,18 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
 };
 
 /** Spellings that an application may read as another path than the rules did. */
-const badPathRoute = (expression: string): Route =>
+const badPathRoute = (expression: string, perFilter: PerFilter): Route =>
   refusal(
     RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: expression } } }),
     TWO_READINGS,
-    admitted(),
+    perFilter,
   );
 
-// A route that only refuses needs no rule; the base would answer 403 before it.
-const admitted = () => ({ [RBAC_ALLOW]: perRoute(allowAnyone()) });
+// A route that only refuses needs no rule; the base would answer 403 before it. A revoked certificate gets that on every route.
+const admitted = (rbac: RbacPort, denied: ReturnType<typeof revokedPolicies>): PerFilter => ({
+  [RBAC_ALLOW]: perRoute(allowAnyone()),
+  ...(Object.keys(denied).length === 0 ? {} : { [RBAC_DENY]: perRoute(denyRules([], rbac, denied)) }),
+});
 
 const TWO_READINGS = 'signet: this path can be read in more than one way\n';
 

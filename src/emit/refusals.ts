@@ -1,7 +1,8 @@
 import { regexMatcher } from '../envoy/match.ts';
 import { Route, RouteMatch } from '../gen/envoy/config/route/v3/route_components.ts';
 
-type PerFilter = NonNullable<Route['typedPerFilterConfig']>;
+/** What a route says to the filters before it. */
+export type PerFilter = NonNullable<Route['typedPerFilterConfig']>;
 
 /** Answers 400 by itself to what it matches. `perFilter` lets it past filters that would refuse it first. */
 export const refusal = (match: RouteMatch, words: string, perFilter: PerFilter = {}): Route =>

@@ -4,13 +4,20 @@ import type { Mesh, Port, Service } from '../model/mesh.ts';
 import { planInbound } from './inbound.ts';
 import { planOutbound, visiblePorts } from './outbound.ts';
 import type { EndpointTable, Outbound, ProxyPlan, ProxyRef, Upstream } from './proxyPlan.ts';
+import { NOTHING_REVOKED, type Revoked, revokedAt } from './revoked.ts';
 import { planUpstream } from './upstream.ts';
 
 /**
- * What one sidecar must do now. Pure: the same mesh, moment, sidecar and endpoints give the same plan.
+ * What one sidecar must do now. Pure: the same mesh, moment, sidecar, endpoints and revocations give the same plan.
  * `undefined` if the mesh has no such service.
  */
-export const planProxy = (mesh: Mesh, now: Instant, ref: ProxyRef, endpoints: EndpointTable): ProxyPlan | undefined => {
+export const planProxy = (
+  mesh: Mesh,
+  now: Instant,
+  ref: ProxyRef,
+  endpoints: EndpointTable,
+  revoked: Revoked = NOTHING_REVOKED,
+): ProxyPlan | undefined => {
   const service = mesh.services.get(ref.service);
   if (service === undefined) return undefined;
   const upstreams = visiblePorts(mesh, service).flatMap((key) => {
@@ -18,12 +25,15 @@ export const planProxy = (mesh: Mesh, now: Instant, ref: ProxyRef, endpoints: En
     const port = target?.ports.find((candidate) => `${target.key}:${candidate.port}` === key);
     return target === undefined || port === undefined ? [] : [planUpstream(target, port, now, endpoints)];
   });
+  const refused = revokedAt(revoked, mesh, now);
   return {
     service: service.key,
     identity: service.identity,
     trustDomain: mesh.trustDomain,
     certificateTtl: mesh.certificates.ttl,
-    inbound: service.ports.map((port) => planInbound(service, port, now, ref)),
+    inbound: service.ports.map((port) =>
+      planInbound(service, port, now, ref, { revoked: refused, trustDomain: mesh.trustDomain }),
+    ),
     upstreams,
     outbound: outboundOf(mesh, service, ref, upstreams),
   };

@@ -1,5 +1,5 @@
 import type { Location } from '../lib/diagnostic.ts';
-import type { Duration } from '../lib/time.ts';
+import type { Duration, Instant } from '../lib/time.ts';
 import type { PathRisk, Port, Protocol, ServiceKey, StaticEndpoint, Target } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
@@ -47,12 +47,16 @@ export type InboundPort = {
   readonly target: Target;
   readonly mtls: MtlsMode;
   readonly access: Access;
+  /** When its connections were to be cut last. */
+  readonly cut: Instant | undefined;
   readonly location: Location;
 };
 
-/** What decides over the calls of one port: deny rules, then allow rules, then the default. Ended grants are kept for HTTP
+/** What decides over the calls of one port: revoked certificates, deny rules, allow rules, then the default. Ended grants are kept for HTTP
  * (Envoy ends them itself) and dropped for TCP. */
 export type Access = {
+  /** SHA-256 digests of certificates that are refused before any rule is looked at. */
+  readonly revoked: readonly string[];
   readonly deny: readonly Rule[];
   /** `'any'` where no allow rule is written and the mesh says `authorization: allow`. */
   readonly allow: readonly Rule[] | 'any';

@@ -81,7 +81,7 @@ describe('the anchor of the channel rotates', function () {
     for (const node of nodes(early, orders)) assert.ok(stderr.includes(node), stderr);
     assert.ok(!stderr.includes(late.node), stderr);
     const check = await mesh.signet('check');
-    assert.match(check.stdout, /‼ CHK0512 the channel has an old anchor; with it alone: prod\//);
+    assert.match(check.stdout, /‼ CHK0515 the channel has an old anchor; with it alone: prod\//);
   });
 
   it('once retired, serves those who have the new one, and calls go on for those who do not', async () => {

@@ -10,7 +10,7 @@ describe('golden', () => {
       const mesh = meshOf(folder);
       const envoy = findEnvoy().path;
       const refused = [...mesh.services.values()].map(async (service) =>
-        refusalOf(envoy, staticBootstrap(shownOf(mesh, service), secretsOf(mesh, service))),
+        refusalOf(envoy, staticBootstrap(shownOf(folder, mesh, service), secretsOf(mesh, service))),
       );
       for (const refusal of await Promise.all(refused)) assert.equal(refusal, undefined);
     });

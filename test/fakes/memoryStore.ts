@@ -3,7 +3,7 @@ import type { Entry, Store, Write } from '../../src/lib/store.ts';
 import { checkWrites, conflictOf } from '../../src/store/writes.ts';
 
 /** While `broken`, the disk refuses every commit. */
-export type MemoryStore = Store & { broken: boolean };
+export type MemoryStore = Omit<Store, 'commit'> & { broken: boolean; commit: Store['commit'] };
 
 /** A store that behaves as the embedded one does, in memory: same order, conflicts, revisions and copies. */
 export const memoryStore = (): MemoryStore => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { meshLoader } from '../../src/app/meshFile.ts';
+import { barredKey, type IssuedCertificate } from '../../src/ca/issued.ts';
 import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';
@@ -20,6 +21,7 @@ import { until } from './until.ts';
 export class FakeSvids implements SvidKeeper {
   readonly issued: string[] = [];
   readonly #held = new Map<string, X509Svid>();
+  readonly #all: Omit<IssuedCertificate, 'digest'>[] = [];
   failing = false;
   /** Certificates of these nodes are waited for. */
   readonly slow = new Map<string, Promise<void>>();
@@ -37,6 +39,7 @@ export class FakeSvids implements SvidKeeper {
     const chainPem = `chain ${serial}`;
     const svid = { id, chainPem, keyPem: secret('key'), serial, notBefore: now, notAfter: now + ttl };
     this.#held.set(node, svid);
+    this.#all.push({ serial, id, instance: node, notAfter: svid.notAfter });
     return svid;
   };
 
@@ -45,6 +48,14 @@ export class FakeSvids implements SvidKeeper {
   readonly holderOf: SvidKeeper['holderOf'] = (serial, now) => {
     const [node, svid] = [...this.#held].find(([, held]) => held.serial === serial) ?? [];
     return svid !== undefined && svid.notAfter > now ? node : undefined;
+  };
+
+  readonly live: SvidKeeper['live'] = (now) =>
+    this.#all.filter(({ notAfter }) => now < notAfter).map((one) => ({ ...one, digest: one.serial.padStart(64, '0') }));
+
+  readonly bar: SvidKeeper['bar'] = async (nodes, now, commit) => {
+    await commit(nodes.map((node) => ({ key: barredKey(node), value: Buffer.from(JSON.stringify({ at: now })) })));
+    for (const node of nodes) this.#held.delete(node);
   };
 
   readonly forget: SvidKeeper['forget'] = async (node) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadMesh } from '../../src/config/loadMesh.ts';
@@ -10,7 +10,9 @@ import { showDiagnostic } from '../../src/lib/diagnostic.ts';
 import { secret } from '../../src/lib/secret.ts';
 import type { Mesh, Service } from '../../src/model/mesh.ts';
 import { planProxy } from '../../src/plan/planProxy.ts';
-import type { EndpointTable } from '../../src/plan/proxyPlan.ts';
+import type { EndpointTable, UpstreamKey } from '../../src/plan/proxyPlan.ts';
+import type { Revoked } from '../../src/plan/revoked.ts';
+import type { SpiffeId } from '../../src/spiffe/spiffeId.ts';
 import type { Shown } from './staticEnvoy.ts';
 import { testAuthority } from './testAuthority.ts';
 
@@ -41,9 +43,22 @@ const endpointsOf = (mesh: Mesh): EndpointTable =>
     ]),
   );
 
-export const shownOf = (mesh: Mesh, service: Service): Shown => {
+/** `revoked.txt` beside a mesh.yaml: lines `ID DIGEST`, of certificates that end in an hour, and `cut NS/NAME:PORT`. */
+export const revokedIn = (folder: string): Revoked => {
+  const file = join(root, folder, 'revoked.txt');
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  const words = lines.map((line) => line.split(' ') as [string, string]);
+  return {
+    certificates: words
+      .filter(([first]) => first !== 'cut')
+      .map(([id, digest]) => ({ id: id as SpiffeId, digest, notAfter: NOW + 3_600_000 })),
+    cuts: new Map(words.filter(([first]) => first === 'cut').map(([, port]) => [port as UpstreamKey, NOW])),
+  };
+};
+
+export const shownOf = (folder: string, mesh: Mesh, service: Service): Shown => {
   const ref = { service: service.key, address: undefined, outbound: { host: '127.0.0.1', port: 15001 } };
-  const plan = planProxy(mesh, NOW, ref, endpointsOf(mesh));
+  const plan = planProxy(mesh, NOW, ref, endpointsOf(mesh), revokedIn(folder));
   assert.ok(plan);
   return showJson(emitProxy(plan)) as Shown;
 };

@@ -22,7 +22,7 @@ export const statusCommand: CommandSpec = {
 
 const TYPES = ['cds', 'eds', 'sds', 'lds', 'rds'] as const;
 
-const showStatus = ({ mesh, sidecars, quarantined, away, warnings }: FleetStatus, now: number): string => {
+const showStatus = ({ mesh, sidecars, quarantined, away, revocations, warnings }: FleetStatus, now: number): string => {
   const rows = sidecars.map((sidecar) => [
     sidecar.node,
     sidecar.address === sidecar.peer ? sidecar.address : `${sidecar.address} (from ${sidecar.peer})`,
@@ -40,12 +40,21 @@ const showStatus = ({ mesh, sidecars, quarantined, away, warnings }: FleetStatus
     ),
     ...quarantined.map(showQuarantined),
     ...away.map(({ node, address, since }) => `${node} is away since ${since}, and callers are still told ${address}`),
+    ...revocations.map(showRevocation),
     ...warnings,
     ...(mesh.problem === null ? [] : [showProblem(mesh.problem)]),
   ];
   const title = `${mesh.file} revision ${mesh.revision}, in force since ${mesh.loadedAt}`;
   const body = rows.length === 0 ? 'no sidecar is connected' : table(head, rows);
   return [title, body, ...notes.map((note) => `! ${note}`)].join('\n');
+};
+
+const showRevocation = ({ what, at, reason, refusing }: FleetStatus['revocations'][number]): string => {
+  const why = reason === null ? '' : ` (${reason})`;
+  const { of, by, waiting, away } = refusing;
+  const open = [...waiting, ...away].map(({ node }) => node);
+  const missing = open.length === 0 ? '' : `, not yet by ${open.join(', ')}`;
+  return `${what} was revoked at ${at}${why}: refused by ${by}/${of}${missing}`;
 };
 
 const WORDS = { cds: 'cluster', eds: 'endpoints', sds: 'secret', lds: 'listener', rds: 'route' } as const;

@@ -5,6 +5,7 @@ import { permissivePorts, plaintextPorts, rulesInTime } from './exceptions.ts';
 import type { HealthFacts } from './facts.ts';
 import { type Check, finding, type HealthReport, reportOf } from './finding.ts';
 import { fileInForce, fileWarnings } from './meshFile.ts';
+import { revocations } from './revocations.ts';
 import { channelAnchors, rotation } from './rotation.ts';
 import { allSettled, configurationMade, nothingRefused, oneStreamEach } from './sidecars.ts';
 import { signer } from './signer.ts';
@@ -28,6 +29,7 @@ export const CHECKS: readonly Check[] = [
   signer,
   rotation,
   channelAnchors,
+  revocations,
   permissivePorts,
   plaintextPorts,
   rulesInTime,

@@ -5,6 +5,7 @@ import type { Progress } from '../../xds/sessionState.ts';
 import type { KeptReason } from '../departures.ts';
 import type { MeshProblem } from '../meshSource.ts';
 import type { QuarantineStatus } from '../quarantineStatus.ts';
+import type { RevocationFacts } from '../revocation/revocation.ts';
 import type { ChannelReport } from '../rotation/channel.ts';
 import type { RotationReport } from '../rotation/loop.ts';
 
@@ -37,6 +38,8 @@ export type ControlFacts = {
   readonly sidecars: readonly SidecarFacts[];
   /** What is kept from sidecars, those included that never saw it. */
   readonly quarantined: readonly QuarantineStatus[];
+  /** Of which something is still refused. */
+  readonly revocations: readonly RevocationFacts[];
   /** How many instances of each service callers are told of. */
   readonly registered: ReadonlyMap<ServiceKey, number>;
   /** Instances that callers are told of although their sidecar is not connected. */

@@ -9,6 +9,7 @@ import type { Fleet } from '../fleet.ts';
 import type { MeshSource } from '../meshSource.ts';
 import type { QuarantineStatus } from '../quarantineStatus.ts';
 import type { Reconciler } from '../reconciler.ts';
+import type { RevocationFacts } from '../revocation/revocation.ts';
 import { explainNack } from '../status.ts';
 import type { WatchedStore } from '../watchedStore.ts';
 import type { ControlFacts, SidecarFacts } from './facts.ts';
@@ -23,6 +24,7 @@ export type Sources = {
   readonly reconciler: Reconciler;
   readonly tracker: EndpointTracker;
   readonly quarantined: () => readonly QuarantineStatus[];
+  readonly revocations: () => readonly RevocationFacts[];
 };
 
 /** What is known now. The file is looked at first, so that a save just before the question is not missed. */
@@ -42,6 +44,7 @@ export const gatherFacts = async (sources: Sources): Promise<ControlFacts> => {
     planning: reconciler.busy,
     sidecars: fleet.members().map((member) => sidecarFacts(member, reconciler)),
     quarantined: sources.quarantined(),
+    revocations: sources.revocations(),
     registered,
     kept: tracker.kept(now),
     graceUntil: tracker.graceUntil(now),

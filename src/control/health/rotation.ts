@@ -7,7 +7,7 @@ import { count, moment, named, span } from './words.ts';
 const PATIENCE: Duration = 60_000;
 
 export const rotation: Check = {
-  code: 'CHK0511',
+  code: 'CHK0514',
   group: 'certificates',
   about: 'no rotation of the CAs stands still',
   look: ({ rotation: report, now }) => {
@@ -45,7 +45,7 @@ const running = (report: RotationReport, plan: NonNullable<RotationReport['plan'
 };
 
 export const channelAnchors: Check = {
-  code: 'CHK0512',
+  code: 'CHK0515',
   group: 'certificates',
   about: 'no old anchor of the channel is left over',
   look: ({ channel: { anchors, onlyOld } }) => {

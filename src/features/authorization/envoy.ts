@@ -22,8 +22,18 @@ export type RbacPort = {
   readonly http: boolean;
 };
 
-/** DENY of every rule. No rules, no policies: nothing is denied here, the allow rules still decide. */
-export const denyRules = (rules: readonly Rule[], port: RbacPort): Rules => compile(RBAC_Action.DENY, rules, port);
+/**
+ * DENY of every rule, and of what stands `before` them, whose names must sort first. Nothing of either: nothing is denied
+ * here, the allow rules still decide.
+ */
+export const denyRules = (
+  rules: readonly Rule[],
+  port: RbacPort,
+  before: Readonly<Record<string, Policy>> = {},
+): Rules => {
+  const { action, policies } = compile(RBAC_Action.DENY, rules, port);
+  return Rules.fromPartial({ action, policies: { ...before, ...policies } });
+};
 
 /** ALLOW of every rule and of nothing else; `'any'` admits every call, an empty list none. */
 export const allowRules = (rules: readonly Rule[] | 'any', port: RbacPort): Rules =>

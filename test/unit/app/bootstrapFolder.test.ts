@@ -82,6 +82,20 @@ describe('the folder of bootstraps', () => {
     assert.notEqual(tokenOf(await read('prod/web')), tokenOf(after));
   });
 
+  it('gives no new token to who was revoked with its identity, until the file is removed', async () => {
+    const before = await read('prod/web');
+    await test.control.revocation.revoke({ what: 'prod/web' });
+    await folder.close();
+    await open();
+    assert.equal(await read('prod/web'), before);
+    await rm(file('prod/web'));
+    await test.clock.advance(1_000);
+    await folder.close();
+    await open();
+    const after = await read('prod/web');
+    assert.equal(typeof (await test.connect(tokenOf(after), 'prod/web/a')), 'string');
+  });
+
   it('follows the mesh: removes what it wrote, revokes its token, and leaves what others wrote', async () => {
     const token = tokenOf(await read('prod/debug'));
     await mkdir(join(path, 'prod/mine'));

@@ -87,6 +87,10 @@ describe('the published JSON Schemas', () => {
     await test.control.revokeToken(first?.id ?? '');
     const listed = tokenList.parse((await json('token list')).value).tokens;
     assert.ok(listed.some(({ revokedAt }) => revokedAt !== null) && listed.some(({ joined }) => joined > 0));
+    await fits('ca revoke default/web --dry-run');
+    await fits('ca revoke default/web --timeout 1ms');
+    await fits('ca revoke default/orders --cut --timeout 1ms');
+    await fits('status');
   });
 
   it('hold for verdicts and for files, good and bad', async () => {

@@ -132,6 +132,25 @@ describe('a client certificate on the xDS port', function () {
     await served(wired.open({ nodeId: NODE, token }));
   });
 
+  it('refuses one that was revoked, and every other one of that instance, whatever comes with it', async () => {
+    const first = await joined();
+    await wired.renew('prod/web');
+    await served(wired.open({ nodeId: NODE, certificate: first }));
+    await wired.renew('prod/web');
+    const second = wired.certificateOf(NODE);
+    const live = wired.open({ nodeId: NODE, certificate: second });
+    await served(live);
+    const done = await wired.control.revocation.revoke({ what: first.serial });
+    assert.ok(done.ok);
+    assert.equal((await live.ended).code, status.UNAUTHENTICATED);
+    for (const pair of [first, second]) {
+      for (const credentials of [{ certificate: pair }, { certificate: pair, token }]) {
+        assert.equal((await refused(wired.open({ nodeId: NODE, ...credentials }))).code, status.UNAUTHENTICATED);
+      }
+    }
+    await served(wired.open({ nodeId: 'prod/web/b', token }));
+  });
+
   it('refuses it under another node id as PERMISSION_DENIED: it joins nobody', async () => {
     token = await wired.token('prod/web', 10);
     const first = wired.open({ nodeId: NODE, token });

@@ -17,7 +17,7 @@ describe('golden', () => {
       for (const service of mesh.services.values()) {
         written.set(
           `${service.namespace}.${service.name}.json`,
-          `${JSON.stringify(shownOf(mesh, service), null, 2)}\n`,
+          `${JSON.stringify(shownOf(folder, mesh, service), null, 2)}\n`,
         );
       }
       const stored = readdirSync(join(root, folder)).filter((file) => file.endsWith('.json'));

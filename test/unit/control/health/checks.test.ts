@@ -61,6 +61,7 @@ const HEALTHY: HealthFacts = {
   planning: false,
   sidecars: [sidecar('default/web/a'), sidecar('default/orders/a')],
   quarantined: [],
+  revocations: [],
   registered: new Map([['default/orders', 1]]),
   kept: [],
   graceUntil: undefined,

@@ -46,14 +46,14 @@ const CASES: readonly (readonly [name: string, facts: Facts, lines: readonly Reg
     'a rotation that was begun a moment ago',
     { rotation: rotating({ stepSince: NOW - 900 }) },
     [
-      /^‼ CHK0511 the rotation of the root is at its step issue since \S+Z and waits for 1 sidecar \(prod\/web\/a is late\) …$/,
+      /^‼ CHK0514 the rotation of the root is at its step issue since \S+Z and waits for 1 sidecar \(prod\/web\/a is late\) …$/,
     ],
   ],
   [
     'a rotation that stands still, and until when at most',
     { rotation: rotating({}) },
     [
-      /^‼ CHK0511 .* is at its step issue since \S+Z \(2m\) and waits for 1 sidecar \(prod\/web\/a is late\), until they answer$/,
+      /^‼ CHK0514 .* is at its step issue since \S+Z \(2m\) and waits for 1 sidecar \(prod\/web\/a is late\), until they answer$/,
     ],
   ],
   [
@@ -66,30 +66,30 @@ const CASES: readonly (readonly [name: string, facts: Facts, lines: readonly Reg
   [
     'a rotation that is paused',
     { rotation: rotating({ paused: true }) },
-    [/^‼ CHK0511 the rotation of the root is paused at its step issue$/],
+    [/^‼ CHK0514 the rotation of the root is paused at its step issue$/],
   ],
   [
     'a rotation that cannot be stored',
     { rotation: rotating({}, { trouble: 'disk full' }) },
-    [/^‼ CHK0511 .*its next step could not be stored: disk full$/],
+    [/^‼ CHK0514 .*its next step could not be stored: disk full$/],
   ],
   [
     'a root that should have been replaced',
     { rotation: { ...NO_ROTATION.rotation, due: NOW - 1 } },
-    [/^‼ CHK0511 the root was to be replaced from 2027-01-01T11:59:59\.999Z on: it was aborted less than a day ago$/],
+    [/^‼ CHK0514 the root was to be replaced from 2027-01-01T11:59:59\.999Z on: it was aborted less than a day ago$/],
   ],
   [
     'an old anchor of the channel',
     { channel: { ...NO_ROTATION.channel, anchors: [OLD_ANCHOR], onlyOld: ['prod/web/a'] } },
-    [/^‼ CHK0512 the channel has an old anchor; with it alone: prod\/web\/a$/],
+    [/^‼ CHK0515 the channel has an old anchor; with it alone: prod\/web\/a$/],
   ],
 ];
 
 describe('signet check over rotations', () => {
   it('is content while there are none, and says when the next root comes', () => {
     assert.deepEqual(look({}), [
-      '√ CHK0511 no rotation is running; a new root is led in by itself from 2035-01-01T00:00:00.000Z on',
-      '√ CHK0512 every bootstrap is to hold the one anchor of the channel',
+      '√ CHK0514 no rotation is running; a new root is led in by itself from 2035-01-01T00:00:00.000Z on',
+      '√ CHK0515 every bootstrap is to hold the one anchor of the channel',
     ]);
   });
 

@@ -1,0 +1,27 @@
+import type { Duration, Instant } from '../../lib/time.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
+
+/** A certificate that nobody is to take any more. */
+export type RevokedCertificate = {
+  readonly id: SpiffeId;
+  /** SHA-256 of its DER, lower-case hex. */
+  readonly digest: string;
+  readonly notAfter: Instant;
+};
+
+/** Clocks of servers that go slow, and the drain of a connection that has reached its age. */
+const MARGIN: Duration = 60_000;
+
+/**
+ * When a digest may leave the servers' lists. Not when the certificate ends: a connection that was made with it just before
+ * may live for `ttl` longer (`max_connection_duration`), and would be admitted again.
+ */
+export const leavesAt = ({ notAfter }: Pick<RevokedCertificate, 'notAfter'>, ttl: Duration): Instant =>
+  notAfter + ttl + MARGIN;
+
+/** Those that servers still have to refuse. */
+export const listedAt = <T extends Pick<RevokedCertificate, 'notAfter'>>(
+  certificates: readonly T[],
+  ttl: Duration,
+  now: Instant,
+): readonly T[] => certificates.filter((one) => now < leavesAt(one, ttl));
