@@ -92,7 +92,7 @@ describe('signet csds', function () {
   });
 
   it('says in a sentence what it cannot show', async () => {
-    const wrong: readonly (readonly [readonly string[], number, RegExp])[] = [
+    const wrong: readonly (readonly [readonly [string, ...string[]], number, RegExp])[] = [
       [
         ['prod/orders'],
         2,
