@@ -68,12 +68,10 @@ export const refuse = (call: Call, code: status, message: string): void => {
 /** CPU of grpc-js for a request, in ms, which is not in what we measure. */
 const OVERHEAD = 0.05;
 
-/** What grpc-js refused by itself: a message that is too large or compressed never comes to us. */
+/** What grpc-js refused by itself: a message that is too large never comes to us. What it does not serve is told by `overhear.ts`. */
 const transportRefusal = (call: Call): Refusal | undefined => {
   const sent = sentStatus(call);
-  if (sent?.code === status.RESOURCE_EXHAUSTED) return { code: 'resource_exhausted', message: sent.message };
-  if (sent?.code === status.UNIMPLEMENTED) return { code: 'unimplemented', message: sent.message };
-  return undefined;
+  return sent?.code === status.RESOURCE_EXHAUSTED ? { code: 'resource_exhausted', message: sent.message } : undefined;
 };
 
 const invalid = (message: string): Refusal => ({ code: 'invalid_argument', message });
