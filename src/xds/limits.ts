@@ -20,6 +20,12 @@ export type Limits = {
   /** What an unproven connection may send, in bytes and in calls. */
   readonly unprovenBytes: number;
   readonly unprovenCalls: number;
+  /**
+   * What any connection may send beside requests (PING, WINDOW_UPDATE, PRIORITY, what nobody knows): bytes at once, then bytes a second.
+   * Requests count here, too, until they are read: so it has room for some of `requestBytes`.
+   */
+  readonly otherBytes: number;
+  readonly otherBytesPerSecond: number;
   /** Streams at once on one connection. */
   readonly streamsPerConnection: number;
   /** Calls on one proven connection: so many at once, then so many a second. */
@@ -53,6 +59,8 @@ export const LIMITS: Limits = {
   streamWithin: 15_000,
   unprovenBytes: 128 * KIB,
   unprovenCalls: 16,
+  otherBytes: 8 * MIB,
+  otherBytesPerSecond: 128 * KIB,
   streamsPerConnection: 16,
   callBurst: 128,
   callsPerSecond: 16,

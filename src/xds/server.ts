@@ -125,6 +125,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       slices,
       holdFor: options.holdFor ?? 2_000,
       limits,
+      heard: (bytes) => door.find(connection)?.heard(bytes),
       cut: () => door.find(connection)?.cut('unread'),
     });
     streams.set(id, stream);

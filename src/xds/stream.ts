@@ -27,6 +27,8 @@ export type StreamPorts = {
   readonly slices: Slices;
   readonly holdFor: Duration;
   readonly limits: Limits;
+  /** A request of so many bytes was read. */
+  readonly heard: (bytes: number) => void;
   /** The stream is over and does not close, or its client does not read: cuts the connection. */
   readonly cut: () => void;
 };
@@ -118,7 +120,10 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     if (cameTooLate) ports.tell({ kind: 'closed' });
     if (isOver()) return;
     pump.step(first);
-    readPaced(call, share, ports.slices, (bytes) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
+    readPaced(call, share, ports.slices, (bytes) => {
+      ports.heard(bytes.length);
+      takeNext(readRequest(bytes, ports.dialect), node.id, pump, end);
+    });
   };
   const join = async (): Promise<void> => {
     await ports.slices.pause();
@@ -159,6 +164,7 @@ const authenticateAndAdmit = async (
   const bytes = call.destroyed ? undefined : await firstMessage(call);
   if (bytes === undefined || isOver()) return undefined;
   arrived();
+  ports.heard(bytes.length);
   const first = readFirst(readRequest(bytes, ports.dialect));
   if (!first.ok) return first;
   const admitted = await caller.value(first.value.node);
