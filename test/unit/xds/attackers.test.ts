@@ -108,7 +108,7 @@ describe('an attacker of the xDS server', function () {
   it('leaves nothing behind of the names whose health it watches', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
-    await start({ limits: { unprovenBytes: 2 ** 30, unprovenCalls: 1_000, callBurst: 1_000 } });
+    await start({ limits: { unprovenBytes: 2 ** 30, otherBytes: 2 ** 30, unprovenCalls: 1_000, callBurst: 1_000 } });
     const session = await http2();
     const watch = async (name: string): Promise<void> => {
       const { heard, reset } = call(session, `${HEALTH}/Watch`, message([1, Buffer.from(name)]));
