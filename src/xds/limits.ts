@@ -41,6 +41,12 @@ export type Limits = {
   /** CPU for the requests of one node id: milliseconds at once, then milliseconds a second; beyond it its requests wait. */
   readonly requestBurst: number;
   readonly requestMillisPerSecond: number;
+  /**
+   * CPU for reading the first requests of one credential, which name the node: milliseconds at once, then milliseconds a second; beyond it
+   * they wait. Room for a storm of thousands that joined with one token.
+   */
+  readonly firstBurst: number;
+  readonly firstMillisPerSecond: number;
   /** One request. */
   readonly requestBytes: number;
   /** How long a client may take to read a response: this and a second for every `unreadBytesPerSecond`. */
@@ -70,6 +76,8 @@ export const LIMITS: Limits = {
   admissionsAtOnce: 64,
   requestBurst: 20,
   requestMillisPerSecond: 50,
+  firstBurst: 1_000,
+  firstMillisPerSecond: 250,
   requestBytes: 4 * MIB,
   readWithin: 30_000,
   unreadBytesPerSecond: 256 * KIB,

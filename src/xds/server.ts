@@ -117,8 +117,12 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       authenticate: async () => {
         const caller = await authenticate(call);
         if (!caller.ok) return caller;
-        const who = { call, connection, credential: credentialOf(caller.value), end: stream.end };
-        return ok((node) => guard.admit(who, node, () => options.admit(caller.value, node, id)));
+        const credential = credentialOf(caller.value);
+        const who = { call, connection, credential, end: stream.end };
+        return ok({
+          read: (read) => guard.readFirst(credential, read),
+          admit: (node) => guard.admit(who, node, () => options.admit(caller.value, node, id)),
+        });
       },
       tell: (what) => tell(call, id, what),
       turnstile,
