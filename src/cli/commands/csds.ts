@@ -1,8 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { XdsAnswer } from '../../admin/responses.ts';
 import { exitCodeOf, startChild } from '../../app/envoyProcess.ts';
+import { openPrivateFolder } from '../../app/privateFolder.ts';
 import type { FleetStatus } from '../../control/status.ts';
 import { AppError } from '../../lib/errors.ts';
 import { type HostPort, parseHostPort } from '../../lib/hostPort.ts';
@@ -35,9 +34,9 @@ export const csdsCommand: CommandSpec = {
     ]);
     const upstream = openXdsClient(channel);
     // Only this user may enter it: who reaches the socket has the rights of the admin token.
-    const folder = await mkdtemp(join(tmpdir(), 'signet-csds-'));
+    const folder = await openPrivateFolder('csds');
     try {
-      const socket = join(folder, 'csds.sock');
+      const socket = join(folder.path, 'csds.sock');
       const view = await openView({ client: upstream, adminToken: client.token, node, socket });
       try {
         return await hold(`unix://${socket}`, rest, io);
@@ -46,7 +45,7 @@ export const csdsCommand: CommandSpec = {
       }
     } finally {
       upstream.close();
-      await rm(folder, { recursive: true, force: true });
+      await folder.close();
     }
   },
 };
