@@ -3,6 +3,7 @@ import { bootstrapCommand } from './commands/bootstrap.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
+import { csdsCommand } from './commands/csds.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sidecarCommand } from './commands/sidecar.ts';
 import { statusCommand } from './commands/status.ts';
@@ -22,6 +23,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokenRevokeCommand,
   statusCommand,
   checkCommand,
+  csdsCommand,
   canCommand,
   caStatusCommand,
   caBundleCommand,

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { appClusterName, upstreamClusterName } from '../envoy/names.ts';
+import { appClusterName, appStatName, upstreamClusterName } from '../envoy/names.ts';
 import { duration, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
 import { upstreamTls } from '../features/mtls/envoy.ts';
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../gen/envoy/config/cluster/v3/cluster.ts';
@@ -9,6 +9,7 @@ import { ClusterLoadAssignment } from '../gen/envoy/config/endpoint/v3/endpoint.
 import { LbEndpoint } from '../gen/envoy/config/endpoint/v3/endpoint_components.ts';
 import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts';
 import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts';
+import { showHostPort } from '../lib/hostPort.ts';
 import type { Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { type Emitted, encode, encodeAs } from './emitted.ts';
@@ -26,15 +27,20 @@ const COMMON = {
   },
 };
 
+/** The name of the cluster of the application behind a port. */
+export const nameOfApp = ({ port, target }: InboundPort): string =>
+  appClusterName(port, target.kind === 'unix' ? `unix:${target.path}` : showHostPort(target));
+
 /** The application itself: loopback or a unix socket, always in plaintext. */
 export const appCluster = (port: InboundPort): Emitted => {
-  const name = appClusterName(port.port);
   const { target } = port;
+  const name = nameOfApp(port);
   const address = target.kind === 'unix' ? pipeAddress(target.path) : socketAddress(target.host, target.port);
   const byName = target.kind === 'tcp' && isIP(target.host) === 0;
   const cluster = Cluster.fromPartial({
     ...COMMON,
     name,
+    altStatName: appStatName(port.port),
     clusterDiscoveryType: {
       $case: 'type',
       value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.STATIC,

@@ -1,4 +1,4 @@
-import { appClusterName, inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY } from '../envoy/names.ts';
+import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY } from '../envoy/names.ts';
 import { duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
@@ -14,7 +14,7 @@ import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspe
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
 import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
-import { appCluster } from './clusters.ts';
+import { appCluster, nameOfApp } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
 import { badHostRoute, refusal } from './refusals.ts';
@@ -104,7 +104,7 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
         TcpProxy,
         TcpProxy.fromPartial({
           statPrefix,
-          clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) },
+          clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) },
           maxDownstreamConnectionDuration: lifetime,
           maxDownstreamConnectionDurationJitterPercentage: { value: 10 },
           // The verdict falls on the caller's first byte. Connecting before it would hand a refused caller the banner
@@ -133,7 +133,7 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
             match: { pathSpecifier: { $case: 'prefix', value: '/' } },
             action: {
               $case: 'route',
-              value: { clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) }, timeout: duration(0) },
+              value: { clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) }, timeout: duration(0) },
             },
             typedPerFilterConfig: {
               [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),

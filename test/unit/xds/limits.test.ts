@@ -5,6 +5,7 @@ import { newAdmissions } from '../../../src/xds/admissions.ts';
 import { newAllowance } from '../../../src/xds/allowance.ts';
 import { leastWelcome, sourceOf } from '../../../src/xds/crowd.ts';
 import { newFairQueue } from '../../../src/xds/fairQueue.ts';
+import { newFirsts } from '../../../src/xds/firsts.ts';
 import { LIMITS } from '../../../src/xds/limits.ts';
 import { newNodes } from '../../../src/xds/nodes.ts';
 import { redact } from '../../../src/xds/redact.ts';
@@ -106,6 +107,28 @@ describe('admissions', () => {
   });
 });
 
+describe('first requests', () => {
+  it('are read while their credential has the time for it, and wait then, and no other does', async () => {
+    const firsts = newFirsts({ ...LIMITS, firstBurst: 10, firstMillisPerSecond: 100 }, () => performance.now());
+    const read = async (credential: string, cost: number): Promise<number> => {
+      const began = performance.now();
+      let start = 0;
+      const { value, cpu } = await firsts.read(credential, () => {
+        start = performance.now();
+        while (performance.now() < start + cost);
+        return credential;
+      });
+      assert.equal(value, credential);
+      assert.ok(cpu >= cost && cpu < cost + 50, `${cpu}`);
+      return start - began;
+    };
+    assert.ok((await read('greedy', 30)) < 20);
+    const [again, other] = await Promise.all([read('greedy', 1), read('other', 1)]);
+    assert.ok(again > 150, `${again} ms`);
+    assert.ok(other < 50, `${other} ms`);
+  });
+});
+
 describe('the streams of a node', () => {
   it('share what its requests may cost, and another node has its own', () => {
     let now = 0;
@@ -116,6 +139,14 @@ describe('the streams of a node', () => {
     assert.equal(other.spend(5), 0);
     now = 100;
     assert.equal(one.spend(0), 0);
+  });
+
+  it('leave no debt behind them: a node that comes again owes what it owed', () => {
+    const nodes = newNodes({ ...LIMITS, requestBurst: 20, requestMillisPerSecond: 50 }, () => 0);
+    const share = nodes.join('a', () => {});
+    share.spend(25);
+    share.leave();
+    assert.equal(nodes.join('a', () => {}).spend(0), 100);
   });
 
   it('end with the oldest when there are too many, and not when one left', () => {
