@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
+import { trustBundles } from '../plan/trustBundles.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
@@ -177,11 +178,12 @@ export class ControlPlane {
     const joined = await this.#admission.join(caller, node);
     if (!joined.ok) return joined;
     const { clock, svids, bundle } = this.#options;
-    const { ttl } = this.meshState().mesh.certificates;
+    const { mesh } = this.meshState();
+    const { ttl } = mesh.certificates;
     const svid = await svids.current(node.id, service.identity, ttl, clock.now());
     // Revoked while the certificate was made.
     if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
-    return ok(emitSecrets(svid, bundle()));
+    return ok(emitSecrets(svid, trustBundles(mesh, bundle())));
   }
 
   onEvent(event: StreamEvent): void {

@@ -11,6 +11,7 @@ import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/
 import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts';
 import type { Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import { namesOf, trustDomainId } from '../spiffe/spiffeId.ts';
 import { type Emitted, encode, encodeAs } from './emitted.ts';
 
 const UNLIMITED = 0xffff_ffff;
@@ -98,7 +99,9 @@ const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): 
   // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
   const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
   const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
-  const tls = upstreamTls(plan.identity, plan.trustDomain, upstream.identity, alpn);
+  const peer = namesOf(upstream.identity, plan.ownDomains);
+  // Servers are of this mesh: no other trust domain has a say here.
+  const tls = upstreamTls(plan.identity, trustDomainId(plan.trustDomain), peer, alpn);
   if (!mixed) return { transportSocket: tls };
   const plain = TransportSocket.fromPartial({
     name: 'envoy.transport_sockets.raw_buffer',

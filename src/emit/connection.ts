@@ -33,13 +33,20 @@ const COMMON = {
 };
 
 /** HTTP before an application. Paths are normalised first, so what the rules saw is what the application gets. */
-export const inboundHttp = (port: number, mtls: boolean, certificateTtl: Duration): Filter =>
+export const inboundHttp = (
+  port: number,
+  {
+    mtls,
+    federated,
+    certificateTtl,
+  }: { readonly mtls: boolean; readonly federated: boolean; readonly certificateTtl: Duration },
+): Filter =>
   httpFilter(
     HttpConnectionManager.fromPartial({
       ...COMMON,
       statPrefix: inboundRouteName(port),
       routeSpecifier: byRds(inboundRouteName(port)),
-      httpFilters: inboundHttpFilters(mtls),
+      httpFilters: inboundHttpFilters(mtls, federated),
       normalizePath: true,
       mergeSlashes: true,
       // The routes answer these 400 where a path rule is written; there it changes without touching a connection.

@@ -9,7 +9,7 @@ import {
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common.ts';
 import type { SdsSecretConfig } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
 import { DownstreamTlsContext, UpstreamTlsContext } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls.ts';
-import { type SpiffeId, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 
 // Envoy's upstream default is at most 1.2, so both ends are said.
 const TLS_1_3: Partial<TlsParameters> = {
@@ -20,10 +20,10 @@ const TLS_1_3: Partial<TlsParameters> = {
 const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: fromAds() });
 
 /**
- * The server side of mTLS: any certificate of the mesh may connect, rules decide the rest.
+ * The server side of mTLS: any certificate that this bundle vouches for may connect, rules decide the rest.
  * No session is resumed, for a ticket outlives the certificate that it was given for.
  */
-export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn: readonly string[]): TransportSocket =>
+export const downstreamTls = (identity: SpiffeId, bundle: SpiffeId, alpn: readonly string[]): TransportSocket =>
   tlsSocket(
     packAny(
       DownstreamTlsContext,
@@ -37,18 +37,18 @@ export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn
           tlsCertificateSdsSecretConfigs: [secret(identity)],
           validationContextType: {
             $case: 'validationContextSdsSecretConfig',
-            value: secret(trustDomainId(trustDomain)),
+            value: secret(bundle),
           },
         },
       }),
     ),
   );
 
-/** The client side: shows its own certificate and accepts exactly the peer's identity. */
+/** The client side: shows its own certificate and accepts exactly the peer's identity, by any of its names. */
 export const upstreamTls = (
   identity: SpiffeId,
-  trustDomain: TrustDomain,
-  peer: SpiffeId,
+  bundle: SpiffeId,
+  peer: readonly SpiffeId[],
   alpn: readonly string[],
 ): TransportSocket =>
   tlsSocket(
@@ -64,14 +64,12 @@ export const upstreamTls = (
             $case: 'combinedValidationContext',
             value: {
               defaultValidationContext: {
-                matchTypedSubjectAltNames: [
-                  {
-                    sanType: SubjectAltNameMatcher_SanType.URI,
-                    matcher: { matchPattern: { $case: 'exact', value: peer } },
-                  },
-                ],
+                matchTypedSubjectAltNames: peer.map((value) => ({
+                  sanType: SubjectAltNameMatcher_SanType.URI,
+                  matcher: { matchPattern: { $case: 'exact' as const, value } },
+                })),
               },
-              validationContextSdsSecretConfig: secret(trustDomainId(trustDomain)),
+              validationContextSdsSecretConfig: secret(bundle),
             },
           },
         },
@@ -86,7 +84,7 @@ export const CERTIFICATE_PROVIDER = 'signet';
  * The same for a gRPC client without a sidecar, which takes keys from files of its own and not from SDS; versions and ALPN are
  * not said to it. https://github.com/grpc/proposal/blob/master/A29-xds-tls-security.md
  */
-export const providedTls = (peer: SpiffeId): TransportSocket =>
+export const providedTls = (peer: readonly SpiffeId[]): TransportSocket =>
   tlsSocket(
     packAny(
       UpstreamTlsContext,
@@ -97,7 +95,7 @@ export const providedTls = (peer: SpiffeId): TransportSocket =>
             $case: 'validationContext',
             value: {
               caCertificateProviderInstance: { instanceName: CERTIFICATE_PROVIDER },
-              matchSubjectAltNames: [{ matchPattern: { $case: 'exact', value: peer } }],
+              matchSubjectAltNames: peer.map((value) => ({ matchPattern: { $case: 'exact' as const, value } })),
             },
           },
         },

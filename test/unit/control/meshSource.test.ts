@@ -30,6 +30,8 @@ const load: MeshSourceOptions['load'] = async (file, bytes) => {
   const mesh: Mesh = {
     revision: text.split('\n')[0] ?? '',
     trustDomain: 'test.example' as TrustDomain,
+    trustDomainAliases: [],
+    trust: [],
     certificates: { ttl: 1, curve: 'P-256' },
     rejoin: 1,
     services: new Map(),
