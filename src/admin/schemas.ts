@@ -161,6 +161,10 @@ const slot = z.strictObject({
 
 export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   trustDomain: text,
+  aliases: z.array(text).describe('other names of the trust domain'),
+  trusted: z
+    .array(z.strictObject({ trustDomain: text, file: text, roots: count, notAfter: moment }))
+    .describe('other trust domains whose certificates are believed; notAfter: when their last root ends'),
   root: certificate,
   intermediate: certificate,
   channel: certificate,
@@ -170,6 +174,7 @@ export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
   trustDomain: text,
+  sequence: z.int().describe('grows with every change'),
   authorities: z.array(text).describe('PEM'),
 });
 

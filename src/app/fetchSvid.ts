@@ -44,12 +44,14 @@ export const fetchSvid = async (join: Join, node: string, shown: Secret | Client
   }
 };
 
-const channel = ({ anchorPem, serverId }: Join, own: ClientSvid | undefined) => {
+const channel = ({ anchorPem, serverIds }: Join, own: ClientSvid | undefined) => {
   const mine = own === undefined ? {} : { cert: own.chainPem, key: reveal(own.keyPem) };
   const context = createSecureContext({ ca: anchorPem, minVersion: 'TLSv1.3', ...mine });
   return credentials.createFromSecureContext(context, {
     checkServerIdentity: (_host, { subjectaltname }) =>
-      subjectaltname === `URI:${serverId}` ? undefined : new Error('the server is not the control plane'),
+      serverIds.some((id) => subjectaltname === `URI:${id}`)
+        ? undefined
+        : new Error('the server is not the control plane'),
   });
 };
 

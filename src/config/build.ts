@@ -70,6 +70,7 @@ const buildTrust = ({ file, place, beside }: Outline, locate: Locate): readonly 
       return {
         trustDomain: checkedDomain(trustDomain),
         authorities: roots.value.map(({ pem }) => pem),
+        ends: roots.value.map(({ notAfter }) => notAfter),
         file: bundle.file,
         location: locate(descend(place, 'mesh', 'trust', index).valueAt),
       };

@@ -26,6 +26,7 @@ import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
+import { refuseRename } from './renaming.ts';
 import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
@@ -52,6 +53,7 @@ export type ControlPlaneOptions = {
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
   readonly anchorPem: () => string;
+  readonly serverIds: () => readonly SpiffeId[];
   readonly advertised: () => HostPort | undefined;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
@@ -138,9 +140,11 @@ export class ControlPlane {
     }
     source.start({
       refuse: (next, served) =>
-        next.trustDomain === served.trustDomain
-          ? undefined
-          : `mesh.trustDomain was ${served.trustDomain} and is ${next.trustDomain}: every identity would change, which needs another data directory`,
+        refuseRename(next, served, {
+          fleet: this.#fleet,
+          planning: () => this.#reconciler.busy,
+          awaited: () => this.#awaited(),
+        }),
       onMesh: (state, noticedAt) => this.#onMesh(state, noticedAt),
       onProblem: ({ message, diagnostics }) =>
         log.warn({ diagnostics: diagnostics.map(showDiagnostic) }, `${message}; the mesh from before stays in force`),
@@ -273,6 +277,12 @@ export class ControlPlane {
       this.#reconciler.markSecrets(node);
     }
     return ok(renewed);
+  }
+
+  /** Who was here before the start and has not come back, as long as that is no wonder. */
+  #awaited(): readonly string[] {
+    const now = this.#options.clock.now();
+    return this.#tracker.graceUntil(now) === undefined ? [] : this.#tracker.kept(now).map(({ node }) => node);
   }
 
   #connected(): readonly Connected[] {

@@ -12,6 +12,7 @@ import { type BesideFiles, type LoadMesh, loadWithFiles, readBeside } from './be
 import type { Clock } from './clock.ts';
 import { decodeJson, encodeJson, LAST_GOOD_MESH_KEY } from './keys.ts';
 import { readSaved } from './readSaved.ts';
+import type { MeshRefusal } from './renaming.ts';
 
 export type Loaded = { readonly mesh: Mesh; readonly warnings: readonly Diagnostic[] };
 
@@ -40,8 +41,8 @@ export type MeshSourceOptions = {
 
 /** Whoever follows the file. */
 export type MeshFollower = {
-  /** A sentence if this mesh, although valid, must not follow the one that is served. */
-  readonly refuse: (next: Mesh, served: Mesh) => string | undefined;
+  /** Why this mesh, although valid, must not follow the one that is served. */
+  readonly refuse: (next: Mesh, served: Mesh) => MeshRefusal | undefined;
   /** A new mesh is in force; `noticedAt` is when its save was first seen. */
   readonly onMesh: (state: MeshState, noticedAt: Instant) => void;
   readonly onProblem: (problem: MeshProblem) => void;
@@ -63,6 +64,8 @@ export class MeshSource {
   #state: MeshState;
   /** What was looked at last, and which files it named. */
   #seen: Known;
+  /** It was refused for now, and is asked about again. */
+  #waits = false;
   /** What was loaded at the start, until it is really served. */
   #unkept: Source | undefined;
   #noticedAt: Instant | undefined;
@@ -167,9 +170,10 @@ export class MeshSource {
   async #read(settled: boolean): Promise<void> {
     if (this.#closed) return;
     const { clock } = this.#options;
-    const read = await readMesh(this.#options, this.#seen);
+    const seen = this.#seen;
+    const read = await readMesh(this.#options, this.#waits ? { ...seen, hash: undefined } : seen);
     const { hash, named } = read.ok ? read.value : read.error;
-    if (hash === this.#seen.hash) {
+    if (hash === seen.hash && !this.#waits) {
       if (settled) this.#noticedAt = undefined;
       return;
     }
@@ -180,10 +184,14 @@ export class MeshSource {
     if (unfinished && clock.now() - noticedAt < UNFINISHED_QUIET) return this.#noticed(UNFINISHED_QUIET);
     this.#noticedAt = undefined;
     this.#seen = { hash, named };
+    this.#waits = false;
     if (!read.ok) return this.#complain(read.error.message, read.error.diagnostics);
     const { mesh, warnings } = read.value;
     const refusal = this.#follower?.refuse(mesh, this.#state.mesh);
-    if (refusal !== undefined) return this.#complain(refusal, []);
+    if (refusal !== undefined) {
+      this.#waits = refusal.again;
+      return this.#complain(refusal.message, []);
+    }
     const inForce = await carryOver(this.#state.mesh, mesh);
     this.#state = { mesh: inForce, warnings, file: this.#options.file, loadedAt: clock.now(), problem: undefined };
     this.#follower?.onMesh(this.#state, noticedAt);
@@ -201,6 +209,8 @@ export class MeshSource {
   }
 
   #complain(message: string, diagnostics: readonly Diagnostic[]): void {
+    // What waits is asked about again and again, and told once.
+    if (this.#waits && this.#state.problem?.message === message) return;
     const problem = { since: this.#options.clock.now(), message, diagnostics };
     this.#state = { ...this.#state, problem };
     this.#follower?.onProblem(problem);

@@ -26,6 +26,8 @@ export type Mesh = {
 
 /** A trust domain of somebody else, with the roots that may speak for it and for nobody else. */
 export type TrustedDomain = TrustBundle & {
+  /** When each authority ends. */
+  readonly ends: readonly Instant[];
   /** The bundle's file, as it is written. */
   readonly file: string;
   readonly location: Location;
