@@ -35,9 +35,15 @@ const slot = (facts: SlotFacts): SlotAnswer => ({
 
 export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
   app.get('/api/v1/ca', (): CaAnswer => {
-    const { trustDomain, generation, root, intermediate, slots } = ca.describe();
+    const { generation, root, intermediate, slots } = ca.describe();
+    const { trustDomain, trustDomainAliases, trust } = control.meshState().mesh;
     return {
       trustDomain,
+      aliases: trustDomainAliases,
+      trusted: trust.map(({ trustDomain, file, ends }) => ({
+        ...{ trustDomain, file, roots: ends.length },
+        notAfter: iso(Math.max(...ends)),
+      })),
       root: certificate(root),
       intermediate: certificate(intermediate),
       channel: certificate(ca.describeChannel()),
@@ -48,7 +54,7 @@ export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort
 
   app.get('/api/v1/ca/bundle', (): BundleAnswer => {
     const { trustDomain, authorities } = ca.bundle();
-    return { trustDomain, authorities };
+    return { trustDomain, sequence: ca.describe().generation, authorities };
   });
 
   app.post('/api/v1/ca/renew', async (request, reply) => {

@@ -121,6 +121,17 @@ const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Inst
     },
   });
   new Gauge({
+    name: 'signet_trusted_root_expiry_timestamp_seconds',
+    help: 'When the last root of a trusted trust domain ends.',
+    labelNames: ['trust_domain'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { trustDomain, ends } of control.meshState().mesh.trust)
+        this.set({ trust_domain: trustDomain }, Math.max(...ends) / 1000);
+    },
+  });
+  new Gauge({
     name: 'signet_root_expiry_timestamp_seconds',
     help: 'When the root of the mesh ends.',
     registers,

@@ -34,7 +34,7 @@ export type BootstrapMade = {
     readonly token: string;
     readonly xds: { readonly host: string; readonly port: number };
     readonly anchorPem: string;
-    readonly serverId: string;
+    readonly serverIds: readonly string[];
   };
 };
 
@@ -43,7 +43,7 @@ export type XdsAnswer = {
   /** `null` if Signet listens on all addresses and cannot know theirs. */
   readonly address: { readonly host: string; readonly port: number } | null;
   readonly anchorPem: string;
-  readonly serverId: string;
+  readonly serverIds: readonly string[];
 };
 
 export type MeshAnswer = {
@@ -71,6 +71,13 @@ export type CertificateAnswer = {
 
 export type CaAnswer = {
   readonly trustDomain: string;
+  readonly aliases: readonly string[];
+  readonly trusted: readonly {
+    readonly trustDomain: string;
+    readonly file: string;
+    readonly roots: number;
+    readonly notAfter: string;
+  }[];
   readonly root: CertificateAnswer;
   readonly intermediate: CertificateAnswer;
   readonly channel: CertificateAnswer;
@@ -85,7 +92,11 @@ export type SlotAnswer = CertificateAnswer & {
   readonly root: string;
 };
 
-export type BundleAnswer = { readonly trustDomain: string; readonly authorities: readonly string[] };
+export type BundleAnswer = {
+  readonly trustDomain: string;
+  readonly sequence: number;
+  readonly authorities: readonly string[];
+};
 
 export type RenewAnswer = {
   readonly renewed: readonly { readonly node: string; readonly serial: string; readonly notAfter: string }[];

@@ -70,7 +70,7 @@ export const xdsAnswer: z.ZodType<XdsAnswer> = z.strictObject({
     .nullable()
     .describe('null where Signet listens on all addresses and cannot know which one is told'),
   anchorPem: text.describe('the channel CA'),
-  serverId: text.describe("the one URI in the server's certificate"),
+  serverIds: z.array(text).describe("the server's certificate has one URI, and it is one of these"),
 });
 
 const version = text.nullable();
@@ -178,6 +178,10 @@ const slot = z.strictObject({
 
 export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   trustDomain: text,
+  aliases: z.array(text).describe('other names of the trust domain'),
+  trusted: z
+    .array(z.strictObject({ trustDomain: text, file: text, roots: count, notAfter: moment }))
+    .describe('other trust domains whose certificates are believed; notAfter: when their last root ends'),
   root: certificate,
   intermediate: certificate,
   channel: certificate,
@@ -187,6 +191,7 @@ export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
   trustDomain: text,
+  sequence: z.int().describe('grows with every change'),
   authorities: z.array(text).describe('PEM'),
 });
 

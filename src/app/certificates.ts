@@ -18,6 +18,8 @@ export type Certificates = {
   readonly svids: SvidKeeper;
   /** What the xDS listener shows, and whose certificates it takes. */
   readonly serverTls: (now: Instant) => ServerTls;
+  /** Another mesh is in force: if it has another name, the authority takes that on before anybody asks for a certificate. */
+  readonly meshChanged: (ttl: Duration, now: Instant) => void;
   /** Renews what the xDS listener shows and takes in time; the result stops it. */
   readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => () => void;
 };
@@ -27,7 +29,8 @@ const LOOK_EVERY: Duration = 3_600_000;
 /** @throws AppError `ca_corrupt`, `ca_foreign`, or the store's */
 export const openCertificates = async (options: {
   readonly store: Store;
-  readonly trustDomain: TrustDomain;
+  /** What the mesh is called now: its trust domain, then its aliases. */
+  readonly names: () => readonly TrustDomain[];
   readonly now: Instant;
   /** What the mesh says now of the keys that are made. */
   readonly curve: () => Curve;
@@ -35,7 +38,9 @@ export const openCertificates = async (options: {
   readonly issued: () => void;
   readonly log: Log;
 }): Promise<Certificates> => {
-  const { mesh, channel } = await openAuthority(options);
+  const [trustDomain] = options.names();
+  if (trustDomain === undefined) throw new TypeError('a mesh without a trust domain');
+  const { mesh, channel } = await openAuthority({ ...options, trustDomain });
   const authority: MeshAuthority = {
     ...mesh,
     issue: (id, ttl, now) => {
@@ -57,6 +62,12 @@ export const openCertificates = async (options: {
     channel,
     svids: { ...keeper, renewalTime },
     serverTls,
+    meshChanged: (ttl, now) => {
+      if (authority.describe().trustDomain === options.names()[0]) return;
+      authority
+        .prepare(ttl, now)
+        .catch((error: unknown) => log.error({ err: error }, 'the certificate authority could not follow the mesh'));
+    },
     keepChannelFresh: (clock, use, log) => keepFresh(serverTls, clock, use, log),
   };
 };

@@ -13,7 +13,7 @@ import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
 import type { Secret } from '../lib/secret.ts';
-import type { Mesh } from '../model/mesh.ts';
+import { type Mesh, ownDomains } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
 import { openAdminToken } from './adminToken.ts';
@@ -86,6 +86,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   const adminServer = await startAdmin(options, admin, ground, control);
   closers.add(() => adminServer.close());
   control.start();
+  ground.certificates.meshChanged(ground.source.state().mesh.certificates.ttl, clock.now());
   return {
     xds: { host: told ?? bind.host, port: server.address().port },
     admin: adminServer.address(),
@@ -119,12 +120,12 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   closers.add(() => loader.close());
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
-  const { trustDomain } = source.state().mesh;
+  const names = () => ownDomains(source.state().mesh);
   const curve = () => source.state().mesh.certificates.curve;
   const { issued } = metrics;
   const certificates = await openCertificates({
     store,
-    trustDomain,
+    names,
     now: clock.now(),
     curve,
     issued,
@@ -147,11 +148,15 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     svids: certificates.svids,
     bundle: certificates.authority.trustBundle,
     anchorPem: certificates.channel.anchor,
+    serverIds: certificates.channel.serverIds,
     advertised: () =>
       told === undefined || late.server === undefined ? undefined : { host: told, port: late.server.address().port },
     publish: (stream, snapshot) => late.server?.publish(stream, snapshot),
     end: (stream, refusal) => late.server?.end(stream, refusal),
-    onMesh: () => late.folder?.changed(),
+    onMesh: (mesh) => {
+      late.folder?.changed();
+      certificates.meshChanged(mesh.certificates.ttl, clock.now());
+    },
     log,
     observer: metrics.observer,
   });

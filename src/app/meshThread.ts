@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { MeshSourceOptions } from '../control/meshSource.ts';
+import { type BesideFiles, type LoadOutcome, NO_FILES } from '../control/besideFiles.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Duration } from '../lib/time.ts';
 import { meshLoader } from './meshFile.ts';
 import { type PackedMesh, unpackMesh } from './packedMesh.ts';
 
 /** A loader that leaves the event loop free for streams; `close` ends its thread. */
-export type MeshThread = { readonly load: MeshSourceOptions['load']; readonly close: () => Promise<void> };
+export type MeshThread = {
+  readonly load: (file: string, bytes: Uint8Array, beside?: BesideFiles) => Promise<LoadOutcome>;
+  readonly close: () => Promise<void>;
+};
 
 type Options = {
   readonly heapMiB?: number;
@@ -53,7 +56,7 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
     void worker?.terminate();
   };
 
-  const ask = async (file: string, bytes: Uint8Array): Promise<PackedMesh> => {
+  const ask = async (file: string, bytes: Uint8Array, beside: BesideFiles): Promise<PackedMesh> => {
     clearTimeout(resting);
     thread ??= start();
     const worker = thread;
@@ -62,7 +65,7 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
     const died = once(worker, 'exit', { signal }).then(() => Promise.reject(new Error('its thread ended')));
     worker.ref();
     try {
-      worker.postMessage({ file, bytes });
+      worker.postMessage({ file, bytes, beside });
       const [packed] = (await Promise.race([once(worker, 'message', { signal }), died])) as [PackedMesh];
       worker.unref();
       resting = setTimeout(rest, restAfter).unref();
@@ -77,9 +80,9 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
   };
 
   return {
-    load: async (file, bytes) => {
-      if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes);
-      const packed = turn.then(() => ask(file, bytes));
+    load: async (file, bytes, beside = NO_FILES) => {
+      if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes, beside);
+      const packed = turn.then(() => ask(file, bytes, beside));
       // Nothing of a mesh is kept here when it was handed on.
       turn = packed.then(
         () => undefined,

@@ -5,16 +5,18 @@ import { showHostPort } from '../lib/hostPort.ts';
 import { reveal } from '../lib/secret.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 
-/** A gRPC client of the xDS port, which knows its server by the channel CA and the one URI of its certificate. */
+/** A gRPC client of the xDS port, which knows its server by the channel CA and the one URI of its certificate, one of `serverIds`. */
 export const openXdsClient = (
-  { xds, anchorPem, serverId }: Channel,
+  { xds, anchorPem, serverIds }: Channel,
   own?: Pick<X509Svid, 'chainPem' | 'keyPem'>,
 ): Client => {
   const mine = own === undefined ? {} : { cert: own.chainPem, key: reveal(own.keyPem) };
   const context = createSecureContext({ ca: anchorPem, minVersion: 'TLSv1.3', ...mine });
   const channel = credentials.createFromSecureContext(context, {
     checkServerIdentity: (_host, { subjectaltname }) =>
-      subjectaltname === `URI:${serverId}` ? undefined : new Error('the server is not the control plane'),
+      serverIds.some((id) => subjectaltname === `URI:${id}`)
+        ? undefined
+        : new Error('the server is not the control plane'),
   });
   return new Client(showHostPort(xds), channel, {
     'grpc.use_local_subchannel_pool': 1,

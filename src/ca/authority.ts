@@ -22,8 +22,8 @@ export type Authority = {
 /** An authority that keeps itself able to issue: what the SVID keeper asks before it issues and when it reads. */
 export type IssuingAuthority = Authority & {
   /**
-   * To be awaited before `issue`: signs the next intermediate when the present one is past half of its life or could not
-   * cover a leaf of `ttl`, and commits it before it is used.
+   * To be awaited before `issue`: signs the next intermediate when the present one is past half of its life, could not
+   * cover a leaf of `ttl` or is of the name that the mesh had before, and commits it before it is used.
    */
   readonly prepare: (ttl: Duration, now: Instant) => Promise<void>;
   /** Whether a stored SVID chains to a trusted root by an intermediate that has not expired and is not revoked. */
@@ -66,10 +66,9 @@ export type AuthorityStatus = {
 export type ChannelAuthority = {
   /** PEM of every trusted anchor, for every bootstrap. */
   readonly anchor: () => string;
-  /**
-   * The control plane's own certificate and key for its TLS listener, from the active anchor. Names it by
-   * `spiffe://TD/signet/control-plane`.
-   */
+  /** What the control plane may call itself, for every bootstrap: `spiffe://TD/signet/control-plane` of each trusted anchor. */
+  readonly serverIds: () => readonly SpiffeId[];
+  /** The control plane's own certificate and key for its TLS listener, from the active anchor and by its trust domain. */
   readonly serverCredentials: (now: Instant) => {
     readonly chainPem: string;
     readonly keyPem: Secret;

@@ -1,12 +1,12 @@
-import type { Curve } from '../features/certificates/spec.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import { controlPlaneId } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, ChannelRotation } from './authority.ts';
 import { makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
 import { type Leaf, leafIssuer } from './leaf.ts';
-import { ROOT_LIFE } from './meshAuthority.ts';
+import { type Making, ROOT_LIFE } from './meshAuthority.ts';
 import type { ChannelState } from './meshState.ts';
+import { renamed } from './names.ts';
 import {
   activate,
   activeOf,
@@ -43,14 +43,11 @@ const goBack = (anchors: Slots, now: Instant): Slots => {
 const retireOld = (anchors: Slots, now: Instant): Slots =>
   anchors.filter(({ state }) => state === 'old').reduce((slots, slot) => retire(slots, slotOf(slot), now), anchors);
 
-const channelRotation = (
-  document: CaDocument<ChannelState>,
-  trustDomain: TrustDomain,
-  curve: () => Curve,
-): ChannelRotation => {
+const channelRotation = (document: CaDocument<ChannelState>, { trustDomain, curve }: Making): ChannelRotation => {
   const change = (what: string, next: (anchors: Slots, now: Instant) => Slots) => (now: Instant) =>
-    document.change(what, (state) => ({ ...state, anchors: next(state.anchors, now) }), now);
-  const make = (now: Instant) => makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+    document.change(what, (state) => ({ ...renamed(state, trustDomain()), anchors: next(state.anchors, now) }), now);
+  const make = (now: Instant) =>
+    makeCa('channel', { trustDomain: trustDomain(), life: ROOT_LIFE, now, curve: curve() });
   return Object.freeze({
     prepare: change('prepared an anchor', (anchors, now) => prepare(anchors, make(now), now)),
     activate: change('activated the prepared anchor', activatePrepared),
@@ -61,14 +58,11 @@ const channelRotation = (
 };
 
 /**
- * The channel CA. The control plane's certificate is made anew at each start and not stored: bootstraps pin the anchors
+ * The channel CA. Each anchor stands for the trust domain that it was made in, however the mesh is called since: bootstraps
+ * pin that name. The control plane's certificate is made anew at each start and not stored: bootstraps pin the anchors
  * and the name, not the certificate, so a stored key would only be one more that can leak.
  */
-export const channelAuthority = (
-  trustDomain: TrustDomain,
-  curve: () => Curve,
-  document: CaDocument<ChannelState>,
-): ChannelAuthority => {
+export const channelAuthority = (making: Making, document: CaDocument<ChannelState>): ChannelAuthority => {
   let held: { readonly anchor: string; readonly leaf: Leaf } | undefined;
   const active = () => activeOf(document.state().anchors);
   return Object.freeze({
@@ -76,18 +70,26 @@ export const channelAuthority = (
       trusted(document.state().anchors)
         .map(({ certificate }) => certificate.pem)
         .join(''),
+    serverIds: () => [
+      ...new Set(trusted(document.state().anchors).map(({ certificate }) => controlPlaneId(certificate.trustDomain))),
+    ],
     serverCredentials: (now: Instant) => {
       const { keys } = active();
       const anchor = keys.certificate.facts.serial;
       if (held?.anchor !== anchor || !isFresh(held.leaf, now)) {
-        const request = { id: controlPlaneId(trustDomain), use: 'server', ttl: SERVER_LIFE, now } as const;
-        held = { anchor, leaf: leafIssuer(keys).issue(request, curve()) };
+        const request = {
+          id: controlPlaneId(keys.certificate.trustDomain),
+          use: 'server',
+          ttl: SERVER_LIFE,
+          now,
+        } as const;
+        held = { anchor, leaf: leafIssuer(keys).issue(request, making.curve()) };
       }
       const { certificatePem, keyPem, notAfter } = held.leaf;
       return { chainPem: certificatePem, keyPem, notAfter };
     },
     describe: () => active().certificate.facts,
     slots: () => document.state().anchors.map((slot) => slotFacts('channel', slot, slot.certificate)),
-    rotation: channelRotation(document, trustDomain, curve),
+    rotation: channelRotation(document, making),
   });
 };

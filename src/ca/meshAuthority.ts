@@ -9,6 +9,7 @@ import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
 import { leafIssuer } from './leaf.ts';
 import { activeIntermediate, activeRoot, type MeshState, replaceIntermediate, rootOf } from './meshState.ts';
+import { renamed } from './names.ts';
 import type { RotationKind } from './rotation.ts';
 import { abortRotation, advanceRotation, pauseRotation, startRotation } from './rotationSteps.ts';
 import { activeOf, type Slots, slotFacts, trusted } from './slots.ts';
@@ -31,9 +32,14 @@ const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
   }
 };
 
-/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer. */
-const intermediateIsDue = (root: CaCertificate, held: CaCertificate, ttl: Duration, now: Instant): boolean => {
+/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer; or of another name. */
+const intermediateIsDue = (
+  root: CaCertificate,
+  held: CaCertificate,
+  { name, ttl, now }: { readonly name: TrustDomain; readonly ttl: Duration; readonly now: Instant },
+): boolean => {
   if (now < root.notBefore || now >= root.notAfter) return false;
+  if (held.trustDomain !== name) return true;
   const next = Math.min(now + INTERMEDIATE_LIFE, root.notAfter);
   const half = (held.notBefore + held.notAfter) / 2;
   return (now >= half || held.notAfter < now + ttl) && next - held.notAfter > 60_000;
@@ -48,8 +54,8 @@ const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
   };
 };
 
-const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus => ({
-  trustDomain,
+const describe = (state: MeshState): AuthorityStatus => ({
+  trustDomain: state.trustDomain,
   generation: state.generation,
   root: activeRoot(state).certificate.facts,
   intermediate: activeIntermediate(state).certificate.facts,
@@ -61,18 +67,19 @@ const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus =
   ],
 });
 
-type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve };
+/** What the mesh says now of the CAs that are made. */
+export type Making = { readonly trustDomain: () => TrustDomain; readonly curve: () => Curve };
 
 /** A new intermediate below `issuer`. */
 const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>
-  makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
+  makeCa('intermediate', { trustDomain: trustDomain(), life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
 
 const rotationControl = (document: CaDocument<MeshState>, making: Making): RotationControl => {
   const { trustDomain, curve } = making;
   const newCas = (kind: RotationKind, state: MeshState, now: Instant) => {
     if (kind === 'intermediate')
       return { root: undefined, intermediate: newIntermediate(making, activeRoot(state).keys, now) };
-    const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+    const root = makeCa('root', { trustDomain: trustDomain(), life: ROOT_LIFE, now, curve: curve() });
     return { root, intermediate: newIntermediate(making, root, now) };
   };
   return Object.freeze({
@@ -97,19 +104,14 @@ const rotationControl = (document: CaDocument<MeshState>, making: Making): Rotat
 };
 
 /** The authority over its document. `prepare` and `rotation` write; everything else works in memory. */
-export const meshAuthority = (
-  trustDomain: TrustDomain,
-  curve: () => Curve,
-  document: CaDocument<MeshState>,
-): MeshAuthority => {
-  const making = { trustDomain, curve };
+export const meshAuthority = (making: Making, document: CaDocument<MeshState>): MeshAuthority => {
+  const { trustDomain, curve } = making;
   let preparing: Promise<void> | undefined;
-  const bundleOf = remember(
-    (roots: Slots): TrustBundle =>
-      Object.freeze({
-        trustDomain,
-        authorities: Object.freeze(trusted(roots).map(({ certificate }) => certificate.pem)),
-      }),
+  const rootsOf = remember((roots: Slots) => Object.freeze(trusted(roots).map(({ certificate }) => certificate.pem)));
+  const bundleOf = remember((name: TrustDomain) =>
+    remember(
+      (authorities: TrustBundle['authorities']): TrustBundle => Object.freeze({ trustDomain: name, authorities }),
+    ),
   );
   const issuing = remember((intermediates: Slots) => {
     const { certificate, keys } = activeOf(intermediates);
@@ -120,33 +122,39 @@ export const meshAuthority = (
     const state = document.state();
     const [root, held] = [activeRoot(state).certificate, activeIntermediate(state).certificate];
     // The plan names the intermediate that it leads to, which must stay that one.
-    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, ttl, now);
+    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, { name: trustDomain(), ttl, now });
   };
-  const renewIntermediate = (now: Instant): Promise<void> =>
-    document.change(
-      'renewed the intermediate',
-      (state) => replaceIntermediate(state, newIntermediate(making, activeRoot(state).keys, now), now),
-      now,
-    );
+  const renew = (renews: boolean, now: Instant): Promise<void> => {
+    const name = trustDomain();
+    const what = document.state().trustDomain === name ? 'renewed the intermediate' : `renamed it to ${name}`;
+    const next = (state: MeshState): MeshState =>
+      renews ? replaceIntermediate(state, newIntermediate(making, activeRoot(state).keys, now), now) : state;
+    return document.change(what, (state) => renamed(next(state), name), now);
+  };
 
   return Object.freeze({
-    trustBundle: () => bundleOf(document.state().roots),
+    trustBundle: () => {
+      const state = document.state();
+      return bundleOf(state.trustDomain)(rootsOf(state.roots));
+    },
     issue: (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
-      checkId(id, trustDomain);
+      checkId(id, document.state().trustDomain);
       const { certificate, leaves } = issuing(document.state().intermediates);
       const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
       return Object.freeze({ id, chainPem: certificatePem + certificate.pem, ...leaf });
     },
     prepare: async (ttl: Duration, now: Instant): Promise<void> => {
-      if (preparing === undefined && isDue(ttl, now)) {
-        preparing = renewIntermediate(now).finally(() => {
+      await preparing;
+      const renews = isDue(ttl, now);
+      if (preparing === undefined && (renews || document.state().trustDomain !== trustDomain())) {
+        preparing = renew(renews, now).finally(() => {
           preparing = undefined;
         });
       }
       await preparing;
     },
-    vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), trustDomain, now),
-    describe: () => describe(trustDomain, document.state()),
+    vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), now),
+    describe: () => describe(document.state()),
     rotation: rotationControl(document, making),
   });
 };

@@ -9,6 +9,7 @@ import { caDocument, firstWrites, isBegun, readDocument, restoreDocument } from 
 import { channelAuthority } from './channelAuthority.ts';
 import { INTERMEDIATE_LIFE, meshAuthority, ROOT_LIFE } from './meshAuthority.ts';
 import type { ChannelState, MeshState } from './meshState.ts';
+import { allNames } from './names.ts';
 import type { Slots } from './slots.ts';
 import { CHANNEL_FORM, MESH_FORM } from './state.ts';
 
@@ -19,18 +20,17 @@ const firstStart = async (store: Store, trustDomain: TrustDomain, now: Instant, 
   const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve });
   const intermediate = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve, issuer: root });
   const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
+  const named = { trustDomain, formerly: [] };
   const mesh: MeshState = {
+    ...named,
     generation: 1,
     roots: slots(root),
     intermediates: slots(intermediate),
     rotation: undefined,
   };
-  const channel: ChannelState = { generation: 1, anchors: slots(anchor) };
+  const channel: ChannelState = { ...named, generation: 1, anchors: slots(anchor) };
   // One commit before any of them is used: a start that is killed leaves all of it or nothing.
-  await store.commit([
-    ...firstWrites(store, MESH_FORM, trustDomain, mesh, now),
-    ...firstWrites(store, CHANNEL_FORM, trustDomain, channel, now),
-  ]);
+  await store.commit([...firstWrites(store, MESH_FORM, mesh, now), ...firstWrites(store, CHANNEL_FORM, channel, now)]);
   return { mesh, channel };
 };
 
@@ -41,21 +41,28 @@ const firstStart = async (store: Store, trustDomain: TrustDomain, now: Instant, 
 export const openAuthority = async (options: {
   readonly store: Store;
   readonly trustDomain: TrustDomain;
+  /** What the mesh is called now: its trust domain, then its aliases. Default: `trustDomain`, always. */
+  readonly names?: (() => readonly TrustDomain[]) | undefined;
   readonly now: Instant;
   /** The curve of the keys that are made, asked each time; default P-256. */
   readonly curve?: () => Curve;
 }): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
   const { store, trustDomain, now, curve = () => 'P-256' } = options;
+  const names = options.names ?? (() => [trustDomain]);
   const { mesh, channel } = isBegun(store)
-    ? {
-        mesh: readDocument(store, MESH_FORM, trustDomain),
-        channel: readDocument(store, CHANNEL_FORM, trustDomain),
-      }
+    ? readBoth(store, names())
     : await firstStart(store, trustDomain, now, curve());
+  const making = { trustDomain: () => names()[0] ?? trustDomain, curve };
   return Object.freeze({
-    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh)),
-    channel: channelAuthority(trustDomain, curve, caDocument(store, CHANNEL_FORM, trustDomain, channel)),
+    mesh: meshAuthority(making, caDocument(store, MESH_FORM, names, mesh)),
+    channel: channelAuthority(making, caDocument(store, CHANNEL_FORM, names, channel)),
   });
+};
+
+/** The channel keeps the name that it was made with, so that bootstraps stay good: it may be one that the mesh had. */
+const readBoth = (store: Store, names: readonly TrustDomain[]): States => {
+  const mesh = readDocument(store, MESH_FORM, names);
+  return { mesh, channel: readDocument(store, CHANNEL_FORM, [...names, ...allNames(mesh)]) };
 };
 
 const isReadable = (read: () => unknown): boolean => {
@@ -70,19 +77,20 @@ const isReadable = (read: () => unknown): boolean => {
 
 /**
  * What `signet ca restore` does while Signet is stopped: each of the two documents that cannot be read returns to the
- * generation before it. If both can, the mesh's does. Returns the names of those that did.
+ * generation before it. If both can, the mesh's does. Returns the names of those that did. `names`: the mesh's trust domain,
+ * then its aliases.
  * @throws AppError `ca_nothing_before`, `ca_corrupt`, `ca_foreign`, `rotation_refused`, or the store's
  */
 export const restoreAuthority = async (
   store: Store,
-  trustDomain: TrustDomain,
+  names: readonly TrustDomain[],
   now: Instant,
 ): Promise<readonly ('mesh' | 'channel')[]> => {
   const broken = {
-    mesh: !isReadable(() => readDocument(store, MESH_FORM, trustDomain)),
-    channel: !isReadable(() => readDocument(store, CHANNEL_FORM, trustDomain)),
+    mesh: !isReadable(() => readDocument(store, MESH_FORM, names)),
+    channel: !isReadable(() => readDocument(store, CHANNEL_FORM, names)),
   };
-  if (broken.channel) await restoreDocument(store, CHANNEL_FORM, trustDomain, now);
-  if (broken.mesh || !broken.channel) await restoreDocument(store, MESH_FORM, trustDomain, now);
+  if (broken.channel) await restoreDocument(store, CHANNEL_FORM, names, now);
+  if (broken.mesh || !broken.channel) await restoreDocument(store, MESH_FORM, names, now);
   return (['mesh', 'channel'] as const).filter((name) => broken[name] || (name === 'mesh' && !broken.channel));
 };

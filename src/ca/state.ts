@@ -4,6 +4,7 @@ import { reveal, secret } from '../lib/secret.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { type CaCertificate, type CaKind, readCa, readCaKeyPair } from './caCertificate.ts';
 import { type ChannelState, type MeshState, meshFault, rootOf } from './meshState.ts';
+import { allNames, type Named } from './names.ts';
 import { ROTATION_KINDS, ROTATION_STEPS } from './rotation.ts';
 import { openSslReads } from './sign.ts';
 import { refuseHealing, type Slot, type Slots, slotsFault } from './slots.ts';
@@ -30,7 +31,8 @@ const rotationSchema = z.strictObject({
   from: z.string(),
   to: z.string(),
 });
-const head = { trustDomain: z.string() };
+const domain = z.custom<TrustDomain>((value) => typeof value === 'string' && parseTrustDomain(value) !== undefined);
+const head = { trustDomain: domain, formerly: z.array(domain).optional() };
 const headSchema = z.looseObject({ schema: z.int(), ...head });
 const second = { schema: z.literal(SCHEMA), ...head, generation: z.int().positive() };
 const meshSchema = z.union([
@@ -52,9 +54,12 @@ type StoredSlot = z.infer<typeof slotSchema>;
 export type DocumentForm<S> = {
   /** Where it lies in the store. */
   readonly key: string;
-  /** @throws AppError `ca_foreign`; Error that says what is wrong, without a word of its contents */
-  readonly read: (value: Uint8Array, trustDomain: TrustDomain) => S;
-  readonly write: (state: S, trustDomain: TrustDomain) => Uint8Array;
+  /**
+   * `accepts`: which trust domains it may be of, the mesh's own first.
+   * @throws AppError `ca_foreign`; Error that says what is wrong, without a word of its contents
+   */
+  readonly read: (value: Uint8Array, accepts: readonly TrustDomain[]) => S;
+  readonly write: (state: S) => Uint8Array;
   /**
    * What the generation before becomes when it follows on the present one, which is `undefined` if it cannot be read.
    * @throws AppError `rotation_refused`
@@ -63,7 +68,7 @@ export type DocumentForm<S> = {
 };
 
 /** The document, or a refusal. Nothing that the parser says is passed on: it may quote a private key. */
-const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: TrustDomain): T => {
+const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, accepts: readonly TrustDomain[]): T => {
   let json: unknown;
   try {
     json = JSON.parse(Buffer.from(value).toString('utf8'));
@@ -74,11 +79,11 @@ const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: 
   if (!found.success) throw new Error('it has no schema version or no trust domain');
   if (!READABLE.includes(found.data.schema))
     throw new Error(`it has schema ${found.data.schema} and this Signet reads ${READABLE.join(' and ')}`);
-  if (found.data.trustDomain !== trustDomain) {
-    const other = parseTrustDomain(found.data.trustDomain) ?? 'another one';
+  const { trustDomain: other } = found.data;
+  if (!accepts.includes(other)) {
     throw new AppError(
       'ca_foreign',
-      `the data directory belongs to trust domain ${other}, and mesh.trustDomain is ${trustDomain}: write ${other} again, or use another --data`,
+      `the data directory belongs to trust domain ${other}, and mesh.trustDomain is ${accepts[0]}: write ${other} again, keep it in mesh.trustDomainAliases to rename the mesh, or use another --data`,
     );
   }
   const document = schema.safeParse(json);
@@ -87,14 +92,14 @@ const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: 
 };
 
 /** Every certificate is held against its key, its kind and its issuer. */
-const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, above?: CaCertificate): Slot => {
+const readSlot = (kind: CaKind, stored: StoredSlot, names: readonly TrustDomain[], above?: CaCertificate): Slot => {
   const { state, since, certificate: pem, key } = stored;
   try {
     if (key !== undefined) {
-      const keys = readCaKeyPair(kind, { certificate: pem, key: secret(key) }, trustDomain, above);
+      const keys = readCaKeyPair(kind, { certificate: pem, key: secret(key) }, names, above);
       return { state, since, certificate: keys.certificate, keys };
     }
-    const certificate = readCa(kind, pem, trustDomain);
+    const certificate = readCa(kind, pem, names);
     openSslReads(certificate.raw, (above ?? certificate).publicKey);
     return { state, since, certificate, keys: undefined };
   } catch (thrown) {
@@ -103,15 +108,15 @@ const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, ab
 };
 
 /** An intermediate is held against the root that it names. */
-const readIntermediate = (stored: StoredSlot, roots: Slots, trustDomain: TrustDomain): Slot => {
+const readIntermediate = (stored: StoredSlot, roots: Slots, names: readonly TrustDomain[]): Slot => {
   let named: Slot | undefined;
   try {
-    named = rootOf(roots, readCa('intermediate', stored.certificate, trustDomain));
+    named = rootOf(roots, readCa('intermediate', stored.certificate, names));
   } catch (thrown) {
     throw new Error(`its intermediate is broken (${messageOf(thrown)})`);
   }
   if (named === undefined) throw new Error('its intermediate is broken (its signature is of a root that is not there)');
-  return readSlot('intermediate', stored, trustDomain, named.certificate);
+  return readSlot('intermediate', stored, names, named.certificate);
 };
 
 const only = (pair: z.infer<typeof pairSchema>): readonly StoredSlot[] => [{ state: 'active', since: 0, ...pair }];
@@ -123,6 +128,12 @@ const written = ({ state, since, certificate, keys }: Slot): StoredSlot => ({
   certificate: certificate.pem,
   ...(keys === undefined ? {} : { key: reveal(keys.keyPem) }),
 });
+/** An authority that was never renamed says nothing of it, as before there were renames. */
+const formerNames = (formerly: readonly TrustDomain[]): { readonly formerly?: readonly TrustDomain[] } =>
+  formerly.length === 0 ? {} : { formerly };
+
+const namesIn = ({ trustDomain, formerly = [] }: z.infer<typeof headSchema>): Named => ({ trustDomain, formerly });
+
 const bytes = (document: unknown): Uint8Array => Buffer.from(JSON.stringify(document));
 
 const sound = <S>(state: S, fault: string | undefined): S => {
@@ -133,24 +144,28 @@ const sound = <S>(state: S, fault: string | undefined): S => {
 /** Roots, intermediates and the rotation between them. */
 export const MESH_FORM: DocumentForm<MeshState> = {
   key: 'ca/mesh',
-  read: (value, trustDomain) => {
-    const document = parseDocument(value, meshSchema, trustDomain);
+  read: (value, accepts) => {
+    const document = parseDocument(value, meshSchema, accepts);
+    const named = namesIn(document);
+    const names = allNames(named);
     const first = document.schema === 1;
     const stored = first ? only(document.root) : document.roots;
     const below = first ? only(document.intermediate) : document.intermediates;
-    const roots = stored.map((slot) => readSlot('root', slot, trustDomain));
+    const roots = stored.map((slot) => readSlot('root', slot, names));
     const state: MeshState = {
+      ...named,
       generation: first ? 1 : document.generation,
       roots,
-      intermediates: below.map((slot) => readIntermediate(slot, roots, trustDomain)),
+      intermediates: below.map((slot) => readIntermediate(slot, roots, names)),
       rotation: first ? undefined : document.rotation,
     };
     return sound(state, meshFault(state));
   },
-  write: ({ generation, roots, intermediates, rotation }, trustDomain) =>
+  write: ({ trustDomain, formerly, generation, roots, intermediates, rotation }) =>
     bytes({
       schema: SCHEMA,
       trustDomain,
+      ...formerNames(formerly),
       generation,
       roots: roots.map(written),
       intermediates: intermediates.map(written),
@@ -170,15 +185,16 @@ export const MESH_FORM: DocumentForm<MeshState> = {
 /** The anchors of the channel. */
 export const CHANNEL_FORM: DocumentForm<ChannelState> = {
   key: 'ca/channel',
-  read: (value, trustDomain) => {
-    const document = parseDocument(value, channelSchema, trustDomain);
+  read: (value, accepts) => {
+    const document = parseDocument(value, channelSchema, accepts);
+    const named = namesIn(document);
     const stored = document.schema === 1 ? only(document.anchor) : document.anchors;
-    const anchors = stored.map((slot) => readSlot('channel', slot, trustDomain));
+    const anchors = stored.map((slot) => readSlot('channel', slot, allNames(named)));
     const generation = document.schema === 1 ? 1 : document.generation;
-    return sound({ generation, anchors }, slotsFault('anchors', anchors));
+    return sound({ ...named, generation, anchors }, slotsFault('anchors', anchors));
   },
-  write: ({ generation, anchors }, trustDomain) =>
-    bytes({ schema: SCHEMA, trustDomain, generation, anchors: anchors.map(written) }),
+  write: ({ trustDomain, formerly, generation, anchors }) =>
+    bytes({ schema: SCHEMA, trustDomain, ...formerNames(formerly), generation, anchors: anchors.map(written) }),
   restored: (previous, present) => {
     refuseHealing(previous.anchors, present?.anchors ?? []);
     return previous;

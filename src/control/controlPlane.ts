@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
+import { trustBundles } from '../plan/trustBundles.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
@@ -25,6 +26,7 @@ import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
+import { refuseRename } from './renaming.ts';
 import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
@@ -51,6 +53,7 @@ export type ControlPlaneOptions = {
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
   readonly anchorPem: () => string;
+  readonly serverIds: () => readonly SpiffeId[];
   readonly advertised: () => HostPort | undefined;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
@@ -137,9 +140,11 @@ export class ControlPlane {
     }
     source.start({
       refuse: (next, served) =>
-        next.trustDomain === served.trustDomain
-          ? undefined
-          : `mesh.trustDomain was ${served.trustDomain} and is ${next.trustDomain}: every identity would change, which needs another data directory`,
+        refuseRename(next, served, {
+          fleet: this.#fleet,
+          planning: () => this.#reconciler.busy,
+          awaited: () => this.#awaited(),
+        }),
       onMesh: (state, noticedAt) => this.#onMesh(state, noticedAt),
       onProblem: ({ message, diagnostics }) =>
         log.warn({ diagnostics: diagnostics.map(showDiagnostic) }, `${message}; the mesh from before stays in force`),
@@ -177,11 +182,12 @@ export class ControlPlane {
     const joined = await this.#admission.join(caller, node);
     if (!joined.ok) return joined;
     const { clock, svids, bundle } = this.#options;
-    const { ttl } = this.meshState().mesh.certificates;
+    const { mesh } = this.meshState();
+    const { ttl } = mesh.certificates;
     const svid = await svids.current(node.id, service.identity, ttl, clock.now());
     // Revoked while the certificate was made.
     if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
-    return ok(emitSecrets(svid, bundle()));
+    return ok(emitSecrets(svid, trustBundles(mesh, bundle())));
   }
 
   onEvent(event: StreamEvent): void {
@@ -271,6 +277,12 @@ export class ControlPlane {
       this.#reconciler.markSecrets(node);
     }
     return ok(renewed);
+  }
+
+  /** Who was here before the start and has not come back, as long as that is no wonder. */
+  #awaited(): readonly string[] {
+    const now = this.#options.clock.now();
+    return this.#tracker.graceUntil(now) === undefined ? [] : this.#tracker.kept(now).map(({ node }) => node);
   }
 
   #connected(): readonly Connected[] {

@@ -9,6 +9,7 @@ import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import { planProxy } from '../plan/planProxy.ts';
 import type { Endpoint, EndpointTable, ProxyPlan } from '../plan/proxyPlan.ts';
+import { trustBundles } from '../plan/trustBundles.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { Snapshot } from '../xds/resource.ts';
@@ -245,7 +246,7 @@ export class Reconciler {
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
-      const secrets = emitSecrets(svid, this.#options.bundle());
+      const secrets = emitSecrets(svid, trustBundles(moment.mesh, this.#options.bundle()));
       const content = this.#options.quarantine.serve(sidecar, planned.emitted);
       const snapshot = assemble(content, secrets, held.snapshot);
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);

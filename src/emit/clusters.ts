@@ -14,6 +14,7 @@ import { showHostPort } from '../lib/hostPort.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import { namesOf, trustDomainId } from '../spiffe/spiffeId.ts';
 import { type Emitted, encode, encodeAs } from './emitted.ts';
 
 const UNLIMITED = 0xffff_ffff;
@@ -115,7 +116,9 @@ const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): 
   // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
   const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
   const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
-  const tls = upstreamTls(plan.identity, plan.trustDomain, upstream.identity, alpn);
+  const peer = namesOf(upstream.identity, plan.ownDomains);
+  // Servers are of this mesh: no other trust domain has a say here.
+  const tls = upstreamTls(plan.identity, trustDomainId(plan.trustDomain), peer, alpn);
   if (!mixed) return { transportSocket: tls };
   // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
   return {

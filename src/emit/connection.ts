@@ -47,12 +47,19 @@ const INBOUND: HttpConnectionManager = {
 const HTTP_OPTIONS = HttpProtocolOptions.fromPartial({});
 
 /** HTTP before an application. Paths are normalised first, so what the rules saw is what the application gets. */
-export const inboundHttp = (port: number, mtls: boolean, certificateTtl: Duration): Filter =>
+export const inboundHttp = (
+  port: number,
+  {
+    mtls,
+    federated,
+    certificateTtl,
+  }: { readonly mtls: boolean; readonly federated: boolean; readonly certificateTtl: Duration },
+): Filter =>
   httpFilter({
     ...INBOUND,
     statPrefix: inboundRouteName(port),
     routeSpecifier: byRds(inboundRouteName(port)),
-    httpFilters: inboundHttpFilters(mtls),
+    httpFilters: inboundHttpFilters(mtls, federated),
     // A connection or stream that lives on keeps the certificate that it began with: neither outlives that.
     commonHttpProtocolOptions: {
       ...HTTP_OPTIONS,

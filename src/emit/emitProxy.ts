@@ -8,7 +8,7 @@ import { emitOutbound } from './outbound.ts';
 /** All Envoy resources of one sidecar but its secrets. What was encoded for the same part of another plan is shared. */
 export const emitProxy = (plan: ProxyPlan): readonly Emitted[] => {
   // What the resources say besides the part that they are made for.
-  const context = `${plan.identity} ${plan.certificateTtl}`;
+  const context = [plan.identity, plan.certificateTtl, plan.federated, ...plan.ownDomains].join(' ');
   return [
     ...plan.upstreams.flatMap((upstream) =>
       once(upstreams, upstream, context, () => emitUpstream(plan, upstream, context)),

@@ -1,8 +1,9 @@
-import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY } from '../envoy/names.ts';
+import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY, RBAC_TRUST } from '../envoy/names.ts';
 import { duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
+import { oneNameTcp } from '../features/trust/envoy.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import {
@@ -19,6 +20,7 @@ import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspe
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
 import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import { callersBundleId, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
 import { appCluster, nameOfApp } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
@@ -27,7 +29,7 @@ import { badHostRoute, refusal } from './refusals.ts';
 /** The listener before one declared port, the application's cluster behind it and, for HTTP, the routes with the policy. */
 export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
   const rbac: RbacPort = {
-    trustDomain: plan.trustDomain,
+    ownDomains: plan.ownDomains,
     // Also where none is taken: while the listener and the routes are not of one generation, neither may admit what both refuse.
     takesPlaintext: true,
     http: port.protocol !== 'tcp',
@@ -64,10 +66,10 @@ const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filte
     ...FILTER_CHAIN,
     name: mtls ? 'mtls' : 'plaintext',
     filters: rbac.http
-      ? [inboundHttp(port.port, mtls, plan.certificateTtl)]
+      ? [inboundHttp(port.port, { mtls, federated: plan.federated, certificateTtl: plan.certificateTtl })]
       : tcpFilters(plan, port, { ...rbac, takesPlaintext: !mtls }),
     ...(transportProtocol === undefined ? {} : { filterChainMatch: { ...FILTER_CHAIN_MATCH, transportProtocol } }),
-    ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
+    ...(mtls ? { transportSocket: downstreamTls(plan.identity, callersBundle(plan), alpn) } : {}),
   });
   switch (port.mtls) {
     case 'strict':
@@ -78,6 +80,10 @@ const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filte
       return [chain(true, 'tls'), chain(false, 'raw_buffer')];
   }
 };
+
+/** Callers are held against the mesh's own bundle, or against all of them where others are trusted, too. */
+const callersBundle = ({ trustDomain, federated }: ProxyPlan): SpiffeId =>
+  federated ? callersBundleId(trustDomain) : trustDomainId(trustDomain);
 
 const TLS_INSPECTOR: ListenerFilter = {
   name: 'envoy.filters.listener.tls_inspector',
@@ -105,9 +111,14 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
       ),
     );
   const lifetime = duration(plan.certificateTtl);
+  const { deny, allow } = port.access;
+  const guarded = plan.federated && !rbac.takesPlaintext;
   return [
-    rbacFilter(RBAC_DENY, denyRules(port.access.deny, rbac)),
-    rbacFilter(RBAC_ALLOW, allowRules(port.access.allow, rbac)),
+    ...(guarded
+      ? [rbacFilter(RBAC_TRUST, oneNameTcp(plan.ownDomains, [...deny, ...(allow === 'any' ? [] : allow)]))]
+      : []),
+    rbacFilter(RBAC_DENY, denyRules(deny, rbac)),
+    rbacFilter(RBAC_ALLOW, allowRules(allow, rbac)),
     networkFilter(
       'envoy.filters.network.tcp_proxy',
       packAny(

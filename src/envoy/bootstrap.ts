@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { showHostPort } from '../lib/hostPort.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
-import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import { CONTROL_PLANE_CLUSTER } from './names.ts';
 
 type HostPort = { readonly host: string; readonly port: number };
@@ -11,10 +11,10 @@ export type BootstrapOptions = {
   readonly nodeId: string;
   /** A join token, or the folder where somebody keeps a client certificate (see `CLIENT_CERTIFICATE`). */
   readonly credential: { readonly token: Secret } | { readonly folder: string };
-  readonly trustDomain: TrustDomain;
   readonly xds: HostPort;
-  /** The channel CA's certificate, PEM. */
+  /** The channel CA's certificates, PEM, and what the control plane may call itself. */
   readonly channelAnchorPem: string;
+  readonly serverIds: readonly SpiffeId[];
   /** Where this instance listens and what callers are told; absent: every address, and where its stream comes from. */
   readonly address?: string | undefined;
   readonly outbound: HostPort;
@@ -115,7 +115,7 @@ const ownCertificate = (credential: BootstrapOptions['credential']): object => {
 const adminAddress = (admin: HostPort | { readonly pipe: string }): object =>
   'pipe' in admin ? { pipe: { path: admin.pipe, mode: 0o600 } } : socket(admin);
 
-const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }: BootstrapOptions): object => ({
+const controlPlaneCluster = ({ xds, serverIds, channelAnchorPem, credential }: BootstrapOptions): object => ({
   name: CONTROL_PLANE_CLUSTER,
   type: isIP(xds.host) === 0 ? 'STRICT_DNS' : 'STATIC',
   connect_timeout: '5s',
@@ -142,7 +142,7 @@ const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }:
         // Exactly the control plane, by its own anchor: a workload's certificate passes neither.
         validation_context: {
           trusted_ca: { inline_string: channelAnchorPem },
-          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlPlaneId(trustDomain) } }],
+          match_typed_subject_alt_names: serverIds.map((exact) => ({ san_type: 'URI', matcher: { exact } })),
         },
       },
     },

@@ -22,5 +22,7 @@ export const localRouteName = (port: number): string => `outbound/${port}`;
 /** The control plane, in bootstraps. */
 export const CONTROL_PLANE_CLUSTER = 'signet';
 
+/** Refuses certificates with several names, where other trust domains are trusted. */
+export const RBAC_TRUST = 'signet.rbac.trust';
 export const RBAC_DENY = 'signet.rbac.deny';
 export const RBAC_ALLOW = 'signet.rbac.allow';

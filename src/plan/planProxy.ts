@@ -1,6 +1,6 @@
 import { keepNewest } from '../lib/newest.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh, Port, Service } from '../model/mesh.ts';
+import { type Mesh, ownDomains, type Port, type Service } from '../model/mesh.ts';
 import { planInbound } from './inbound.ts';
 import { planOutbound, visiblePorts } from './outbound.ts';
 import type { EndpointTable, Outbound, ProxyPlan, ProxyRef, Upstream } from './proxyPlan.ts';
@@ -22,6 +22,8 @@ export const planProxy = (mesh: Mesh, now: Instant, ref: ProxyRef, endpoints: En
     service: service.key,
     identity: service.identity,
     trustDomain: mesh.trustDomain,
+    ownDomains: ownDomains(mesh),
+    federated: mesh.trust.length > 0,
     certificateTtl: mesh.certificates.ttl,
     inbound: service.ports.map((port) => planInbound(service, port, now, ref)),
     upstreams,

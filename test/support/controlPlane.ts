@@ -91,6 +91,7 @@ export class TestControl {
       svids: this.svids,
       bundle: () => ({ trustDomain: parseTrustDomain('shop.example') as never, authorities: ['root'] }),
       anchorPem: () => 'anchor',
+      serverIds: () => [],
       advertised: () => ({ host: '127.0.0.1', port: 18000 }),
       publish: (stream, snapshot) => {
         this.published.push({ stream, snapshot });

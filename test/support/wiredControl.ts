@@ -59,8 +59,8 @@ export const startWired = async (
   await writeFile(file, mesh);
   const trustDomain = parseTrustDomain('shop.example') as never;
   const { mesh: authority, channel } = await openAuthority({ store, trustDomain, now: clock.now() });
-  const held = readDocument(store, MESH_FORM, trustDomain);
-  const anchors = readDocument(store, CHANNEL_FORM, trustDomain).anchors;
+  const held = readDocument(store, MESH_FORM, [trustDomain]);
+  const anchors = readDocument(store, CHANNEL_FORM, [trustDomain]).anchors;
   const ca = {
     root: activeRoot(held).keys,
     intermediate: activeIntermediate(held).keys,
@@ -79,6 +79,7 @@ export const startWired = async (
     svids: { ...keeper, renewalTime },
     bundle: authority.trustBundle,
     anchorPem: channel.anchor,
+    serverIds: channel.serverIds,
     advertised: () => server?.address(),
     publish: (stream, snapshot) => server?.publish(stream, snapshot),
     end: (stream, refusal) => server?.end(stream, refusal),
@@ -123,7 +124,7 @@ export const startWired = async (
       return { ...svid, keyPem: reveal(svid.keyPem) };
     },
     renew: async (service) => void (await control.renew(service as `${string}/${string}`)),
-    join: (token) => ({ token: secret(token), xds: address(), anchorPem: channel.anchor(), serverId: SERVER_ID }),
+    join: (token) => ({ token: secret(token), xds: address(), anchorPem: channel.anchor(), serverIds: [SERVER_ID] }),
     open: (options) => {
       const client = openAds({ address: address(), anchorPem: channel.anchor(), serverId: SERVER_ID, ...options });
       clients.push(client);

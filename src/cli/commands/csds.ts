@@ -62,12 +62,12 @@ const nodeNamed = async (client: AdminClient, asked: string): Promise<string> =>
 
 const channelOf = async (client: AdminClient, input: Input) => {
   const typed = input.text('xds');
-  const { address, anchorPem, serverId } = await client.get<XdsAnswer>('/api/v1/xds');
+  const { address, anchorPem, serverIds } = await client.get<XdsAnswer>('/api/v1/xds');
   const xds: HostPort | undefined = typed === undefined ? (address ?? undefined) : parseHostPort(typed);
   if (xds === undefined && typed !== undefined) throw usage(`--xds ${typed} is not HOST:PORT`);
   if (xds === undefined)
     throw usage('Signet listens on all addresses: say with --xds HOST:PORT which one is reached here');
-  return { xds, anchorPem, serverId };
+  return { xds, anchorPem, serverIds };
 };
 
 /** While COMMAND runs, or without one until a signal. */

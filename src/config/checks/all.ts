@@ -9,11 +9,13 @@ import { ruleCalls } from './ruleCalls.ts';
 import { ruleLifetimes } from './ruleLifetimes.ts';
 import { rulePorts } from './rulePorts.ts';
 import { services } from './services.ts';
+import { trust } from './trust.ts';
 import { uses } from './uses.ts';
 
 /** Every check; their order is of no consequence, for findings are sorted by place. */
 export const CHECKS: readonly Check[] = [
   meshSettings,
+  trust,
   names,
   services,
   mtlsDeadlines,

@@ -6,6 +6,7 @@ import type { HealthFacts } from './facts.ts';
 import { type Check, finding, type HealthReport, reportOf } from './finding.ts';
 import { fileInForce, fileWarnings } from './meshFile.ts';
 import { allSettled, configurationMade, nothingRefused, oneStreamEach } from './sidecars.ts';
+import { oneName, trustedRoots } from './trust.ts';
 
 /** Everything that `signet check` looks at, in the order in which it is shown. `docs/check.md` explains each code. */
 export const CHECKS: readonly Check[] = [
@@ -23,6 +24,8 @@ export const CHECKS: readonly Check[] = [
   everyServiceServed,
   workloadCertificates,
   authorities,
+  trustedRoots,
+  oneName,
   permissivePorts,
   plaintextPorts,
   rulesInTime,

@@ -1,5 +1,6 @@
 import type { Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { X509Svid } from '../../spiffe/svid.ts';
 import type { Progress } from '../../xds/sessionState.ts';
 import type { KeptReason } from '../departures.ts';
@@ -56,6 +57,8 @@ export type SidecarFacts = {
   /** Why its newest configuration could not be made. */
   readonly trouble: string | undefined;
   readonly certificate: Pick<X509Svid, 'serial' | 'notBefore' | 'notAfter'> | undefined;
+  /** Whom that certificate names. */
+  readonly identity?: SpiffeId | undefined;
 };
 
 export type KeptInstance = {

@@ -65,4 +65,5 @@ const sidecarFacts = (
   }),
   trouble: reconciler.troubleOf(sidecar.stream),
   certificate: reconciler.svidOf(sidecar.stream),
+  identity: reconciler.svidOf(sidecar.stream)?.id,
 });

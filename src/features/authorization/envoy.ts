@@ -1,5 +1,5 @@
 import { textMatcher } from '../../envoy/match.ts';
-import { packAny } from '../../envoy/pack.ts';
+import { celAttribute, celCall, celText, mtlsAuthenticated } from '../../envoy/principals.ts';
 import {
   type Permission,
   type Policy,
@@ -8,17 +8,17 @@ import {
   type RBAC as Rules,
 } from '../../gen/envoy/config/rbac/v3/rbac.ts';
 import { HeaderMatcher } from '../../gen/envoy/config/route/v3/route_components.ts';
-import { Config as MtlsAuthenticated } from '../../gen/envoy/extensions/rbac/principals/mtls_authenticated/v3/mtls_authenticated.ts';
-import { SubjectAltNameMatcher_SanType } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common.ts';
 import type { Expr } from '../../gen/google/api/expr/v1alpha1/syntax.ts';
 import type { Instant } from '../../lib/time.ts';
-import type { Operation, OperationMatch, Principal, Rule, Source } from '../../model/rule.ts';
-import { namespacePrefix, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
+import type { IdentityMatch, Operation, OperationMatch, Principal, Rule, Source } from '../../model/rule.ts';
+import { namesOf, namespacePrefix, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
 import { pathMatchers } from './envoyPath.ts';
+import { alike, isOwnOnly } from './rule.ts';
 
 /** What the compiler must know of the port that the rules stand before. */
 export type RbacPort = {
-  readonly trustDomain: TrustDomain;
+  /** The names of this mesh. */
+  readonly ownDomains: readonly TrustDomain[];
   /** Callers without identity can come in here (permissive or disable). */
   readonly takesPlaintext: boolean;
   readonly http: boolean;
@@ -79,30 +79,40 @@ const policy = (rule: Rule, port: RbacPort): Policy =>
 
 // A deny by identity on a port that takes plaintext also refuses callers without one: they could be anybody.
 const principals = (source: Source, rule: Rule, port: RbacPort): readonly RbacPrincipal[] => {
-  const own = principal(source, port.trustDomain);
+  const own = principal(source, rule.action, port.ownDomains);
   const unproven = rule.action === 'deny' && source.kind === 'identity' && port.takesPlaintext;
   return unproven ? [own, not(mtlsAuthenticated(undefined))] : [own];
 };
 
-const principal = (source: Source, trustDomain: TrustDomain): RbacPrincipal => {
+const principal = (source: Source, action: Rule['action'], ownDomains: readonly TrustDomain[]): RbacPrincipal => {
   if (source.kind === 'anyone') return anyPrincipal();
-  const inNamespace = (namespace: string): RbacPrincipal => byPrefix(namespacePrefix(trustDomain, namespace));
-  const byPrincipal = (wanted: Principal): RbacPrincipal => {
-    if (wanted.kind === 'id') return mtlsAuthenticated({ $case: 'exact', value: wanted.id });
-    return wanted.kind === 'namespace' ? inNamespace(wanted.namespace) : byPrefix(`${trustDomainId(trustDomain)}/`);
-  };
-  const any = (list: readonly RbacPrincipal[] | undefined): RbacPrincipal[] =>
-    list === undefined ? [] : [orPrincipals(list)];
-  const refused = (list: readonly RbacPrincipal[] | undefined): RbacPrincipal[] =>
-    list === undefined ? [] : [not(orPrincipals(list))];
   return andPrincipals([
     // Stands first and always: `not` alone would match callers without identity.
     mtlsAuthenticated(undefined),
-    ...any(source.principals?.map(byPrincipal)),
-    ...any(source.namespaces?.map(inNamespace)),
-    ...refused(source.not?.principals?.map(byPrincipal)),
-    ...refused(source.not?.namespaces?.map(inNamespace)),
+    ...(isOwnOnly(source, action) ? [orPrincipals(ownDomains.map(byDomain))] : []),
+    ...identityFields(source, ownDomains),
+    ...identityFields(source.not ?? {}, ownDomains).map(not),
   ]);
+};
+
+const identityFields = (
+  { principals, namespaces, trustDomains }: IdentityMatch,
+  ownDomains: readonly TrustDomain[],
+): readonly RbacPrincipal[] => {
+  const inNamespace = (namespace: string): readonly RbacPrincipal[] =>
+    ownDomains.map((domain) => byPrefix(namespacePrefix(domain, namespace)));
+  const byPrincipal = (wanted: Principal): readonly RbacPrincipal[] => {
+    if (wanted.kind === 'id')
+      return namesOf(wanted.id, ownDomains).map((value) => mtlsAuthenticated({ $case: 'exact', value }));
+    return wanted.kind === 'namespace' ? inNamespace(wanted.namespace) : ownDomains.map(byDomain);
+  };
+  const any = <T>(list: readonly T[] | undefined, each: (one: T) => readonly RbacPrincipal[]): RbacPrincipal[] =>
+    list === undefined ? [] : [orPrincipals(list.flatMap(each))];
+  return [
+    ...any(principals, byPrincipal),
+    ...any(namespaces, inNamespace),
+    ...any(trustDomains, (domain) => alike(domain, ownDomains).map(byDomain)),
+  ];
 };
 
 const anyPrincipal = (): RbacPrincipal => ({ identifier: { $case: 'any', value: true } });
@@ -112,24 +122,7 @@ const andPrincipals = (ids: readonly RbacPrincipal[]): RbacPrincipal =>
 const orPrincipals = (ids: readonly RbacPrincipal[]): RbacPrincipal =>
   ids.length === 1 && ids[0] !== undefined ? ids[0] : { identifier: { $case: 'orIds', value: { ids: [...ids] } } };
 const byPrefix = (value: string): RbacPrincipal => mtlsAuthenticated({ $case: 'prefix', value });
-
-// `authenticated: {}` would match TLS without any client certificate; this matches proven ones only.
-const mtlsAuthenticated = (san: { $case: 'exact' | 'prefix'; value: string } | undefined): RbacPrincipal => ({
-  identifier: {
-    $case: 'custom',
-    value: {
-      name: 'envoy.rbac.principals.mtls_authenticated',
-      typedConfig: packAny(MtlsAuthenticated, {
-        sanMatcher: san && {
-          sanType: SubjectAltNameMatcher_SanType.URI,
-          matcher: textMatcher(san.$case, san.value, false),
-          oid: '',
-        },
-        anyValidatedClientCertificate: san === undefined,
-      }),
-    },
-  },
-});
+const byDomain = (domain: TrustDomain): RbacPrincipal => byPrefix(`${trustDomainId(domain)}/`);
 
 const anyPermission = (): Permission => ({ rule: { $case: 'any', value: true } });
 const notPermission = (value: Permission): Permission => ({ rule: { $case: 'notRule', value } });
@@ -188,21 +181,6 @@ const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z');
 // request.time < timestamp("…"): the grant ends inside Envoy, on live connections, without the control plane.
 // https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
 const before = (until: Instant): Expr => {
-  const call = (id: bigint, name: string, args: Expr[]): Expr => ({
-    id,
-    exprKind: { $case: 'callExpr', value: { target: undefined, function: name, args } },
-  });
-  const text: Expr = {
-    id: 5n,
-    exprKind: {
-      $case: 'constExpr',
-      value: { constantKind: { $case: 'stringValue', value: new Date(Math.min(until, LAST_MOMENT)).toISOString() } },
-    },
-  };
-  const request: Expr = { id: 2n, exprKind: { $case: 'identExpr', value: { name: 'request' } } };
-  const time: Expr = {
-    id: 3n,
-    exprKind: { $case: 'selectExpr', value: { operand: request, field: 'time', testOnly: false } },
-  };
-  return call(1n, '_<_', [time, call(4n, 'timestamp', [text])]);
+  const text = celText(5, new Date(Math.min(until, LAST_MOMENT)).toISOString());
+  return celCall(1, '_<_', [celAttribute(2, 'request', 'time'), celCall(4, 'timestamp', [text])]);
 };

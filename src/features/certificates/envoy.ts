@@ -4,7 +4,7 @@ import { TlsCertificate } from '../../gen/envoy/extensions/transport_sockets/tls
 import { Secret } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
 import { SPIFFECertValidatorConfig } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config.ts';
 import { reveal } from '../../lib/secret.ts';
-import { trustDomainId } from '../../spiffe/spiffeId.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../../spiffe/svid.ts';
 
 /** The workload's certificate and key, under its SPIFFE ID. The one place where a key leaves, over the owner's stream. */
@@ -24,12 +24,12 @@ const inline = (pem: string): DataSource => ({
 });
 
 /**
- * The trust bundle under the trust domain's ID. Envoy's SPIFFE validator keeps each domain's roots to that domain and
- * refuses certificates without a URI SAN or with CA:TRUE, which its default validator accepts.
+ * Trust bundles under one name. Envoy's SPIFFE validator keeps each domain's roots to that domain and refuses certificates
+ * without a URI SAN or with CA:TRUE, which its default validator accepts.
  */
-export const bundleSecret = (bundle: TrustBundle): Secret =>
+export const bundlesSecret = (name: SpiffeId, bundles: readonly TrustBundle[]): Secret =>
   Secret.fromPartial({
-    name: trustDomainId(bundle.trustDomain),
+    name,
     type: {
       $case: 'validationContext',
       value: {
@@ -38,12 +38,10 @@ export const bundleSecret = (bundle: TrustBundle): Secret =>
           typedConfig: packAny(
             SPIFFECertValidatorConfig,
             SPIFFECertValidatorConfig.fromPartial({
-              trustDomains: [
-                {
-                  name: bundle.trustDomain,
-                  trustBundle: { specifier: { $case: 'inlineBytes', value: Buffer.from(bundle.authorities.join('')) } },
-                },
-              ],
+              trustDomains: bundles.map(({ trustDomain, authorities }) => ({
+                name: trustDomain,
+                trustBundle: { specifier: { $case: 'inlineBytes', value: Buffer.from(authorities.join('')) } },
+              })),
             }),
           ),
         },

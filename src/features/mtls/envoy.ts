@@ -13,7 +13,7 @@ import {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls.ts';
-import { type SpiffeId, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 
 // Envoy's upstream default is at most 1.2, so both ends are said.
 const TLS_1_3: CommonTlsContext = CommonTlsContext.fromPartial({
@@ -32,10 +32,10 @@ const DOWNSTREAM = DownstreamTlsContext.fromPartial({
 });
 
 /**
- * The server side of mTLS: any certificate of the mesh may connect, rules decide the rest.
+ * The server side of mTLS: any certificate that this bundle vouches for may connect, rules decide the rest.
  * No session is resumed, for a ticket outlives the certificate that it was given for.
  */
-export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn: readonly string[]): TransportSocket =>
+export const downstreamTls = (identity: SpiffeId, bundle: SpiffeId, alpn: readonly string[]): TransportSocket =>
   tlsSocket(
     packAny(DownstreamTlsContext, {
       ...DOWNSTREAM,
@@ -45,7 +45,7 @@ export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn
         tlsCertificateSdsSecretConfigs: [secret(identity)],
         validationContextType: {
           $case: 'validationContextSdsSecretConfig',
-          value: secret(trustDomainId(trustDomain)),
+          value: secret(bundle),
         },
       },
     }),
@@ -54,11 +54,11 @@ export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn
 const UPSTREAM = UpstreamTlsContext.fromPartial({ maxSessionKeys: 0 });
 const VALIDATION = CertificateValidationContext.fromPartial({});
 
-/** The client side: shows its own certificate and accepts exactly the peer's identity. */
+/** The client side: shows its own certificate and accepts exactly the peer's identity, by any of its names. */
 export const upstreamTls = (
   identity: SpiffeId,
-  trustDomain: TrustDomain,
-  peer: SpiffeId,
+  bundle: SpiffeId,
+  peer: readonly SpiffeId[],
   alpn: readonly string[],
 ): TransportSocket =>
   tlsSocket(
@@ -73,11 +73,13 @@ export const upstreamTls = (
           value: {
             defaultValidationContext: {
               ...VALIDATION,
-              matchTypedSubjectAltNames: [
-                { sanType: SubjectAltNameMatcher_SanType.URI, matcher: textMatcher('exact', peer, false), oid: '' },
-              ],
+              matchTypedSubjectAltNames: peer.map((value) => ({
+                sanType: SubjectAltNameMatcher_SanType.URI,
+                matcher: textMatcher('exact', value, false),
+                oid: '',
+              })),
             },
-            validationContextSdsSecretConfig: secret(trustDomainId(trustDomain)),
+            validationContextSdsSecretConfig: secret(bundle),
             validationContextCertificateProvider: undefined,
             validationContextCertificateProviderInstance: undefined,
           },
@@ -93,7 +95,7 @@ export const CERTIFICATE_PROVIDER = 'signet';
  * The same for a gRPC client without a sidecar, which takes keys from files of its own and not from SDS; versions and ALPN are
  * not said to it. https://github.com/grpc/proposal/blob/master/A29-xds-tls-security.md
  */
-export const providedTls = (peer: SpiffeId): TransportSocket =>
+export const providedTls = (peer: readonly SpiffeId[]): TransportSocket =>
   tlsSocket(
     packAny(
       UpstreamTlsContext,
@@ -104,7 +106,7 @@ export const providedTls = (peer: SpiffeId): TransportSocket =>
             $case: 'validationContext',
             value: {
               caCertificateProviderInstance: { instanceName: CERTIFICATE_PROVIDER },
-              matchSubjectAltNames: [{ matchPattern: { $case: 'exact', value: peer } }],
+              matchSubjectAltNames: peer.map((value) => ({ matchPattern: { $case: 'exact' as const, value } })),
             },
           },
         },

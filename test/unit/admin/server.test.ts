@@ -239,7 +239,9 @@ describe('admin API', () => {
       { ...dated, kind: 'root', state: 'old', since: '1970-01-01T00:00:01.000Z', root: '01' },
       { ...dated, kind: 'channel', state: 'old', since: null, root: '01' },
     ]);
-    assert.deepEqual((await api('GET', 'ca/bundle')).json(), { trustDomain: 'shop.example', authorities: ['PEM'] });
+    assert.deepEqual([ca.aliases, ca.trusted], [[], []]);
+    const bundle = { trustDomain: 'shop.example', sequence: 3, authorities: ['PEM'] };
+    assert.deepEqual((await api('GET', 'ca/bundle')).json(), bundle);
   });
 
   it('describes itself', async () => {

@@ -163,7 +163,7 @@ describe('the client certificate that a sidecar keeps', function () {
     const { code, message } = await refusedBy(keepCertificate(options).then(() => {}));
     assert.equal(code, 'unreachable');
     assert.match(message, /127\.0\.0\.1:1 .*ECONNREFUSED/);
-    const impostor = { ...wired.join(token), serverId: 'spiffe://shop.example/ns/prod/sa/web' };
+    const impostor = { ...wired.join(token), serverIds: ['spiffe://shop.example/ns/prod/sa/web'] };
     assert.match((await refusedBy(keepCertificate({ ...options, join: impostor }).then(() => {}))).message, /not the/);
     await assert.rejects(readdir(folder));
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { meshLoader } from '../../../src/app/meshFile.ts';
 import { type MeshThread, meshThread } from '../../../src/app/meshThread.ts';
@@ -56,6 +57,20 @@ describe('a mesh file loaded in a thread', () => {
     ])
       assert.ok(Object.isFrozen(part));
     assert.throws(() => (large.value.mesh.services as Map<unknown, unknown>).clear(), TypeError);
+  });
+
+  it('is given the files that it names, and says which they are', async () => {
+    const load = open();
+    const loadNow = meshLoader({ WHO: 'world' });
+    const trust = 'trust: [{ trustDomain: partner.example, bundle: { file: partner.pem } }]';
+    const bytes = mesh(150, `shop.example, ${trust}`);
+    const root = readFileSync(new URL('../../golden/diagnostics/trust/good.pem', import.meta.url));
+    for (const beside of [new Map(), new Map([['partner.pem', root]]), new Map([['partner.pem', 'does not exist']])]) {
+      const loaded = await load('mesh.yaml', bytes, beside);
+      assert.deepEqual(loaded, loadNow('mesh.yaml', bytes, beside));
+      assert.deepEqual([loaded.named, loaded.ok], [['partner.pem'], beside.get('partner.pem') === root]);
+      if (loaded.ok) assert.ok(Object.isFrozen(loaded.value.mesh.trust[0]));
+    }
   });
 
   it('leaves the event loop free meanwhile', async () => {

@@ -5,6 +5,7 @@ import { CHECKS, checkHealth } from '../../../../src/control/health/checks.ts';
 import type { HealthFacts, KeptInstance, SidecarFacts } from '../../../../src/control/health/facts.ts';
 import type { Finding } from '../../../../src/control/health/finding.ts';
 import type { Mesh } from '../../../../src/model/mesh.ts';
+import type { SpiffeId, TrustDomain } from '../../../../src/spiffe/spiffeId.ts';
 
 const NOW = Date.UTC(2027, 0, 1, 12);
 const DAY = 86_400_000;
@@ -20,6 +21,14 @@ services:
   web: {}
   orders: { ports: [8080/http], allow: [web] }
 `);
+
+const trusting = (ends: Readonly<Record<string, readonly number[]>>): Mesh => ({
+  ...MESH,
+  trust: Object.entries(ends).map(([name, ends]) => ({
+    ...{ trustDomain: `${name}.example` as TrustDomain, authorities: ends.map(() => 'PEM'), ends },
+    ...{ file: `${name}.pem`, location: { file: 'mesh.yaml', line: 1, column: 1 } },
+  })),
+});
 
 const sidecar = (node: string, more: Partial<SidecarFacts> = {}): SidecarFacts => ({
   node,
@@ -255,6 +264,29 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
       /^‼ CHK0502 the root of the mesh ends in 30d, at 2027-01-31T12:00:00\.000Z$/,
       /^× CHK0502 the channel CA expired at 2027-01-01T12:00:00\.000Z$/,
     ],
+  ],
+  [
+    'trusted trust domains whose roots end',
+    { mesh: trusting({ partner: [NOW - DAY, NOW + 30 * DAY], other: [NOW], third: [NOW + 31 * DAY] }) },
+    [
+      /^‼ CHK0503 the last root of partner\.example ends in 30d$/,
+      /^× CHK0503 every root of other\.example has expired, the last at 2027-01-01T12:00:00\.000Z$/,
+    ],
+  ],
+  [
+    'a rename that is not over',
+    {
+      mesh: { ...MESH, trustDomain: 'new.example' as TrustDomain, trustDomainAliases: [MESH.trustDomain] },
+      sidecars: ['shop', 'new'].map((name) =>
+        sidecar(`default/web/${name}`, { identity: `spiffe://${name}.example/ns/default/sa/web` as SpiffeId }),
+      ),
+    },
+    [/^‼ CHK0504 1 sidecar did not get a certificate of new\.example yet: default\/web\/shop …$/],
+  ],
+  [
+    'a mesh with two names',
+    { mesh: { ...MESH, trustDomainAliases: ['old.example' as TrustDomain] } },
+    [/^√ CHK0504 every certificate is of shop\.example, which is also called old\.example$/],
   ],
   [
     'exceptions of the file, each line with every port that it opens',
