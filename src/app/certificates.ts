@@ -8,7 +8,7 @@ import type { Log } from '../control/log.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { OwnDomains } from '../spiffe/spiffeId.ts';
 import type { ServerTls } from '../xds/tls.ts';
 
 /** Both authorities and what is kept of their work. */
@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = 3_600_000;
 export const openCertificates = async (options: {
   readonly store: Store;
   /** What the mesh is called now: its trust domain, then its aliases. */
-  readonly names: () => readonly TrustDomain[];
+  readonly names: () => OwnDomains;
   readonly now: Instant;
   /** What the mesh says now of the keys that are made. */
   readonly curve: () => Curve;
@@ -38,9 +38,7 @@ export const openCertificates = async (options: {
   readonly issued: () => void;
   readonly log: Log;
 }): Promise<Certificates> => {
-  const [trustDomain] = options.names();
-  if (trustDomain === undefined) throw new TypeError('a mesh without a trust domain');
-  const { mesh, channel } = await openAuthority({ ...options, trustDomain });
+  const { mesh, channel } = await openAuthority({ ...options, trustDomain: options.names()[0] });
   const authority: MeshAuthority = {
     ...mesh,
     issue: (id, ttl, now) => {

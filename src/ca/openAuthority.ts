@@ -2,7 +2,7 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { OwnDomains, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, MeshAuthority } from './authority.ts';
 import { type CaKeyPair, makeCa } from './caCertificate.ts';
 import { caDocument, firstWrites, isBegun, readDocument, restoreDocument } from './caDocument.ts';
@@ -42,17 +42,17 @@ export const openAuthority = async (options: {
   readonly store: Store;
   readonly trustDomain: TrustDomain;
   /** What the mesh is called now: its trust domain, then its aliases. Default: `trustDomain`, always. */
-  readonly names?: (() => readonly TrustDomain[]) | undefined;
+  readonly names?: () => OwnDomains;
   readonly now: Instant;
   /** The curve of the keys that are made, asked each time; default P-256. */
   readonly curve?: () => Curve;
 }): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
   const { store, trustDomain, now, curve = () => 'P-256' } = options;
-  const names = options.names ?? (() => [trustDomain]);
+  const names = options.names ?? ((): OwnDomains => [trustDomain]);
   const { mesh, channel } = isBegun(store)
     ? readBoth(store, names())
     : await firstStart(store, trustDomain, now, curve());
-  const making = { trustDomain: () => names()[0] ?? trustDomain, curve };
+  const making = { trustDomain: () => names()[0], curve };
   return Object.freeze({
     mesh: meshAuthority(making, caDocument(store, MESH_FORM, names, mesh)),
     channel: channelAuthority(making, caDocument(store, CHANNEL_FORM, names, channel)),

@@ -12,7 +12,6 @@ import { type BesideFiles, type LoadMesh, loadWithFiles, readBeside } from './be
 import type { Clock } from './clock.ts';
 import { decodeJson, encodeJson, LAST_GOOD_MESH_KEY } from './keys.ts';
 import { readSaved } from './readSaved.ts';
-import type { MeshRefusal } from './renaming.ts';
 
 export type Loaded = { readonly mesh: Mesh; readonly warnings: readonly Diagnostic[] };
 
@@ -38,6 +37,9 @@ export type MeshSourceOptions = {
   /** Rejects with one sentence if it cannot say anything of these bytes. */
   readonly load: LoadMesh;
 };
+
+/** Why a mesh does not follow the one that is served; `again`: not yet, so it is asked about again. */
+export type MeshRefusal = { readonly message: string; readonly again: boolean };
 
 /** Whoever follows the file. */
 export type MeshFollower = {

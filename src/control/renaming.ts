@@ -1,8 +1,6 @@
 import { type Mesh, ownDomains } from '../model/mesh.ts';
 import type { Fleet } from './fleet.ts';
-
-/** Why a mesh does not follow the one that is served: never as it is, or not yet. */
-export type MeshRefusal = { readonly message: string; readonly again: boolean };
+import type { MeshRefusal } from './meshSource.ts';
 
 /** What a rename waits for. */
 export type Renaming = {

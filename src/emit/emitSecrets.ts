@@ -1,5 +1,6 @@
 import { bundlesSecret, svidSecret } from '../features/certificates/envoy.ts';
 import { Secret } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
+import { invariant } from '../lib/errors.ts';
 import { callersBundleId, trustDomainId } from '../spiffe/spiffeId.ts';
 import type { TrustBundles, X509Svid } from '../spiffe/svid.ts';
 import { type Emitted, encode } from './emitted.ts';
@@ -19,7 +20,7 @@ const encoded = new WeakMap<TrustBundles, readonly Emitted[]>();
 // Two secrets where others are trusted: a caller must not take their word for a server of this mesh.
 const emitBundles = ({ own, foreign }: TrustBundles): readonly Emitted[] => {
   const [first] = own;
-  if (first === undefined) throw new Error('a mesh has a trust domain of its own');
+  invariant(first !== undefined, 'a mesh has a trust domain of its own');
   const { trustDomain } = first;
   return [
     encode(Secret, bundlesSecret(trustDomainId(trustDomain), own)),

@@ -1,7 +1,7 @@
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Location } from '../lib/diagnostic.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
+import type { OwnDomains, SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle } from '../spiffe/svid.ts';
 import type { Rule } from './rule.ts';
 
@@ -34,7 +34,7 @@ export type TrustedDomain = TrustBundle & {
 };
 
 /** The mesh's trust domain, then its aliases. */
-export const ownDomains = ({ trustDomain, trustDomainAliases }: Mesh): readonly TrustDomain[] => [
+export const ownDomains = ({ trustDomain, trustDomainAliases }: Mesh): OwnDomains => [
   trustDomain,
   ...trustDomainAliases,
 ];

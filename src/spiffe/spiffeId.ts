@@ -5,6 +5,8 @@
 
 /** A lower-case trust domain name, for example `shop.example`. */
 export type TrustDomain = string & { readonly __trustDomain: true };
+/** All names of one mesh: its trust domain first, then its aliases. */
+export type OwnDomains = readonly [TrustDomain, ...TrustDomain[]];
 /** A whole SPIFFE ID, for example `spiffe://shop.example/ns/prod/sa/web`. */
 export type SpiffeId = `spiffe://${string}` & { readonly __spiffeId: true };
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
 import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
 import type { Store } from '../../../src/lib/store.ts';
-import { type TrustDomain, workloadId } from '../../../src/spiffe/spiffeId.ts';
+import { type OwnDomains, workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 import { DAY, HOUR, NOW, openssl, opensslVerify, split, trustDomain } from './support.ts';
 
@@ -11,11 +11,10 @@ const NEW = trustDomain('new.example');
 const WEB = { old: workloadId(OLD, 'prod', 'web'), new: workloadId(NEW, 'prod', 'web') };
 
 /** An authority whose mesh is called as `names` says at each moment. */
-const opened = async (store: Store, ...first: readonly TrustDomain[]) => {
+const opened = async (store: Store, ...first: OwnDomains) => {
   let names = first;
-  const [name = OLD] = first;
-  const made = await openAuthority({ store, trustDomain: name, names: () => names, now: NOW });
-  const call = (...next: readonly TrustDomain[]): void => {
+  const made = await openAuthority({ store, trustDomain: first[0], names: () => names, now: NOW });
+  const call = (...next: OwnDomains): void => {
     names = next;
   };
   return { ...made, call };
