@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { normalize } from 'node:path';
 import { loadMesh } from '../config/loadMesh.ts';
-import { type Loaded, readSaved, unreadable } from '../control/meshSource.ts';
+import { type Loaded, type MeshSourceOptions, readSaved, unreadable } from '../control/meshSource.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
@@ -14,19 +14,31 @@ export const meshLoader =
     loadMesh(normalize(file), bytes, { env, now: Date.now() });
 
 /**
- * Loads a mesh file once. Only what is `followed` must be a file: a command that reads once may read a pipe.
+ * Loads a mesh file once, for a command: it may be a pipe.
  * @throws AppError `mesh_unreadable`
  */
-export const loadMeshFile = async (
+export const loadMeshFile = (file: string, env: NodeJS.ProcessEnv): Promise<Result<Loaded, readonly Diagnostic[]>> =>
+  loadOnce(file, readFile, async (...saved) => meshLoader(env)(...saved));
+
+/**
+ * Loads for the first time a mesh file that will be followed: it must be a file.
+ * @throws AppError `mesh_unreadable`
+ */
+export const loadFollowed = (
   file: string,
-  env: NodeJS.ProcessEnv,
-  followed = false,
+  load: MeshSourceOptions['load'],
+): Promise<Result<Loaded, readonly Diagnostic[]>> => loadOnce(file, readSaved, load);
+
+const loadOnce = async (
+  file: string,
+  read: (file: string) => Promise<Uint8Array>,
+  load: MeshSourceOptions['load'],
 ): Promise<Result<Loaded, readonly Diagnostic[]>> => {
   let bytes: Uint8Array;
   try {
-    bytes = await (followed ? readSaved(file) : readFile(file));
+    bytes = await read(file);
   } catch (error) {
     throw new AppError('mesh_unreadable', unreadable(file, error), { cause: error });
   }
-  return meshLoader(env)(file, bytes);
+  return load(file, bytes);
 };
