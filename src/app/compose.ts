@@ -21,8 +21,8 @@ import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { listenAddress } from './listenAddress.ts';
-import { loadMeshFile } from './meshFile.ts';
-import { meshThread } from './meshThread.ts';
+import { loadFollowed } from './meshFile.ts';
+import { type MeshThread, meshThread } from './meshThread.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -112,12 +112,12 @@ const clock = systemClock;
 
 const openGround = async ({ config, env, ...options }: ServeOptions, closers: Closers): Promise<Ground> => {
   const data = resolve(options.data);
-  // A first start that cannot succeed leaves no directory behind.
-  if (!existsSync(data)) await firstMesh(config, env);
-  const store = watchStore(openLmdbStore(data), clock);
-  closers.add(() => store.close());
   const loader = meshThread(env);
   closers.add(() => loader.close());
+  // A first start that cannot succeed leaves no directory behind.
+  if (!existsSync(data)) await firstMesh(config, loader);
+  const store = watchStore(openLmdbStore(data), clock);
+  closers.add(() => store.close());
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
   const names = () => ownDomains(source.state().mesh);
@@ -134,8 +134,8 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   return { token: await openAdminToken(data), store, source, metrics, certificates };
 };
 
-const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
-  const loaded = await loadMeshFile(config, env, true);
+const firstMesh = async (config: string, { load }: MeshThread): Promise<void> => {
+  const loaded = await loadFollowed(config, load);
   if (!loaded.ok) throw new AppError('mesh_invalid', `${normalize(config)} has errors`, { cause: loaded.error });
 };
 

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { type BesideFiles, type LoadOutcome, NO_FILES } from '../control/besideFiles.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Duration } from '../lib/time.ts';
-import { meshLoader } from './meshFile.ts';
+import { loadHere } from './meshFile.ts';
 import { type PackedMesh, unpackMesh } from './packedMesh.ts';
 
 /** A loader that leaves the event loop free for streams; `close` ends its thread. */
@@ -33,7 +33,7 @@ const ENTRY = new URL('meshWorker.js', import.meta.url);
  */
 export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshThread => {
   const { heapMiB = HEAP_MIB, restAfter = REST_AFTER, entry = ENTRY } = options;
-  const loadNow = meshLoader(env);
+  const loadNow = loadHere(env);
   let thread: Worker | undefined;
   let resting: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();

@@ -108,10 +108,11 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     end({ code: 'resource_exhausted', message: 'this client does not read what it is sent' });
     ports.cut();
   };
+  const { id, dialect, tell, turnstile, holdFor } = ports;
   const pump = newPump({
-    ...ports,
-    variant: ports.dialect.variant,
-    noncePrefix: `${ports.id}-`,
+    ...{ tell, turnstile, holdFor },
+    variant: dialect.variant,
+    noncePrefix: `${id}-`,
     write: writerOf(call, ports.limits, unread),
     overrun: (message) => end({ code: 'resource_exhausted', message }),
   });

@@ -1,4 +1,4 @@
-import type { Resource } from './resource.ts';
+import { type Resource, TYPE } from './resource.ts';
 import type { SessionResponse } from './sessionState.ts';
 
 /*
@@ -48,7 +48,7 @@ const resourceField = (resource: Resource): readonly Uint8Array[] => {
 
 /** The bytes of one response, for a gRPC method whose serializer is the identity. */
 export const encodeResponse = (response: SessionResponse): Buffer => {
-  const body = response.removed.length === 0 ? sharedBody(response) : encodeBody(response);
+  const body = isShared(response) ? sharedBody(response) : encodeBody(response);
   const nonce = Buffer.byteLength(response.nonce, 'utf8');
   if (nonce === 0) return Buffer.concat([body]);
   const tag = head(RESPONSE.nonce, nonce);
@@ -58,6 +58,9 @@ export const encodeResponse = (response: SessionResponse): Buffer => {
   bytes.write(response.nonce, body.length + tag.length, 'utf8');
   return bytes;
 };
+
+/** Secrets are one sidecar's own, and a key is kept nowhere that it need not be. */
+const isShared = ({ type, removed }: SessionResponse): boolean => removed.length === 0 && type !== TYPE.sds;
 
 /** What was encoded last for responses that begin with a resource. Dropped as a whole when it has grown large. */
 const bodies = new Map<Resource, { readonly of: SessionResponse; readonly body: Buffer }>();

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { meshLoader } from '../../src/app/meshFile.ts';
+import { meshLoader } from '../../src/app/meshLoader.ts';
 import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';

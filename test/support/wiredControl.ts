@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { meshLoader } from '../../src/app/meshFile.ts';
+import { meshLoader } from '../../src/app/meshLoader.ts';
 import type { CertificateFacts } from '../../src/ca/authority.ts';
 import type { CaKeyPair } from '../../src/ca/caCertificate.ts';
 import { readDocument } from '../../src/ca/caDocument.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { meshLoader } from '../../../src/app/meshFile.ts';
+import { meshLoader } from '../../../src/app/meshLoader.ts';
 import { type MeshThread, meshThread } from '../../../src/app/meshThread.ts';
 
 const mesh = (services: number, trustDomain = 'shop.example'): Buffer =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { meshLoader } from '../../../../src/app/meshFile.ts';
+import { meshLoader } from '../../../../src/app/meshLoader.ts';
 import { CHECKS, checkHealth } from '../../../../src/control/health/checks.ts';
 import type { HealthFacts, KeptInstance, SidecarFacts } from '../../../../src/control/health/facts.ts';
 import type { Finding } from '../../../../src/control/health/finding.ts';
