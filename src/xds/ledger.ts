@@ -1,7 +1,7 @@
 import type { Instant } from '../lib/time.ts';
 import type { Peer, StreamEvent, StreamId } from './events.ts';
 import type { NodeIdentity } from './request.ts';
-import { type TypeUrl, typeNameOf } from './resource.ts';
+import { TYPE, type TypeUrl, typeNameOf } from './resource.ts';
 import type { NamedVersion, Progress } from './sessionState.ts';
 
 /** A version of a whole type at a moment. */
@@ -20,9 +20,15 @@ export type SidecarRecord = {
   readonly node: NodeIdentity;
   readonly peer: Peer;
   readonly connectedSince: Instant;
+  /** The one type of its service; `undefined` on ADS. */
+  readonly only: TypeUrl | undefined;
+  /** Of what it asked for so far. */
+  readonly said: Progress;
+  /** The same, but never `settled` before it asked for all that it will ask for. */
   readonly progress: Progress;
   /** Since when it is in that progress. */
   readonly progressSince: Instant;
+  /** Those that it asked for. */
   readonly types: ReadonlyMap<TypeUrl, TypeRecord>;
 };
 
@@ -35,11 +41,14 @@ const UNTOUCHED: TypeRecord = Object.freeze({ sent: undefined, acked: undefined,
 export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent): SidecarRecord | undefined => {
   const { at } = event;
   if (event.kind === 'opened') {
-    const { stream, node, peer } = event;
-    return { stream, node, peer, connectedSince: at, progress: 'pending', progressSince: at, types: new Map() };
+    const { stream, node, peer, only } = event;
+    const pending = { said: 'pending', progress: 'pending', progressSince: at } as const;
+    return { stream, node, peer, connectedSince: at, only, ...pending, types: new Map() };
   }
   if (before === undefined) return undefined;
   switch (event.kind) {
+    case 'asked':
+      return withProgress(withType(before, event.type, before.types.get(event.type) ?? UNTOUCHED), at);
     case 'sent': {
       const { acked, nacked } = before.types.get(event.type) ?? UNTOUCHED;
       return withType(before, event.type, { sent: { version: event.version, at }, acked, nacked });
@@ -55,7 +64,7 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
       return withType(before, event.type, { sent, acked, nacked: { version, at, error, resources } });
     }
     case 'progress':
-      return { ...before, progress: event.progress, progressSince: at };
+      return withProgress({ ...before, said: event.progress }, at);
     case 'refused':
       return before;
     case 'closed':
@@ -68,6 +77,15 @@ const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord): SidecarReco
   types: new Map(s.types).set(url, type),
 });
 
+const withProgress = (s: SidecarRecord, at: Instant): SidecarRecord => {
+  const progress = s.said === 'settled' && willAskMore(s) ? 'pending' : s.said;
+  return progress === s.progress ? s : { ...s, progress, progressSince: at };
+};
+
+/** An Envoy that starts asks for listeners when its clusters are warm, which may be long after it took them. */
+const willAskMore = ({ only, types }: SidecarRecord): boolean =>
+  only === undefined && types.has(TYPE.cds) && !types.has(TYPE.lds);
+
 /** Who has not taken all of the newest state, and why. */
 export type Waiting = {
   readonly stream: StreamId;
@@ -75,7 +93,7 @@ export type Waiting = {
   readonly since: Instant;
   /** `refused`: the client said no, and waiting will not help until the content changes. */
   readonly why: 'pending' | 'refused';
-  /** Short names of the types that were sent and not ACKed. */
+  /** Short names of the types that were sent and not ACKed, or are still to be asked for. */
   readonly types: readonly string[];
 };
 
@@ -89,10 +107,12 @@ export const waitingFor = (records: Iterable<SidecarRecord>): readonly Waiting[]
   return waiting.sort((a, b) => a.since - b.since);
 };
 
-const openTypes = (record: SidecarRecord): readonly string[] =>
-  [...record.types]
+const openTypes = (record: SidecarRecord): readonly string[] => [
+  ...[...record.types]
     .filter(([, t]) => t.nacked !== undefined || t.sent?.version !== t.acked?.version)
-    .map(([url]) => typeNameOf(url) ?? url);
+    .map(([url]) => typeNameOf(url) ?? url),
+  ...(willAskMore(record) ? ['lds'] : []),
+];
 
 /** Every connected sidecar ACKed everything that the newest snapshot has for it. True of an empty mesh. */
 export const allAcked = (records: Iterable<SidecarRecord>): boolean => waitingFor(records).length === 0;
