@@ -28,7 +28,9 @@ export type SidecarRecord = {
   readonly progress: Progress;
   /** Since when it is in that progress. */
   readonly progressSince: Instant;
-  /** Those that it asked for. */
+  /** What it spoke of. */
+  readonly asked: ReadonlySet<TypeUrl>;
+  /** Of these, what it was sent something of. */
   readonly types: ReadonlyMap<TypeUrl, TypeRecord>;
 };
 
@@ -43,12 +45,12 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
   if (event.kind === 'opened') {
     const { stream, node, peer, only } = event;
     const pending = { said: 'pending', progress: 'pending', progressSince: at } as const;
-    return { stream, node, peer, connectedSince: at, only, ...pending, types: new Map() };
+    return { stream, node, peer, connectedSince: at, only, ...pending, asked: new Set(), types: new Map() };
   }
   if (before === undefined) return undefined;
   switch (event.kind) {
     case 'asked':
-      return withProgress(withType(before, event.type, before.types.get(event.type) ?? UNTOUCHED), at);
+      return withProgress({ ...before, asked: new Set([...before.asked, event.type]) }, at);
     case 'sent': {
       const { acked, nacked } = before.types.get(event.type) ?? UNTOUCHED;
       return withType(before, event.type, { sent: { version: event.version, at }, acked, nacked });
@@ -83,8 +85,8 @@ const withProgress = (s: SidecarRecord, at: Instant): SidecarRecord => {
 };
 
 /** An Envoy that starts asks for listeners when its clusters are warm, which may be long after it took them. */
-const willAskMore = ({ only, types }: SidecarRecord): boolean =>
-  only === undefined && types.has(TYPE.cds) && !types.has(TYPE.lds);
+const willAskMore = ({ only, asked }: SidecarRecord): boolean =>
+  only === undefined && asked.has(TYPE.cds) && !asked.has(TYPE.lds);
 
 /** Who has not taken all of the newest state, and why. */
 export type Waiting = {
