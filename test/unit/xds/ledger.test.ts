@@ -82,7 +82,7 @@ describe('the ACK ledger', () => {
     assert.ok(allAcked([recordOf(one, sent('v1'), acked('v1'), progress('settled')) as SidecarRecord]));
     assert.ok(!allAcked(of(asked(TYPE.lds), sent('v1'), acked('v1'), progress('settled'), progress('pending'))));
     const refused = waitingFor(of(sent('v1'), nacked('v1'), progress('refused')));
-    assert.deepEqual(refused, [{ stream, node: 'prod/web/1', since: 3000, why: 'refused', types: ['cds', 'lds'] }]);
+    assert.deepEqual(refused, [{ stream, node: 'prod/web/1', since: 3000, why: 'refused', types: ['cds'] }]);
   });
 
   it('waits for a sidecar that took its clusters and has still to ask for listeners; what it held is enough then', () => {
