@@ -148,7 +148,10 @@ export class Fleet {
 
   /** Who is kept from something that the mesh says has not got everything. */
   #progressOf(sidecar: Sidecar, progress: Progress): Progress {
-    return progress === 'settled' && this.#options.quarantine.withheld(sidecar).length > 0 ? 'refused' : progress;
+    if (progress !== 'settled') return progress;
+    const { quarantine, reconciler } = this.#options;
+    const isKept = quarantine.withheld(sidecar).length > 0 || reconciler.troubleOf(sidecar.stream) !== undefined;
+    return isKept ? 'refused' : progress;
   }
 
   /** Ends the streams of everybody that joined with this token, and withdraws their addresses. */

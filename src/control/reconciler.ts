@@ -1,4 +1,4 @@
-import { emitProxy } from '../emit/emitProxy.ts';
+import { emitParts, type Fault } from '../emit/emitProxy.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import type { Emitted } from '../emit/emitted.ts';
 import { emitGrpcClient } from '../emit/grpcClient.ts';
@@ -16,6 +16,7 @@ import type { Snapshot } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
 import { Callers } from './callers.ts';
 import type { Clock } from './clock.ts';
+import { withHeldBack } from './heldBack.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
@@ -50,7 +51,7 @@ type Held = {
   /** Failures in a row, and when to try again. */
   readonly failures: number;
   readonly retryAt: Instant | undefined;
-  /** Why the last try failed. */
+  /** Why the last try failed, or what was held back of it. */
   readonly trouble: string | undefined;
 };
 
@@ -59,6 +60,8 @@ type Planned = {
   readonly service: Service | undefined;
   readonly at: Instant;
   readonly emitted: readonly Emitted[];
+  /** What is not in it. */
+  readonly faults: readonly Fault[];
   /** Whom it calls, and the addresses that it was made of. */
   readonly upstreams: ReadonlyMap<ServiceKey, readonly Endpoint[] | undefined>;
 };
@@ -161,7 +164,7 @@ export class Reconciler {
     return this.#held.get(stream)?.snapshot;
   }
 
-  /** Why the newest configuration of this sidecar could not be made; `undefined` if it could. */
+  /** Why the newest configuration of this sidecar could not be made, or a part of it; `undefined` if it could. */
   troubleOf(stream: StreamId): string | undefined {
     return this.#held.get(stream)?.trouble;
   }
@@ -247,10 +250,13 @@ export class Reconciler {
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
       const secrets = emitSecrets(svid, trustBundles(moment.mesh, this.#options.bundle()));
-      const content = this.#options.quarantine.serve(sidecar, planned.emitted);
+      const served = this.#options.quarantine.serve(sidecar, planned.emitted);
+      const content = withHeldBack(served, planned.faults, held.snapshot);
       const snapshot = assemble(content, secrets, held.snapshot);
+      const trouble = planned.faults.length === 0 ? undefined : planned.faults.map(({ message }) => message).join('; ');
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
-      this.#held.set(stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
+      this.#held.set(stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE, trouble });
+      if (trouble !== undefined && trouble !== held.trouble) this.#options.onFailure(sidecar, new Error(trouble));
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {
       if (!this.#held.has(stream)) return;
@@ -315,7 +321,7 @@ const planOf = (sidecar: Sidecar, { mesh, now, endpoints: live, plans }: Moment)
     plan,
     service: mesh.services.get(ref.service),
     at: now,
-    emitted: client === 'grpc' ? emitGrpcClient(plan) : emitProxy(plan),
+    ...(client === 'grpc' ? { emitted: emitGrpcClient(plan), faults: [] } : emitParts(plan)),
     upstreams: new Map(plan.upstreams.map(({ service }) => [service, endpoints.get(service)])),
   };
   plans.set(key, planned);

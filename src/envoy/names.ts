@@ -19,6 +19,8 @@ export const outboundListenerName = (port: number): string => `outbound/${port}`
 export const clashingListenerName = (port: number): string => `outbound/${port}/local`;
 export const OUTBOUND_ROUTE_NAME = 'outbound';
 export const localRouteName = (port: number): string => `outbound/${port}`;
+/** One of the listeners and routes above; a cluster may be called so, too. */
+export const isOutboundName = (name: string): boolean => /^outbound(\/|$)/.test(name);
 /** The control plane, in bootstraps. */
 export const CONTROL_PLANE_CLUSTER = 'signet';
 

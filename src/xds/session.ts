@@ -104,7 +104,7 @@ const takeFirst = (before: SessionState, request: SessionRequest): Taken => {
   }
   const type = firstOf(mayWarm(before, request) ? { ...request, initialResourceVersions: new Map() } : request);
   const returning = before.returning || type.held.versions.size > 0;
-  return withType({ ...before, returning }, type, []);
+  return withType({ ...before, returning }, type, [{ kind: 'asked', type: request.type }]);
 };
 
 /**

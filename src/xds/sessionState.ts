@@ -74,6 +74,8 @@ export type Held = ReadonlyMap<TypeUrl, ReadonlyMap<string, string>>;
 export type NamedVersion = { readonly name: string; readonly version: string };
 
 export type Notice =
+  /** The client speaks of this type for the first time. */
+  | { readonly kind: 'asked'; readonly type: TypeUrl }
   | {
       readonly kind: 'acked';
       readonly type: TypeUrl;

@@ -123,7 +123,7 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     // Whoever admitted the node has made room for it: it is told of the end even if that came first.
     const cameTooLate = isOver();
     if (!cameTooLate) phase = 'open';
-    ports.tell({ kind: 'opened', node: joined.node, peer: ports.peer });
+    ports.tell({ kind: 'opened', node: joined.node, peer: ports.peer, only: ports.dialect.only });
     if (cameTooLate) ports.tell({ kind: 'closed' });
     converse(joined, call, ports, pump, end);
   };

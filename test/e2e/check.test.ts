@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { FleetStatus } from '../../src/control/status.ts';
 import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
@@ -36,6 +37,28 @@ describe('signet check', function () {
     assert.match(stdout, /^√ CHK0501 3 certificates in force, the first ends in 23h/m);
     assert.doesNotMatch(stdout, /[×‼]/);
     assert.match(stdout, /\n√ healthy\n$/);
+  });
+
+  it('takes no Envoy that starts for done before it took its listeners', async () => {
+    let [started, seen] = [false, 0];
+    const watch = async (): Promise<void> => {
+      while (!started) {
+        const { sidecars } = JSON.parse((await mesh.api('/api/v1/status')).body) as FleetStatus;
+        for (const { node, progress, types } of sidecars) {
+          if (progress === 'settled') assert.ok(types.lds?.acked, `${node} is settled and has no listeners`);
+          else seen += 1;
+        }
+      }
+    };
+    const watching = watch();
+    const starting = Array.from({ length: 3 }, () => world.sidecar(mesh, 'prod/web'));
+    for (const sidecar of await Promise.all(starting).finally(() => {
+      started = true;
+    })) {
+      await sidecar.stop();
+    }
+    await watching;
+    assert.ok(seen > 0, 'no Envoy was seen while it started');
   });
 
   it('tells of a bad save with its line, and exit 1, until it is corrected', async () => {

@@ -158,7 +158,7 @@ export class TestControl {
     const identity: NodeIdentity = { id: node, cluster: '', metadata, userAgent: 'test' };
     const admitted = await this.control.admit(caller.value, identity, stream);
     if (!admitted.ok) return admitted.error;
-    this.event({ kind: 'opened', stream, at: this.clock.now(), node: identity, peer });
+    this.event({ kind: 'opened', stream, at: this.clock.now(), node: identity, peer, only: undefined });
     await settle();
     return stream;
   }

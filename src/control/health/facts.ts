@@ -50,7 +50,7 @@ export type SidecarFacts = {
   readonly peer: string;
   readonly progress: Progress;
   readonly progressSince: Instant;
-  /** Short names of the types that were sent and not ACKed. */
+  /** Short names of the types that were sent and not ACKed, or are still to be asked for. */
   readonly open: readonly string[];
   /** Refusals that stand, in the sidecar's words, with the lines of mesh.yaml behind them. */
   readonly refused: readonly { readonly type: string; readonly words: string }[];

@@ -179,7 +179,7 @@ describe('an attacker of the xDS server', function () {
     socket.write(Buffer.concat([BEGIN, open(1, 'Bearer good'), open(3, 'Bearer good', 'Bearer bad')]));
     socket.resume();
     await until(() => events.length >= 2);
-    assert.deepEqual(events.map(({ kind }) => kind).sort(), ['opened', 'refused']);
+    assert.deepEqual(events.map(({ kind }) => kind).sort(), ['asked', 'opened', 'refused']);
   });
 
   it('fetches secrets in its turn, and in small requests', async () => {

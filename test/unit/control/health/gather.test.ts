@@ -56,6 +56,18 @@ describe('what signet check knows of a running control plane', () => {
     assert.equal(late.pending, false);
   });
 
+  it('is worth waiting for while an Envoy that starts has still to ask for listeners', async () => {
+    await start();
+    const [stream, at] = [await join('prod/web/a'), test.clock.now()];
+    test.event({ kind: 'asked', stream, at, type: TYPE.cds });
+    settle(stream);
+    const early = await check();
+    assert.deepEqual([early.healthy, early.pending], [true, true]);
+    assert.match((await about('CHK0301')).message, /^0 of 1 sidecar took .*: prod\/web\/a$/);
+    test.event({ kind: 'asked', stream, at, type: TYPE.lds });
+    assert.equal((await check()).pending, false);
+  });
+
   it('is no healthy mesh while a sidecar takes nothing for more than 10 s', async () => {
     await start();
     const web = await join('prod/web/a');
