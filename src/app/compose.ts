@@ -5,6 +5,7 @@ import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
+import { authorityFacts } from '../control/health/authorities.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
@@ -128,7 +129,6 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
     now: clock.now(),
     curve,
     issued,
-    log: options.log,
   });
   return { token: await openAdminToken(data), store, source, metrics, certificates };
 };
@@ -146,6 +146,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     source,
     svids: certificates.svids,
     bundle: certificates.authority.trustBundle,
+    authorities: () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()),
     anchorPem: certificates.channel.anchor,
     advertised: () =>
       told === undefined || late.server === undefined ? undefined : { host: told, port: late.server.address().port },
@@ -155,7 +156,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     log,
     observer: metrics.observer,
   });
-  metrics.watch(control, () => certificates.authority.describe().root.notAfter);
+  metrics.watch(control, () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()));
   return control;
 };
 

@@ -9,13 +9,13 @@ import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import { planProxy } from '../plan/planProxy.ts';
 import type { EndpointTable, ProxyPlan } from '../plan/proxyPlan.ts';
-import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
 import type { Clock } from './clock.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
+import type { Renewals } from './renewals.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
 import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
@@ -27,10 +27,7 @@ export type ReconcilerOptions = {
   readonly bundle: () => TrustBundle;
   /** Keeps from a sidecar what others of its kind refused. */
   readonly quarantine: Pick<Quarantine, 'serve'>;
-  /** The certificate in force for an instance, a new one if none is or if it is due. */
-  readonly svid: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  /** From when on it is due; jitter included. */
-  readonly renewalTime: (svid: X509Svid, node: string) => Instant;
+  readonly certificates: Pick<Renewals, 'inForce' | 'current' | 'dueIn'>;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
   /** Every sidecar has the plan of this mesh. */
@@ -43,11 +40,10 @@ type Held = {
   readonly sidecar: Sidecar;
   readonly planned: Planned | undefined;
   readonly svid: X509Svid | undefined;
-  readonly renewAt: Instant;
   readonly snapshot: Snapshot | undefined;
-  /** Failures in a row, and when to try again. */
+  /** Failures in a row, and when to try again, by the monotonic clock. */
   readonly failures: number;
-  readonly retryAt: Instant | undefined;
+  readonly retryAt: Duration | undefined;
   /** Why the last try failed. */
   readonly trouble: string | undefined;
 };
@@ -62,7 +58,7 @@ type Planned = {
 
 const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as const;
 
-/** Wall clocks jump: nothing is trusted to a timer for longer than this. */
+/** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
@@ -85,18 +81,16 @@ export class Reconciler {
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
   #nextChange: Instant | undefined;
-  #lastLook: Instant;
   #closed = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#lastLook = options.clock.now();
-    this.#nextChange = nextChange(options.mesh(), this.#lastLook);
+    this.#nextChange = nextChange(options.mesh(), options.clock.now());
     this.#schedule();
   }
 
   add(sidecar: Sidecar): void {
-    const nothing = { planned: undefined, svid: undefined, renewAt: 0, snapshot: undefined };
+    const nothing = { planned: undefined, svid: undefined, snapshot: undefined };
     this.#held.set(sidecar.stream, { sidecar, ...nothing, ...NO_FAILURE });
     this.#mark([{ stream: sidecar.stream, urgency: 'endpoints', plan: true }]);
   }
@@ -139,6 +133,12 @@ export class Reconciler {
     );
     this.#moment = undefined;
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'endpoints', plan: true })));
+  }
+
+  /** The wall clock is another one: what time decides is decided again, and what is due is done. */
+  clockJumped(): void {
+    this.markAll();
+    this.#look();
   }
 
   /** Another certificate or bundle; the plan stands. */
@@ -190,8 +190,8 @@ export class Reconciler {
     await this.idle();
   }
 
-  #markUrgent(concerned: readonly Held[]): void {
-    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: false })));
+  #markUrgent(concerned: readonly Held[], urgency: Urgency = 'security'): void {
+    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency, plan: false })));
   }
 
   #mark(works: readonly Work[]): void {
@@ -229,7 +229,7 @@ export class Reconciler {
     if (!this.#closed && this.#queue.size === 0) this.#options.onReconciled(this.#options.mesh());
   }
 
-  async #reconcile({ stream, plan }: Work): Promise<void> {
+  async #reconcile({ stream, plan, urgency }: Work): Promise<void> {
     const held = this.#held.get(stream);
     if (held === undefined) return;
     const { sidecar } = held;
@@ -242,20 +242,23 @@ export class Reconciler {
         return;
       }
       const { identity, certificateTtl } = planned.plan;
-      const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
+      const { certificates } = this.#options;
+      // News do not wait for a renewal that has time.
+      const inForce = urgency === 'renewal' ? undefined : certificates.inForce(sidecar.node, identity);
+      const svid = inForce ?? (await certificates.current(sidecar.node, identity, certificateTtl));
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
       const secrets = emitSecrets(svid, this.#options.bundle());
       const content = this.#options.quarantine.serve(sidecar, planned.emitted);
       const snapshot = assemble(content, secrets, held.snapshot);
-      const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
-      this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
+      this.#held.set(sidecar.stream, { sidecar, planned, svid, snapshot, ...NO_FAILURE });
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {
       if (!this.#held.has(stream)) return;
       const failures = held.failures + 1;
-      const retryAt = moment.now + Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(failures, 10));
+      const backoff = Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
+      const retryAt = this.#options.clock.monotonic() + backoff;
       // Without its plan it is planned again; what was published stays in force.
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
@@ -268,25 +271,38 @@ export class Reconciler {
     return this.#moment;
   }
 
+  /** How long until something is to be done for it by time alone; 0 or less: now. */
+  #dueIn({ sidecar, planned, svid, retryAt }: Held): Duration {
+    const { certificates, clock } = this.#options;
+    if (retryAt !== undefined) return retryAt - clock.monotonic();
+    if (svid === undefined || planned === undefined) return 0;
+    return certificates.dueIn(sidecar.node, svid, planned.plan.certificateTtl);
+  }
+
   #schedule(): void {
     this.#cancel();
     if (this.#closed) return;
     const now = this.#options.clock.now();
-    let at = Math.min(now + LOOK_AGAIN, this.#nextChange ?? Number.POSITIVE_INFINITY);
+    let wait = Math.min(LOOK_AGAIN, (this.#nextChange ?? Number.POSITIVE_INFINITY) - now);
     for (const held of this.#held.values()) {
-      const due = dueAt(held);
+      const due = this.#dueIn(held);
       // While there is work, what is due waits in the queue or comes after it.
-      if (due > now || !this.busy) at = Math.min(at, due);
+      if (due > 0 || !this.busy) wait = Math.min(wait, due);
     }
-    this.#cancel = this.#options.clock.after(Math.max(at - now, 1), () => this.#look());
+    this.#cancel = this.#options.clock.after(Math.max(wait, 1), () => this.#look());
   }
 
   #look(): void {
     const now = this.#options.clock.now();
-    const jumpedBack = now < this.#lastLook;
-    this.#lastLook = now;
-    if (jumpedBack || (this.#nextChange !== undefined && this.#nextChange <= now)) this.markAll();
-    this.#markUrgent([...this.#held.values()].filter((held) => dueAt(held) <= now));
+    if (this.#nextChange !== undefined && this.#nextChange <= now) this.markAll();
+    const due = [...this.#held.values()].filter((held) => this.#dueIn(held) <= 0);
+    // What nothing is in force for has failed before, or its certificate ends.
+    const isIdle = ({ svid, retryAt, sidecar }: Held): boolean =>
+      retryAt === undefined &&
+      svid !== undefined &&
+      this.#options.certificates.inForce(sidecar.node, svid.id) !== undefined;
+    this.#markUrgent(due.filter((held) => !isIdle(held)));
+    this.#markUrgent(due.filter(isIdle), 'renewal');
     // Not only when all is done: work may go on for long, and time changes policies meanwhile.
     this.#schedule();
   }
@@ -315,12 +331,6 @@ const planOf = (sidecar: Sidecar, { mesh, now, endpoints, plans }: Moment): Plan
   plans.set(key, planned);
   return planned;
 };
-
-/** When to ask again. One that is overdue because it could not be renewed is asked for more often towards its end. */
-const nextRenewal = ({ notAfter }: X509Svid, due: Instant, now: Instant): Instant =>
-  due > now ? due : now + Math.min(60_000, Math.max(1_000, (notAfter - now) / 20));
-
-const dueAt = (held: Held): Instant => held.retryAt ?? held.renewAt;
 
 const same = (a: Snapshot, b: Snapshot): boolean =>
   a.size === b.size && [...a].every(([url, resources]) => b.get(url) === resources);

@@ -41,7 +41,7 @@ describe('admin API', () => {
     test = await TestControl.start(MESH, store);
     const { control } = test;
     const metrics = createMetrics();
-    metrics.watch(control, () => FACTS.notAfter);
+    metrics.watch(control, () => [{ role: 'root', ...FACTS }]);
     metrics.observer.pushed('cds', 'acked');
     metrics.observer.converged(120);
     metrics.observer.refused('unauthenticated');

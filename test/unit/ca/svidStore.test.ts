@@ -177,26 +177,6 @@ describe('the SVID keeper', () => {
     assert.equal((await keeper.current(A, WEB, DAY, NOW)).id, WEB);
   });
 
-  it('goes on with a valid certificate when its renewal fails, says so, and never beyond its end', async () => {
-    const { store, mesh } = await keeperOver();
-    let full = false;
-    const failures: string[] = [];
-    const keeper = createSvidKeeper({
-      store: { ...store, commit: (writes) => (full ? Promise.reject(new Error('disk full')) : store.commit(writes)) },
-      authority: mesh,
-      now: NOW,
-      onFailure: (instance, why) => failures.push(`${instance} ${why}`),
-    });
-    const first = await keeper.current(A, WEB, DAY, NOW);
-    full = true;
-    assert.equal(await keeper.current(A, WEB, DAY, NOW + 20 * HOUR), first);
-    assert.deepEqual(failures, [`${A} Error: disk full`]);
-    await assert.rejects(keeper.current(A, workloadId(TD, 'prod', 'other'), DAY, NOW + 20 * HOUR), /disk full/);
-    await assert.rejects(keeper.current(A, WEB, DAY, first.notAfter), /disk full/);
-    full = false;
-    assert.notEqual(await keeper.current(A, WEB, DAY, NOW + 20 * HOUR), first);
-  });
-
   it('forgets what it is told to, and what has expired', async () => {
     const { keeper, store } = await keeperOver();
     await keeper.current(A, WEB, DAY, NOW);
