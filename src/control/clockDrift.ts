@@ -43,7 +43,7 @@ export class ClockDrift {
     const before = this.#known.get(node);
     keepNewest(this.#known, node, { node, ahead, at: now }, MOST_NODES);
     if (isOff(ahead) === isOff(before?.ahead ?? 0)) return;
-    if (isOff(ahead)) this.#log.warn({ node, ms: ahead }, `clock drift: ${node} is ${showDrift(ahead)} of this host`);
+    if (isOff(ahead)) this.#log.warn({ node, ms: ahead }, `clock drift: the clock of ${node} is ${showDrift(ahead)}`);
     else this.#log.info({ node }, `the clock of ${node} agrees with this host's again`);
   }
 

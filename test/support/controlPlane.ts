@@ -61,7 +61,7 @@ export type Published = { readonly stream: StreamId; readonly snapshot: Snapshot
 /** A control plane with everything real but disk, certificates, streams and time. */
 export class TestControl {
   readonly clock = new FakeClock();
-  readonly svids = new FakeSvids();
+  readonly svids: FakeSvids;
   readonly published: Published[] = [];
   readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
   readonly log: string[] = [];
@@ -77,7 +77,8 @@ export class TestControl {
   onPublished: () => void = () => {};
   #streams = 0;
 
-  private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock) {
+  private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock, svids: FakeSvids) {
+    this.svids = svids;
     this.folder = folder;
     this.file = join(folder, 'mesh.yaml');
     this.store = store;
@@ -116,13 +117,18 @@ export class TestControl {
     });
   }
 
-  static async start(mesh: string, store = memoryStore(), clock = new FakeClock()): Promise<TestControl> {
+  static async start(
+    mesh: string,
+    store = memoryStore(),
+    clock = new FakeClock(),
+    svids = new FakeSvids(),
+  ): Promise<TestControl> {
     const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
     const file = join(folder, 'mesh.yaml');
     await writeFile(file, mesh);
     const load = meshLoader({});
     const source = await MeshSource.open({ file, store, clock, load: async (...bytes) => load(...bytes) });
-    const test = new TestControl(folder, store, source, clock);
+    const test = new TestControl(folder, store, source, clock, svids);
     test.control.start();
     return test;
   }
