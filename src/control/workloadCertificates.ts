@@ -111,13 +111,14 @@ export class WorkloadCertificates {
   }
 
   /** Every certificate that was issued and has not ended: of connected instances, of others, and those from before a renewal. */
-  live(): readonly LiveCertificate[] {
+  live(): { readonly at: Instant; readonly live: readonly LiveCertificate[] } {
     const connected = new Map<string, HeldCertificate[]>();
     for (const { stream, node } of this.#options.connected()) {
       const said = this.#held.of(stream) ?? { state: 'sent', svid: undefined, error: undefined };
       connected.set(node, [...(connected.get(node) ?? []), said]);
     }
-    return liveCertificates(this.#options.svids.list(), connected, this.#options.clock.now());
+    const at = this.#options.clock.now();
+    return { at, live: liveCertificates(this.#options.svids.list(), connected, at) };
   }
 
   clocks(): ClockFacts {

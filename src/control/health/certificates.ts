@@ -1,7 +1,7 @@
 import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
 import type { Duration, Instant } from '../../lib/time.ts';
 import type { SidecarFacts } from './facts.ts';
-import { type Check, failure, fine, type Line, orFine, pending, warning } from './finding.ts';
+import { type Check, failure, fine, type Line, orFine, warning } from './finding.ts';
 import { count, grouped, moment, named, span } from './words.ts';
 
 export const workloadCertificates: Check = {
@@ -56,9 +56,11 @@ export const certificatesHeld: Check = {
   about: 'every sidecar holds the certificate that it was sent last',
   look: ({ sidecars, now }) => {
     const refused = sidecars.filter(({ holding }) => holding?.state === 'refused');
-    // Who settled without it has no use for it, and did not ask.
-    const sent = sidecars.filter(({ holding, progress }) => holding?.state === 'sent' && progress === 'pending');
-    const isSlow = ({ progressSince }: SidecarFacts): boolean => now - progressSince > PATIENCE;
+    // Who settled without it has no use for it and did not ask; what was sent a moment ago is told by CHK0301.
+    const late = sidecars.filter(
+      ({ holding, progress, progressSince }) =>
+        holding?.state === 'sent' && progress === 'pending' && now - progressSince > PATIENCE,
+    );
     const names = (some: readonly SidecarFacts[]): string => named(some.map(({ node }) => node));
     const lines: Line[] = grouped(refused, ({ holding }) => holding?.error ?? '').map(([words, alike]) =>
       failure(
@@ -66,17 +68,10 @@ export const certificatesHeld: Check = {
         'it uses the one from before until that ends, and is sent another one ever more rarely: look at the log of that Envoy',
       ),
     );
-    const [slow, quick] = [sent.filter(isSlow), sent.filter((one) => !isSlow(one))];
-    if (slow.length > 0) {
-      lines.push(
-        warning(
-          `sent and not taken: the certificate of ${names(slow)}`,
-          'look whether that Envoy is overloaded or stopped, and at its log',
-        ),
-      );
+    if (late.length > 0) {
+      const action = 'look whether that Envoy is overloaded or stopped, and at its log';
+      lines.push(warning(`sent and not taken: the certificate of ${names(late)}`, action));
     }
-    if (quick.length > 0)
-      lines.push(pending(`the certificate of ${names(quick)} was sent a moment ago`, 'wait a second, or use --wait'));
     return orFine(lines, 'every sidecar took the certificate that it was sent last');
   },
 };

@@ -18,7 +18,11 @@ describe('renewal by both clocks', () => {
   const start = async (...kept: Parameters<typeof TestControl.start> extends [string, ...infer R] ? R : never) => {
     test = await TestControl.start(MESH, ...kept);
   };
-  beforeEach(() => start());
+  let token: string | undefined;
+  beforeEach(() => {
+    token = undefined;
+    return start();
+  });
   afterEach(() => test.close());
 
   const join = async (node = NODE): Promise<StreamId> => {
@@ -165,10 +169,6 @@ describe('renewal by both clocks', () => {
     assert.ok(test.ended.some((ended) => ended.stream === stream));
   });
 
-  let token: string | undefined;
-  beforeEach(() => {
-    token = undefined;
-  });
   /** As `signet sidecar` does. */
   const ask = async (node: string, metadata: unknown): Promise<void> => {
     token ??= await test.token('default/web');

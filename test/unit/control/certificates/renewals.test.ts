@@ -201,7 +201,8 @@ describe('renewals that do not go well', () => {
     const other = await join('default/web/b');
     take(web);
     test.event({ kind: 'closed', stream: other, at: test.clock.now() });
-    const live = () => test.control.certificates.live().map(({ node, serial, state }) => `${node} ${serial} ${state}`);
+    const live = () =>
+      test.control.certificates.live().live.map(({ node, serial, state }) => `${node} ${serial} ${state}`);
     assert.deepEqual(live(), ['default/web/a 1 held', 'default/web/b 2 away']);
     await test.clock.skip(15 * HOUR);
     refuse(web);

@@ -47,7 +47,6 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
       /^√ CHK0501/,
       /^× CHK0511 default\/web\/a refused the new certificate: no such curve$/,
       /^‼ CHK0511 sent and not taken: the certificate of default\/web\/b$/,
-      /^‼ CHK0511 the certificate of default\/web\/c was sent a moment ago …$/,
     ],
   ],
   [
