@@ -177,6 +177,28 @@ describe('the SVID keeper', () => {
     assert.equal((await keeper.current(A, WEB, DAY, NOW)).id, WEB);
   });
 
+  it('lists whose each certificate is, by which intermediate, and those from before that live on', async () => {
+    const { keeper, store, mesh } = await keeperOver();
+    const issuer = mesh.describe().intermediate.serial;
+    const first = await keeper.current(A, WEB, DAY, NOW);
+    const second = await keeper.renew(A, WEB, DAY, NOW + HOUR);
+    const { serial, notBefore, notAfter } = first;
+    const expected = [
+      { instance: A, serial: second.serial, issuer, earlier: [{ serial, notBefore, notAfter, issuer }] },
+    ];
+    const listed = (by: typeof keeper) =>
+      by.list().map(({ instance, svid, issuer, earlier }) => ({ instance, serial: svid.serial, issuer, earlier }));
+    assert.deepEqual(listed(keeper), expected);
+    assert.deepEqual(listed((await keeperOver(NOW + HOUR, store)).keeper), expected);
+    // As a Signet wrote it that kept serial and end alone.
+    const record = JSON.parse(Buffer.from(store.get(`svid/${A}`)?.value ?? []).toString());
+    const old = { ...record, earlier: [{ serial, notAfter }] };
+    await store.commit([{ key: `svid/${A}`, value: Buffer.from(JSON.stringify(old)) }]);
+    const again = (await keeperOver(NOW + HOUR, store)).keeper;
+    assert.deepEqual(again.list()[0]?.earlier, [{ serial, notAfter }]);
+    assert.equal(again.held(A)?.serial, second.serial);
+  });
+
   it('forgets what it is told to, and what has expired', async () => {
     const { keeper, store } = await keeperOver();
     await keeper.current(A, WEB, DAY, NOW);
