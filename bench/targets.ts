@@ -3,6 +3,7 @@ import type { MeshPoint, Point } from './curve.ts';
 import type { BareFigures, XdsFigures } from './limit.ts';
 import type { Load } from './load.ts';
 import { ratio, round } from './measure.ts';
+import type { RenewalStorm } from './renewals.ts';
 import type { Storm } from './storm.ts';
 
 export type Figures = {
@@ -12,6 +13,7 @@ export type Figures = {
   curve?: { readonly byConcerned: readonly Point[]; readonly byMesh: readonly MeshPoint[] };
   certificates?: ReturnType<typeof benchIssue>;
   renewals?: Awaited<ReturnType<typeof benchRenewals>>;
+  renewalStorm?: RenewalStorm;
   loadMesh?: readonly Load[];
 };
 

@@ -18,7 +18,7 @@ import { permissionDenied, type Refusal } from './refusals.ts';
 import type { Renewals } from './renewals.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
-import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
+import { LEVELS, type Urgency, type Work, WorkQueue } from './workQueue.ts';
 
 export type ReconcilerOptions = {
   readonly clock: Clock;
@@ -61,8 +61,10 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** Sidecars in hand at once: their new certificates share a write to the disk. */
+/** Sidecars in hand at once: their new certificates share a write to the disk. Half of them may be renewals, which wait for it longest. */
 const AT_ONCE = 32;
+const RENEWALS_AT_ONCE = 16;
+const NEWS = LEVELS.filter((level) => level !== 'renewal');
 
 /**
  * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns, the most
@@ -209,15 +211,20 @@ export class Reconciler {
   async #drain(): Promise<void> {
     await Promise.resolve(); // what is marked in one go goes in the order of its urgency
     const inHand = new Set<Promise<void>>();
+    let renewals = 0;
     while (!this.#closed) {
       await this.#slices.pause();
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const work = inHand.size < AT_ONCE ? this.#queue.take() : undefined;
+      const levels = renewals < RENEWALS_AT_ONCE ? LEVELS : NEWS;
+      const work = inHand.size < AT_ONCE ? this.#queue.take(levels) : undefined;
       if (work !== undefined) {
+        const isRenewal = work.urgency === 'renewal' ? 1 : 0;
+        renewals += isRenewal;
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
+          renewals -= isRenewal;
           inHand.delete(done);
         });
         inHand.add(done);

@@ -39,9 +39,9 @@ export class WorkQueue {
     for (const level of LEVELS) this.#waiting[level].clear();
   }
 
-  /** The next one; to be given back with `done`. */
-  take(): Work | undefined {
-    for (const level of LEVELS) {
+  /** The next one of these levels; to be given back with `done`. */
+  take(levels: readonly Urgency[] = LEVELS): Work | undefined {
+    for (const level of levels) {
       for (const [stream, work] of this.#waiting[level]) {
         if (this.#taken.has(stream)) continue;
         this.#waiting[level].delete(stream);
@@ -62,6 +62,6 @@ export class WorkQueue {
   }
 }
 
-const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest', 'renewal'];
+export const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest', 'renewal'];
 
 const rankOf = (urgency: Urgency): number => LEVELS.indexOf(urgency);
