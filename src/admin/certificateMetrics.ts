@@ -1,5 +1,4 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { expiryWindow } from '../ca/renewal.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
 import type { AuthorityFacts } from '../control/health/facts.ts';
 import type { Observer } from '../control/log.ts';
@@ -56,11 +55,7 @@ export const watchCertificates = (
     registers,
     collect() {
       for (const window of ['overdue', 'ending', 'expired', 'early']) this.set({ window }, 0);
-      const now = Date.now();
-      for (const used of control.certificates.inUse()) {
-        const window = expiryWindow(used, now);
-        if (window !== 'good') this.inc({ window });
-      }
+      for (const { window } of control.certificates.inUse()) if (window !== 'good') this.inc({ window });
     },
   });
   new Gauge({

@@ -1,5 +1,5 @@
-import { type ExpiryWindow, expiryWindow } from '../ca/renewal.ts';
-import type { Duration, Instant } from '../lib/time.ts';
+import type { ExpiryWindow } from '../ca/renewal.ts';
+import type { Duration } from '../lib/time.ts';
 import type { Clock } from './clock.ts';
 import { AUTHORITY_NAMES, authorityWindow } from './health/authorities.ts';
 import type { AuthorityFacts } from './health/facts.ts';
@@ -7,7 +7,7 @@ import { count, named } from './health/words.ts';
 import type { Log } from './log.ts';
 
 /** A certificate that a connected sidecar uses. */
-type InUse = { readonly node: string; readonly notBefore: Instant; readonly notAfter: Instant };
+type InUse = { readonly node: string; readonly window: ExpiryWindow };
 
 export type ExpiryWatchOptions = {
   readonly clock: Clock;
@@ -52,7 +52,7 @@ export class ExpiryWatch {
     const { clock, certificates, authorities } = this.#options;
     const now = clock.now();
     const windows = new Map<string, ExpiryWindow>();
-    for (const used of certificates()) windows.set(used.node, expiryWindow(used, now));
+    for (const { node, window } of certificates()) windows.set(node, window);
     for (const authority of authorities()) {
       windows.set(`the ${AUTHORITY_NAMES[authority.role]}`, authorityWindow(authority, now));
     }

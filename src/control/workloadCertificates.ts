@@ -1,3 +1,4 @@
+import { type ExpiryWindow, expiryWindow } from '../ca/renewal.ts';
 import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
@@ -33,6 +34,7 @@ export type CertificateInUse = Pick<X509Svid, 'id' | 'serial' | 'notBefore' | 'n
   readonly node: string;
   /** Of the newest one; the one in use is older where that is not `held`. */
   readonly state: HeldState;
+  readonly window: ExpiryWindow;
 };
 
 export type WorkloadCertificatesOptions = {
@@ -101,12 +103,13 @@ export class WorkloadCertificates {
 
   /** What each connected sidecar uses, by its own word where there is one. */
   inUse(): readonly CertificateInUse[] {
+    const now = this.#options.clock.now();
     return this.#options.connected().flatMap(({ stream, node }) => {
       const said = this.#held.of(stream);
       const svid = said?.svid ?? this.#options.svidOf(stream);
       if (svid === undefined) return [];
       const { id, serial, notBefore, notAfter } = svid;
-      return [{ node, id, serial, notBefore, notAfter, state: said?.state ?? 'sent' }];
+      return [{ node, id, serial, notBefore, notAfter, state: said?.state ?? 'sent', window: expiryWindow(svid, now) }];
     });
   }
 
