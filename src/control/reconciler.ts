@@ -15,10 +15,11 @@ import { assemble } from './assemble.ts';
 import type { Clock } from './clock.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
+import { RenewalLane } from './renewalLane.ts';
 import type { Renewals } from './renewals.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
-import { LEVELS, type Urgency, type Work, WorkQueue } from './workQueue.ts';
+import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
 
 export type ReconcilerOptions = {
   readonly clock: Clock;
@@ -61,10 +62,10 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** Sidecars in hand at once: their new certificates share a write to the disk. Half of them may be renewals, which wait for it longest. */
+/** While certificates wait to be renewed, some of them may come near their end. */
+const LOOK_SOON: Duration = 1_000;
+/** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
-const RENEWALS_AT_ONCE = 16;
-const NEWS = LEVELS.filter((level) => level !== 'renewal');
 
 /**
  * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns, the most
@@ -75,6 +76,7 @@ export class Reconciler {
   readonly #held = new Map<StreamId, Held>();
   readonly #queue = new WorkQueue();
   readonly #slices = newSlices();
+  readonly #lane: RenewalLane;
   /** What is the same for all until something is marked that may change a plan. */
   #moment: Moment | undefined;
   /** Counts meshes and moments: what was begun in an older one is not published. */
@@ -87,6 +89,16 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#lane = new RenewalLane({
+      clock: options.clock,
+      renew: (stream) => this.#renew(stream),
+      renewed: (streams) =>
+        this.#mark(
+          streams
+            .filter((stream) => this.#held.has(stream))
+            .map((stream) => ({ stream, urgency: 'renewal', plan: false })),
+        ),
+    });
     this.#nextChange = nextChange(options.mesh(), options.clock.now());
     this.#schedule();
   }
@@ -100,6 +112,7 @@ export class Reconciler {
   remove(stream: StreamId): void {
     this.#held.delete(stream);
     this.#queue.remove(stream);
+    this.#lane.remove(stream);
   }
 
   /** Another mesh is in force, or another moment. */
@@ -187,13 +200,23 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
+    this.#lane.close();
     this.#queue.clear();
     this.#wake();
     await this.idle();
   }
 
-  #markUrgent(concerned: readonly Held[], urgency: Urgency = 'security'): void {
-    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency, plan: false })));
+  #markUrgent(concerned: readonly Held[]): void {
+    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: false })));
+  }
+
+  /** Its certificate is due, and what is in force goes on if there is no new one. */
+  async #renew(stream: StreamId): Promise<void> {
+    const { sidecar, svid, planned } = this.#held.get(stream) ?? {};
+    if (sidecar === undefined || svid === undefined || planned === undefined) return;
+    const { identity, certificateTtl } = planned.plan;
+    // Where it ended meanwhile, making the configuration fails for the same reason, and tells it.
+    await this.#options.certificates.current(sidecar.node, identity, certificateTtl).catch(() => undefined);
   }
 
   #mark(works: readonly Work[]): void {
@@ -211,20 +234,15 @@ export class Reconciler {
   async #drain(): Promise<void> {
     await Promise.resolve(); // what is marked in one go goes in the order of its urgency
     const inHand = new Set<Promise<void>>();
-    let renewals = 0;
     while (!this.#closed) {
       await this.#slices.pause();
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const levels = renewals < RENEWALS_AT_ONCE ? LEVELS : NEWS;
-      const work = inHand.size < AT_ONCE ? this.#queue.take(levels) : undefined;
+      const work = inHand.size < AT_ONCE ? this.#queue.take() : undefined;
       if (work !== undefined) {
-        const isRenewal = work.urgency === 'renewal' ? 1 : 0;
-        renewals += isRenewal;
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
-          renewals -= isRenewal;
           inHand.delete(done);
         });
         inHand.add(done);
@@ -236,7 +254,7 @@ export class Reconciler {
     if (!this.#closed && this.#queue.size === 0) this.#options.onReconciled(this.#options.mesh());
   }
 
-  async #reconcile({ stream, plan, urgency }: Work): Promise<void> {
+  async #reconcile({ stream, plan }: Work): Promise<void> {
     const held = this.#held.get(stream);
     if (held === undefined) return;
     const { sidecar } = held;
@@ -251,7 +269,7 @@ export class Reconciler {
       const { identity, certificateTtl } = planned.plan;
       const { certificates } = this.#options;
       // News do not wait for a renewal that has time.
-      const inForce = urgency === 'renewal' ? undefined : certificates.inForce(sidecar.node, identity);
+      const inForce = certificates.inForce(sidecar.node, identity);
       const svid = inForce ?? (await certificates.current(sidecar.node, identity, certificateTtl));
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
@@ -290,8 +308,12 @@ export class Reconciler {
     this.#cancel();
     if (this.#closed) return;
     const now = this.#options.clock.now();
-    let wait = Math.min(LOOK_AGAIN, (this.#nextChange ?? Number.POSITIVE_INFINITY) - now);
+    let wait = Math.min(
+      this.#lane.size > 0 ? LOOK_SOON : LOOK_AGAIN,
+      (this.#nextChange ?? Number.POSITIVE_INFINITY) - now,
+    );
     for (const held of this.#held.values()) {
+      if (this.#lane.has(held.sidecar.stream)) continue;
       const due = this.#dueIn(held);
       // While there is work, what is due waits in the queue or comes after it.
       if (due > 0 || !this.busy) wait = Math.min(wait, due);
@@ -303,13 +325,12 @@ export class Reconciler {
     const now = this.#options.clock.now();
     if (this.#nextChange !== undefined && this.#nextChange <= now) this.markAll();
     const due = [...this.#held.values()].filter((held) => this.#dueIn(held) <= 0);
-    // What nothing is in force for has failed before, or its certificate ends.
-    const isIdle = ({ svid, retryAt, sidecar }: Held): boolean =>
+    const hasTime = ({ svid, retryAt, sidecar }: Held): boolean =>
       retryAt === undefined &&
       svid !== undefined &&
       this.#options.certificates.inForce(sidecar.node, svid.id) !== undefined;
-    this.#markUrgent(due.filter((held) => !isIdle(held)));
-    this.#markUrgent(due.filter(isIdle), 'renewal');
+    this.#markUrgent(due.filter((held) => !hasTime(held)));
+    this.#lane.add(due.filter(hasTime).map(({ sidecar: { stream } }) => stream));
     // Not only when all is done: work may go on for long, and time changes policies meanwhile.
     this.#schedule();
   }

@@ -2,7 +2,7 @@ import type { StreamId } from './sidecar.ts';
 
 /**
  * What goes first: what the sidecar itself enforces or proves (policy, mTLS mode, identity, secrets); then addresses, and
- * sidecars that have nothing yet; then what it is told of others; and last the certificates that are due and good for a while.
+ * sidecars that have nothing yet; then what it is told of others; and last the certificates that were renewed in good time.
  */
 export type Urgency = 'security' | 'endpoints' | 'rest' | 'renewal';
 
@@ -39,9 +39,9 @@ export class WorkQueue {
     for (const level of LEVELS) this.#waiting[level].clear();
   }
 
-  /** The next one of these levels; to be given back with `done`. */
-  take(levels: readonly Urgency[] = LEVELS): Work | undefined {
-    for (const level of levels) {
+  /** The next one; to be given back with `done`. */
+  take(): Work | undefined {
+    for (const level of LEVELS) {
       for (const [stream, work] of this.#waiting[level]) {
         if (this.#taken.has(stream)) continue;
         this.#waiting[level].delete(stream);
@@ -62,6 +62,6 @@ export class WorkQueue {
   }
 }
 
-export const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest', 'renewal'];
+const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest', 'renewal'];
 
 const rankOf = (urgency: Urgency): number => LEVELS.indexOf(urgency);
