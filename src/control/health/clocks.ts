@@ -14,13 +14,9 @@ export const clocksAgree: Check = {
     const lines: Line[] = [];
     if (behind >= BACKDATED / 2 && lastJump !== undefined) {
       const line = `this host's clock was set back: since ${moment(lastJump.at)} it is ${span(behind)} behind what it said before`;
-      const right =
-        'if it was wrong before and is right now, nothing is to be done (a restart of Signet forgets it); if not, set it right';
-      lines.push(
-        behind >= BACKDATED
-          ? warning(line, `${right}: certificates end early for everybody whose clock is right`)
-          : warning(line, right),
-      );
+      const action =
+        'if it was wrong before and is right now, nothing is to be done; if not, set it right: certificates end early for everybody whose clock is';
+      lines.push(warning(line, action));
     }
     lines.push(...disagreeing(drifting, telling));
     const agree = count(telling, 'sidecar that tells its time agrees', 'sidecars that tell their time agree');
