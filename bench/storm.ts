@@ -45,8 +45,9 @@ export const withScene = async <T>(
   services: number,
   work: (scene: Scene) => Promise<T>,
   mesh = services,
+  edit: Edit = {},
 ): Promise<T> => {
-  const server = await startBenchServer(meshText(mesh));
+  const server = await startBenchServer(meshText(mesh, edit));
   const [fleet, others] = [startSimulated(), startSimulated()];
   try {
     const options = await server.fleet(services, sidecars + 400);

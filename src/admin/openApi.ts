@@ -6,6 +6,7 @@ import {
   canAnswer,
   fleetStatus,
   healthReport,
+  issuedList,
   jsonSchema,
   meshAnswer,
   renewAnswer,
@@ -79,6 +80,7 @@ export const openApi = (): object => ({
     },
     '/api/v1/ca': get('The certificate authorities', caAnswer),
     '/api/v1/ca/bundle': get('The trust bundle', bundleAnswer),
+    '/api/v1/ca/certificates': get('Every certificate that was issued and has not ended', issuedList),
     '/api/v1/ca/renew': {
       post: {
         summary: 'New certificates for every connected instance of a service',

@@ -102,4 +102,23 @@ export type RenewAnswer = {
   readonly renewed: readonly { readonly node: string; readonly serial: string; readonly notAfter: string }[];
 };
 
+export type IssuedAnswer = {
+  readonly node: string;
+  readonly identity: string;
+  readonly serial: string;
+  /** Serials of the intermediate that signed it, and of the root above; `null` where that is not known any more. */
+  readonly issuer: string | null;
+  readonly root: string | null;
+  readonly notBefore: string | null;
+  readonly notAfter: string;
+  readonly secondsLeft: number;
+  readonly state: 'held' | 'sent' | 'refused' | 'earlier' | 'away';
+};
+
+export type IssuedListAnswer = {
+  readonly at: string;
+  readonly trustDomain: string;
+  readonly certificates: readonly IssuedAnswer[];
+};
+
 export type ErrorAnswer = { readonly error: { readonly code: string; readonly message: string } };

@@ -6,6 +6,7 @@ import type { Diagnostic } from '../lib/diagnostic.ts';
 import type {
   BundleAnswer,
   CaAnswer,
+  IssuedListAnswer,
   MeshAnswer,
   RenewAnswer,
   TokenCreated,
@@ -199,6 +200,30 @@ export const renewAnswer: z.ZodType<RenewAnswer> = z.strictObject({
   renewed: z.array(z.strictObject({ node: text, serial: text, notAfter: moment })),
 });
 
+export const issuedList: z.ZodType<IssuedListAnswer> = z.strictObject({
+  at: moment,
+  trustDomain: text,
+  certificates: z
+    .array(
+      z.strictObject({
+        node: text.describe('the instance that it was issued to, NAMESPACE/NAME/INSTANCE'),
+        identity: text,
+        serial: text,
+        issuer: text.nullable().describe('serial of the intermediate that signed it'),
+        root: text.nullable().describe('serial of the root above; null where that is held no more'),
+        notBefore: moment.nullable(),
+        notAfter: moment,
+        secondsLeft: z.int().describe("by the control plane's clock"),
+        state: z
+          .enum(['held', 'sent', 'refused', 'earlier', 'away'])
+          .describe(
+            'held: its sidecar took it and uses it; sent: not acknowledged; refused: NACKed; earlier: renewed since, and still valid; away: its instance is not connected',
+          ),
+      }),
+    )
+    .describe('all that have not ended, by node, the newest of each first'),
+});
+
 const resources = z.array(z.record(z.string(), z.unknown())).describe("Envoy's own JSON");
 
 /** What `signet translate` prints. */
@@ -221,6 +246,7 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   can: canAnswer,
   'ca status': caAnswer,
   'ca bundle': bundleAnswer,
+  'ca list': issuedList,
   'ca renew': renewAnswer,
 };
 

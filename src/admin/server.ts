@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../lib/errors.ts';
 import { type HostPort, showHostPort } from '../lib/hostPort.ts';
 import type { Secret } from '../lib/secret.ts';
 import { type CaPort, caRoutes } from './caRoutes.ts';
+import { certificateRoutes } from './certificateRoutes.ts';
 import { checkRoutes } from './checkRoutes.ts';
 import { guard, refuse } from './guards.ts';
 import { meshRoutes } from './meshRoutes.ts';
@@ -39,6 +40,7 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   meshRoutes(app, options.control);
   tokenRoutes(app, options.control);
   caRoutes(app, options.control, options.ca);
+  certificateRoutes(app, options.control, options.ca);
   checkRoutes(app, options.control, options.ca);
   app.get('/api/v1/openapi.json', () => openApi());
   const { host, port } = options.listen;

@@ -1,10 +1,9 @@
 import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
-import { renewalTime } from '../ca/renewal.ts';
 import { createSvidKeeper } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
-import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
+import type { SvidKeeper } from '../control/workloadCertificates.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -24,7 +23,8 @@ export type Certificates = {
   readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => () => void;
 };
 
-const LOOK_EVERY: Duration = 3_600_000;
+/** Wall clocks jump, and a certificate that has ended lets nobody in. */
+const LOOK_EVERY: Duration = 30_000;
 
 /** @throws AppError `ca_corrupt`, `ca_foreign`, or the store's */
 export const openCertificates = async (options: {
@@ -48,9 +48,6 @@ export const openCertificates = async (options: {
     },
   };
   const { store, now, log } = options;
-  const onFailure = (node: string, why: unknown): void =>
-    log.error({ node, err: why }, 'the certificate could not be renewed; the one in force goes on');
-  const keeper = createSvidKeeper({ store, authority, now, onFailure });
   const serverTls = (now: Instant): ServerTls => {
     const { chainPem, keyPem } = channel.serverCredentials(now);
     return { chainPem, keyPem, clientAnchorsPem: authority.trustBundle().authorities };
@@ -58,7 +55,7 @@ export const openCertificates = async (options: {
   return {
     authority,
     channel,
-    svids: { ...keeper, renewalTime },
+    svids: createSvidKeeper({ store, authority, now }),
     serverTls,
     meshChanged: (ttl, now) => {
       if (authority.describe().trustDomain === options.names()[0]) return;

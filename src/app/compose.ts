@@ -5,6 +5,7 @@ import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
+import { authorityFacts } from '../control/health/authorities.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
@@ -147,6 +148,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     source,
     svids: certificates.svids,
     bundle: certificates.authority.trustBundle,
+    authorities: () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()),
     anchorPem: certificates.channel.anchor,
     serverIds: certificates.channel.serverIds,
     advertised: () =>
@@ -160,7 +162,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     log,
     observer: metrics.observer,
   });
-  metrics.watch(control, () => certificates.authority.describe().root.notAfter);
+  metrics.watch(control, () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()));
   return control;
 };
 

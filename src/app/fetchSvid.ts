@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Join } from '../control/bootstraps.ts';
+import { METADATA } from '../envoy/bootstrap.ts';
 import { Secret as SdsSecret } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
 import { DiscoveryRequest, DiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
@@ -41,7 +42,8 @@ const call = (client: Client, node: string, token: Secret | undefined): Promise<
   new Promise((resolve, reject) => {
     const headers = new Metadata();
     if (token !== undefined) headers.set('authorization', `Bearer ${reveal(token)}`);
-    const request = DiscoveryRequest.fromPartial({ node: { id: node } });
+    // So that a clock that is wrong, here or there, gets a name (docs/certificates.md).
+    const request = DiscoveryRequest.fromPartial({ node: { id: node, metadata: { [METADATA.time]: Date.now() } } });
     const encode = (message: DiscoveryRequest): Buffer => Buffer.from(DiscoveryRequest.encode(message).finish());
     const decode = (bytes: Buffer): DiscoveryResponse => DiscoveryResponse.decode(bytes);
     const deadline = { deadline: Date.now() + PATIENCE };

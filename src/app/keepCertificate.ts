@@ -1,5 +1,5 @@
 import { renewalTime } from '../ca/renewal.ts';
-import type { Clock } from '../control/clock.ts';
+import { type Clock, type Deadline, deadlineAt, timeUntil } from '../control/clock.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { writeCertificate } from './certificateFolder.ts';
@@ -20,8 +20,10 @@ export type KeptCertificate = {
 
 const BACKOFF: Duration = 500;
 const MAX_BACKOFF: Duration = 10_000;
-/** A clock that is set forward, or a machine that slept, is noticed within this. */
-const LOOK_EVERY: Duration = 30_000;
+/** A clock that is set forward, or a machine that slept, is noticed within this; one that is set back puts nothing off. */
+const LOOK_EVERY: Duration = 5_000;
+/** Asked so often even if nothing is due: Signet may have renewed it for a reason of its own, and is told the time of this host. */
+const ASK_EVERY: Duration = 3_600_000;
 /** Where the control plane gives the same certificate again (its clock is behind), it is asked again after this share of its life. */
 const AGAIN = 0.05;
 
@@ -49,7 +51,7 @@ export const keepCertificate = async (options: KeepOptions): Promise<KeptCertifi
       failures = 0;
       const same = next.serial === held.serial;
       held = next;
-      return same ? now + (held.notAfter - now) * AGAIN : renewalTime(held, node);
+      return same && renewalTime(held, node) <= now ? now + (held.notAfter - now) * AGAIN : renewalTime(held, node);
     } catch (error) {
       if (failures === 0) say(`the client certificate is not renewed, which is tried on: ${messageOf(error)}`);
       const backoff = Math.min(MAX_BACKOFF, BACKOFF * 2 ** failures);
@@ -57,11 +59,11 @@ export const keepCertificate = async (options: KeepOptions): Promise<KeptCertifi
       return now + backoff * (0.5 + Math.random() / 2);
     }
   };
-  const later = (at: Instant): void => {
+  const later = (due: Instant): void => wait(deadlineAt(clock, Math.min(due, clock.now() + ASK_EVERY)));
+  const wait = (at: Deadline): void => {
     if (closed) return;
-    const wait = Math.min(Math.max(at - clock.now(), BACKOFF), LOOK_EVERY);
-    cancel = clock.after(wait, () => {
-      if (clock.now() < at) later(at);
+    cancel = clock.after(Math.min(Math.max(timeUntil(clock, at), BACKOFF), LOOK_EVERY), () => {
+      if (timeUntil(clock, at) > 0) wait(at);
       else work = renew().then(later);
     });
   };

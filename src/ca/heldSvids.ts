@@ -2,12 +2,16 @@ import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
-import { type Earlier, readSvid, type SvidRecord } from './svidRecord.ts';
+import { type Earlier, issuerOf, readSvid, type SvidRecord } from './svidRecord.ts';
 
 export type HeldSvid = {
   /** `NAMESPACE/NAME/INSTANCE`, the node id. */
   readonly instance: string;
   readonly svid: X509Svid;
+  /** Serial of the intermediate that signed it. */
+  readonly issuer: string;
+  /** Certificates that were renewed since, oldest first; those that have ended may be among them. */
+  readonly earlier: readonly Earlier[];
 };
 
 export const SVID_PREFIX = 'svid/';
@@ -25,13 +29,16 @@ const load = (store: Store, authority: IssuingAuthority, now: Instant): Map<stri
 /** As many renewals within one life are remembered; who renews by hand in a loop makes the oldest useless. */
 const EARLIER = 16;
 
+const asEarlier = (svid: X509Svid): Earlier => {
+  const { serial, notAfter, notBefore } = svid;
+  return { serial, notAfter, notBefore, issuer: issuerOf(svid) };
+};
+
 /** What is left to remember of a record once its certificate is renewed. */
 const earlierThan = (record: SvidRecord | undefined, now: Instant): readonly Earlier[] =>
   record === undefined
     ? []
-    : [...record.earlier, { serial: record.svid.serial, notAfter: record.svid.notAfter }]
-        .filter(({ notAfter }) => notAfter > now)
-        .slice(-EARLIER);
+    : [...record.earlier, asEarlier(record.svid)].filter(({ notAfter }) => notAfter > now).slice(-EARLIER);
 
 const serialsOf = (record: SvidRecord | undefined): readonly string[] =>
   record === undefined ? [] : [record.svid.serial, ...record.earlier.map(({ serial }) => serial)];
@@ -64,7 +71,7 @@ export const holdSvids = (store: Store, authority: IssuingAuthority, now: Instan
       const issued = record === undefined ? [] : [...record.earlier, record.svid];
       return issued.some((one) => one.serial === serial && one.notAfter > now) ? instance : undefined;
     },
-    list: () => [...held].map(([instance, { svid }]) => ({ instance, svid })),
+    list: () => [...held].map(([instance, { svid, earlier }]) => ({ instance, svid, issuer: issuerOf(svid), earlier })),
     put: (instance, record) => {
       drop(instance);
       held.set(instance, record);

@@ -1,13 +1,20 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
+import { keepNewest } from '../lib/newest.ts';
 import { reveal, secret } from '../lib/secret.ts';
+import type { Instant } from '../lib/time.ts';
 import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 
 const SCHEMA = 1;
-const earlierSchema = z.strictObject({ serial: z.string(), notAfter: z.number() });
+const earlierSchema = z.strictObject({
+  serial: z.string(),
+  notAfter: z.number(),
+  notBefore: z.number().exactOptional(),
+  issuer: z.string().exactOptional(),
+});
 const recordSchema = z.strictObject({
   schema: z.literal(SCHEMA),
   id: z.string(),
@@ -17,7 +24,12 @@ const recordSchema = z.strictObject({
 });
 
 /** A certificate that was renewed since. It stays valid until it ends, and proves the same instance. */
-export type Earlier = Pick<X509Svid, 'serial' | 'notAfter'>;
+export type Earlier = Pick<X509Svid, 'serial' | 'notAfter'> & {
+  /** Absent in records of a Signet that did not keep them. */
+  readonly notBefore?: Instant;
+  /** Serial of the intermediate that signed it. */
+  readonly issuer?: string;
+};
 
 /** What is kept of one instance: the newest certificate, and the serials of those before it that have not ended. */
 export type SvidRecord = { readonly svid: X509Svid; readonly earlier: readonly Earlier[] };
@@ -44,4 +56,16 @@ export const readSvid = (value: Uint8Array): SvidRecord | undefined => {
     // A leaf can be had anew at any time, so a record that cannot be read is as good as none.
     return undefined;
   }
+};
+
+const issuers = new Map<string, string>();
+
+/** Serial of the intermediate that a chain carries. Thousands of leaves carry the same one. */
+export const issuerOf = ({ chainPem }: X509Svid): string => {
+  const pem = chainPem.slice(chainPem.indexOf('-----END CERTIFICATE-----\n') + '-----END CERTIFICATE-----\n'.length);
+  const known = issuers.get(pem);
+  if (known !== undefined) return known;
+  const serial = readCertificate(new X509Certificate(pem).raw).serial.toString('hex');
+  keepNewest(issuers, pem, serial, 64);
+  return serial;
 };

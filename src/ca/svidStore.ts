@@ -18,6 +18,8 @@ export type SvidKeeper = {
   readonly current: (instance: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   /** A new one, whatever is held. */
   readonly renew: (instance: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
+  /** The newest certificate of an instance, whatever is left of it. */
+  readonly held: (instance: string) => X509Svid | undefined;
   readonly forget: (instance: string) => Promise<void>;
   /** Drops what has expired or cannot be used: instances that did not come back. Returns how many. */
   readonly forgetExpired: (now: Instant) => Promise<number>;
@@ -60,16 +62,11 @@ export type SvidKeeperOptions = {
   readonly store: Store;
   readonly authority: IssuingAuthority;
   readonly now: Instant;
-  /**
-   * Told when a renewal failed; `current` then goes on with the held certificate while that is valid, so that a full disk
-   * does not hold back policy too. Without it every failure is thrown, because a renewal must not fail silently.
-   */
-  readonly onFailure?: (instance: string, why: unknown) => void;
 };
 
 /** Reads what the store holds, `now` deciding what of it is still vouched for, and keeps it up to date. */
 export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
-  const { store, authority, onFailure } = options;
+  const { store, authority } = options;
   const held = holdSvids(store, authority, options.now);
   const inTurn = perInstance();
   const renewing = new Map<string, Renewing>();
@@ -88,14 +85,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     return inTurn(instance, async () => {
       const svid = held.svid(instance);
       const mine = svid?.id === id ? svid : undefined;
-      if (mine !== undefined && stillServes(mine, instance, ttl, now)) return mine;
-      try {
-        return await issue(instance, id, ttl, now);
-      } catch (why) {
-        if (onFailure === undefined || mine === undefined || now < mine.notBefore || now >= mine.notAfter) throw why;
-        onFailure(instance, why);
-        return mine;
-      }
+      return mine !== undefined && stillServes(mine, instance, ttl, now) ? mine : issue(instance, id, ttl, now);
     });
   };
 
@@ -139,6 +129,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
       const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
       return dropped.filter(Boolean).length;
     },
+    held: held.svid,
     list: held.list,
     holderOf: held.holderOf,
   });

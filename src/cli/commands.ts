@@ -1,5 +1,6 @@
 import type { CommandSpec } from './command.ts';
 import { bootstrapCommand } from './commands/bootstrap.ts';
+import { caListCommand } from './commands/ca/list.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
@@ -27,13 +28,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   canCommand,
   caStatusCommand,
   caBundleCommand,
+  caListCommand,
   caRenewCommand,
 ];
 
 /** First words that hold several commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   token: 'join tokens: create, list, revoke',
-  ca: 'the certificate authority: status, bundle, renew',
+  ca: 'the certificate authority: status, bundle, list, renew',
 };
 
 /** Commands of the contract that have no code yet. Delete a line when it has. */
@@ -54,7 +56,6 @@ export const NOT_BUILT: readonly string[] = [
   'audit',
   'report',
   'completion',
-  'ca list',
   'ca rotate',
   'ca revoke',
   'ca csr',

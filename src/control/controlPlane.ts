@@ -1,5 +1,6 @@
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
+import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
@@ -17,7 +18,7 @@ import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
 import { Fleet } from './fleet.ts';
-import type { ControlFacts } from './health/facts.ts';
+import type { AuthorityFacts, ControlFacts } from './health/facts.ts';
 import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
@@ -27,24 +28,12 @@ import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
 import { refuseRename } from './renaming.ts';
+import { repeats } from './repeats.ts';
 import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
-
-/** Whoever keeps the workloads' certificates. */
-export type SvidKeeper = {
-  readonly current: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  /** A new one, whatever is left of the old. */
-  readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  readonly renewalTime: (svid: X509Svid, node: string) => Instant;
-  /** The node id that a certificate was issued to, by its serial, until it ends. */
-  readonly holderOf: (serial: string, now: Instant) => string | undefined;
-  /** Drops what is kept for an instance that is gone for good. */
-  readonly forget: (node: string) => Promise<void>;
-  /** Drops what has expired. */
-  readonly forgetExpired: (now: Instant) => Promise<unknown>;
-};
+import { type SvidKeeper, WorkloadCertificates } from './workloadCertificates.ts';
 
 export type ControlPlaneOptions = {
   readonly clock: Clock;
@@ -52,6 +41,8 @@ export type ControlPlaneOptions = {
   readonly source: MeshSource;
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
+  /** The authorities whose end is to be told in time. */
+  readonly authorities: () => readonly AuthorityFacts[];
   readonly anchorPem: () => string;
   readonly serverIds: () => readonly SpiffeId[];
   readonly advertised: () => HostPort | undefined;
@@ -64,6 +55,8 @@ export type ControlPlaneOptions = {
 };
 
 const HOUSEKEEPING: Duration = 3_600_000;
+/** The same failure of the same sidecar is logged once in so long; it is tried again every few seconds. */
+const SAME_FAILURE: Duration = 600_000;
 
 /** The one loop, put together: the file, the fleet and the clock on one side, snapshots on the other. */
 export class ControlPlane {
@@ -78,6 +71,7 @@ export class ControlPlane {
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
+  readonly certificates: WorkloadCertificates;
   /** `false` while the store takes no writes, so that nobody can join. */
   readonly canStore: () => Promise<boolean>;
 
@@ -89,6 +83,19 @@ export class ControlPlane {
     this.tokens = new JoinTokens(store);
     this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
+    this.certificates = new WorkloadCertificates({
+      ...options,
+      tokens: this.tokens,
+      // A gRPC client takes its certificate from files.
+      connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
+      nodeOf: (stream) => this.#fleet.nodeOf(stream),
+      svidOf: (stream) => this.#reconciler.svidOf(stream),
+      onJump: () => {
+        this.#reconciler.clockJumped();
+        this.#fleet.clockJumped();
+      },
+    });
+    const failures = repeats(clock, SAME_FAILURE);
     this.#admission = new Admission({ tokens: this.tokens, clock, mesh, holderOf: options.svids.holderOf });
     this.#convergence = new Convergence(observer.converged);
     this.#tracker = new EndpointTracker({
@@ -103,15 +110,20 @@ export class ControlPlane {
       endpoints: () => this.#tracker.table(),
       bundle: options.bundle,
       quarantine: this.#quarantine,
-      svid: options.svids.current,
-      renewalTime: options.svids.renewalTime,
-      publish: options.publish,
+      certificates: this.certificates.renewals,
+      publish: (stream, snapshot) => {
+        this.certificates.published(stream, snapshot);
+        options.publish(stream, snapshot);
+      },
       end,
       onReconciled: ({ revision }) => {
         this.#fleet.quarantineChanged();
         this.#convergence.published(revision, clock.now());
       },
-      onFailure: ({ node }, error) => log.error({ node, err: error }, 'the sidecar keeps what it has'),
+      onFailure: ({ node }, error) => {
+        if (failures.isNew(`${node} ${messageOf(error)}`))
+          log.error({ node, err: error }, 'the sidecar keeps what it has');
+      },
     });
     this.#fleet = new Fleet({
       clock,
@@ -155,6 +167,7 @@ export class ControlPlane {
 
   async close(): Promise<void> {
     this.#cancelHousekeeping();
+    this.certificates.close();
     await this.#options.source.close();
     await this.#reconciler.close();
     await this.#fleet.close();
@@ -181,16 +194,16 @@ export class ControlPlane {
     const { node, service } = agreed.value;
     const joined = await this.#admission.join(caller, node);
     if (!joined.ok) return joined;
-    const { clock, svids, bundle } = this.#options;
+    this.certificates.drift.told(node.id, claim.metadata);
     const { mesh } = this.meshState();
-    const { ttl } = mesh.certificates;
-    const svid = await svids.current(node.id, service.identity, ttl, clock.now());
+    const svid = await this.certificates.renewals.current(node.id, service.identity, mesh.certificates.ttl);
     // Revoked while the certificate was made.
     if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
-    return ok(emitSecrets(svid, trustBundles(mesh, bundle())));
+    return ok(emitSecrets(svid, trustBundles(mesh, this.#options.bundle())));
   }
 
   onEvent(event: StreamEvent): void {
+    this.certificates.onEvent(event);
     this.#fleet.onEvent(event);
   }
 
@@ -215,7 +228,8 @@ export class ControlPlane {
 
   /** What `signet check` judges, as far as it is known here. */
   async health(): Promise<ControlFacts> {
-    const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
+    const { certificates } = this;
+    const parts = { certificates, fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
     const quarantined = () => this.quarantined();
     return gatherFacts({ ...this.#options, ...parts, quarantined, startedAt: this.#startedAt });
   }
@@ -225,14 +239,6 @@ export class ControlPlane {
     return this.#fleet
       .members()
       .map(({ sidecar, record }) => explainedRecord(record, this.#reconciler.emittedFor(sidecar.stream)));
-  }
-
-  /** Certificates in force, by instance. */
-  certificates(): readonly { readonly node: string; readonly svid: X509Svid }[] {
-    return this.#fleet.members().flatMap(({ sidecar }) => {
-      const svid = this.#reconciler.svidOf(sidecar.stream);
-      return svid === undefined ? [] : [{ node: sidecar.node, svid }];
-    });
   }
 
   async createToken(service: ServiceKey, ttl: Duration, uses: number): Promise<Result<NewToken, AskRefusal>> {
@@ -264,7 +270,6 @@ export class ControlPlane {
     const found = mesh.services.get(service);
     if (missing !== undefined || found === undefined)
       return err(missing ?? { code: 'unknown_service', message: service });
-    const { clock, svids } = this.#options;
     const nodes = new Set(
       this.#fleet
         .members()
@@ -273,7 +278,7 @@ export class ControlPlane {
     );
     const renewed: { node: string; svid: X509Svid }[] = [];
     for (const node of nodes) {
-      renewed.push({ node, svid: await svids.renew(node, found.identity, mesh.certificates.ttl, clock.now()) });
+      renewed.push({ node, svid: await this.certificates.renewals.renew(node, found.identity, mesh.certificates.ttl) });
       this.#reconciler.markSecrets(node);
     }
     return ok(renewed);
@@ -317,6 +322,7 @@ export class ControlPlane {
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
       await this.#options.svids.forgetExpired(clock.now());
+      this.certificates.renewals.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));
     this.#cancelHousekeeping = clock.after(HOUSEKEEPING, () => this.#keepHouse());

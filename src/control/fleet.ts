@@ -77,12 +77,21 @@ export class Fleet {
     });
   }
 
+  /** The wall clock is another one. */
+  clockJumped(): void {
+    this.#ends.clockJumped();
+  }
+
   /** Sidecars may be kept from other things than before. */
   quarantineChanged(): void {
     const { convergence, clock } = this.#options;
     for (const { sidecar, record } of this.#members.values()) {
       convergence.progress(sidecar.stream, this.#progressOf(sidecar, record.progress), clock.now());
     }
+  }
+
+  nodeOf(stream: StreamId): string | undefined {
+    return this.#members.get(stream)?.sidecar.node;
   }
 
   get size(): number {

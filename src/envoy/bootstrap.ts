@@ -55,8 +55,8 @@ export const clientCertificateSecret = (folder: string): object => {
   };
 };
 
-/** Node metadata by which a sidecar says where it listens. */
-export const METADATA = { address: 'signet.address', outbound: 'signet.outbound' } as const;
+/** Node metadata by which a sidecar says where it listens; and `time`, its wall clock in ms, of who asks for its certificate alone. */
+export const METADATA = { address: 'signet.address', outbound: 'signet.outbound', time: 'signet.time' } as const;
 
 const socket = ({ host, port }: HostPort): object => ({ socket_address: { address: host, port_value: port } });
 

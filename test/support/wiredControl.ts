@@ -7,7 +7,6 @@ import type { CaKeyPair } from '../../src/ca/caCertificate.ts';
 import { readDocument } from '../../src/ca/caDocument.ts';
 import { activeIntermediate, activeRoot } from '../../src/ca/meshState.ts';
 import { openAuthority } from '../../src/ca/openAuthority.ts';
-import { renewalTime } from '../../src/ca/renewal.ts';
 import { activeOf } from '../../src/ca/slots.ts';
 import { CHANNEL_FORM, MESH_FORM } from '../../src/ca/state.ts';
 import { createSvidKeeper } from '../../src/ca/svidStore.ts';
@@ -76,8 +75,9 @@ export const startWired = async (
     clock,
     store: watchStore(store, clock),
     source: await MeshSource.open({ file, store, clock, load: async (...read) => load(...read) }),
-    svids: { ...keeper, renewalTime },
+    svids: keeper,
     bundle: authority.trustBundle,
+    authorities: () => [],
     anchorPem: channel.anchor,
     serverIds: channel.serverIds,
     advertised: () => server?.address(),
@@ -85,7 +85,13 @@ export const startWired = async (
     end: (stream, refusal) => server?.end(stream, refusal),
     onMesh: quiet,
     log: { info: quiet, warn: quiet, error: quiet },
-    observer: { pushed: quiet, refused: (code) => refused.push(code), converged: quiet },
+    observer: {
+      pushed: quiet,
+      refused: (code) => refused.push(code),
+      converged: quiet,
+      renewalFailed: quiet,
+      clockJumped: quiet,
+    },
   });
   const { chainPem, keyPem } = channel.serverCredentials(clock.now());
   const clients: AdsClient[] = [];

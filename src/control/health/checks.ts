@@ -1,4 +1,6 @@
-import { authorities, workloadCertificates } from './certificates.ts';
+import { authorities } from './authorities.ts';
+import { certificatesHeld, renewalsSucceed, workloadCertificates } from './certificates.ts';
+import { clocksAgree } from './clocks.ts';
 import { answers, storeTakesWrites } from './controlPlane.ts';
 import { everyServiceServed, noCrowd, serviceIsLive, startIsOver } from './endpoints.ts';
 import { permissivePorts, plaintextPorts, rulesInTime } from './exceptions.ts';
@@ -26,6 +28,9 @@ export const CHECKS: readonly Check[] = [
   authorities,
   trustedRoots,
   oneName,
+  certificatesHeld,
+  renewalsSucceed,
+  clocksAgree,
   permissivePorts,
   plaintextPorts,
   rulesInTime,

@@ -1,11 +1,15 @@
-import type { Instant } from '../../lib/time.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { X509Svid } from '../../spiffe/svid.ts';
 import type { Progress } from '../../xds/sessionState.ts';
+import type { Drift } from '../clockDrift.ts';
+import type { ClockJump } from '../clockWatch.ts';
 import type { KeptReason } from '../departures.ts';
+import type { HeldCertificate } from '../heldCertificates.ts';
 import type { MeshProblem } from '../meshSource.ts';
 import type { QuarantineStatus } from '../quarantineStatus.ts';
+import type { FailedRenewal } from '../renewals.ts';
 
 /** Everything that `signet check` judges, as one value of one moment. */
 export type HealthFacts = ControlFacts & {
@@ -32,6 +36,9 @@ export type ControlFacts = {
   readonly kept: readonly KeptInstance[];
   /** Until when nothing is withdrawn because of the start; `undefined` once that is over. */
   readonly graceUntil: Instant | undefined;
+  /** Certificates that are due and could not be replaced. */
+  readonly failing: readonly FailedRenewal[];
+  readonly clock: ClockFacts;
 };
 
 export type FileFacts = {
@@ -56,9 +63,12 @@ export type SidecarFacts = {
   readonly refused: readonly { readonly type: string; readonly words: string }[];
   /** Why its newest configuration could not be made. */
   readonly trouble: string | undefined;
+  /** The one that it uses, as far as is known: what it took last, else what it was sent. */
   readonly certificate: Pick<X509Svid, 'serial' | 'notBefore' | 'notAfter'> | undefined;
   /** Whom that certificate names. */
   readonly identity?: SpiffeId | undefined;
+  /** What it says of the one that it was sent last. */
+  readonly holding: Pick<HeldCertificate, 'state' | 'error'> | undefined;
 };
 
 export type KeptInstance = {
@@ -74,4 +84,13 @@ export type AuthorityFacts = {
   readonly role: 'root' | 'intermediate' | 'channel';
   readonly notBefore: Instant;
   readonly notAfter: Instant;
+};
+
+export type ClockFacts = {
+  /** How much later it may be than this host's wall clock says, because that was set back. */
+  readonly behind: Duration;
+  readonly lastJump: ClockJump | undefined;
+  readonly drifting: readonly Drift[];
+  /** How many sidecars told their time lately. */
+  readonly telling: number;
 };

@@ -11,6 +11,7 @@ import type { QuarantineStatus } from '../quarantineStatus.ts';
 import type { Reconciler } from '../reconciler.ts';
 import { explainNack } from '../status.ts';
 import type { WatchedStore } from '../watchedStore.ts';
+import type { WorkloadCertificates } from '../workloadCertificates.ts';
 import type { ControlFacts, SidecarFacts } from './facts.ts';
 
 /** Where the facts are. */
@@ -23,6 +24,7 @@ export type Sources = {
   readonly reconciler: Reconciler;
   readonly tracker: EndpointTracker;
   readonly quarantined: () => readonly QuarantineStatus[];
+  readonly certificates: WorkloadCertificates;
 };
 
 /** What is known now. The file is looked at first, so that a save just before the question is not missed. */
@@ -40,17 +42,19 @@ export const gatherFacts = async (sources: Sources): Promise<ControlFacts> => {
     file: { name: file, unread, problem, warnings: warnings.map(showDiagnostic) },
     mesh,
     planning: reconciler.busy,
-    sidecars: fleet.members().map((member) => sidecarFacts(member, reconciler)),
+    sidecars: fleet.members().map((member) => sidecarFacts(member, sources)),
     quarantined: sources.quarantined(),
     registered,
     kept: tracker.kept(now),
     graceUntil: tracker.graceUntil(now),
+    failing: sources.certificates.renewals.failing(),
+    clock: sources.certificates.clocks(),
   };
 };
 
 const sidecarFacts = (
   { sidecar, record }: ReturnType<Fleet['members']>[number],
-  reconciler: Reconciler,
+  { reconciler, certificates }: Pick<Sources, 'reconciler' | 'certificates'>,
 ): SidecarFacts => ({
   node: sidecar.node,
   token: sidecar.token,
@@ -64,6 +68,8 @@ const sidecarFacts = (
     return [{ type: typeNameOf(url) ?? url, words }];
   }),
   trouble: reconciler.troubleOf(sidecar.stream),
-  certificate: reconciler.svidOf(sidecar.stream),
+  certificate: certificates.of(sidecar.stream)?.svid ?? reconciler.svidOf(sidecar.stream),
   identity: reconciler.svidOf(sidecar.stream)?.id,
+  // A gRPC client takes it from files.
+  holding: sidecar.client === 'grpc' ? undefined : certificates.of(sidecar.stream),
 });

@@ -110,6 +110,26 @@ describe('the client certificate that a sidecar keeps', function () {
     assert.deepEqual([said, wired.refused], [[], []]);
   });
 
+  it('is renewed in time although the clock was set back', async () => {
+    await keep(await wired.token('prod/web'));
+    const first = await serial();
+    await pass(5);
+    wired.clock.jump(-15_000);
+    await successor(first, 9);
+    assert.deepEqual(said, []);
+  });
+
+  it('comes with the time of its host, so that Signet can name a clock that is off', async () => {
+    wired.clock.jump(-45_000);
+    await keep(await wired.token('prod/web'));
+    const { drifting, telling } = wired.control.certificates.clocks();
+    assert.equal(telling, 1);
+    assert.deepEqual(
+      drifting.map(({ node, ahead }) => [node, Math.round(ahead / 10_000)]),
+      [[NODE, 5]],
+    );
+  });
+
   it('is renewed with itself, when the token may bring nobody new any more', async () => {
     await keep(await wired.token('prod/web', 1, 1_000));
     await successor(await serial(), 13);
