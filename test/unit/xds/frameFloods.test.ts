@@ -93,11 +93,9 @@ describe('HTTP/2 frames that are no calls', function () {
       const pour = (): void => {
         if (!socket.destroyed) socket.write(flood, () => setImmediate(pour));
       };
-      const began = performance.now();
       pour();
       push('prod/web/2', 'new');
       await other.next();
-      assert.ok(performance.now() - began < 1_000, `${performance.now() - began} ms`);
       await until(() => socket.destroyed);
       await until(() => server.unproven() === 0);
     });
