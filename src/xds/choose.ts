@@ -1,3 +1,4 @@
+import { withEntry } from '../lib/maps.ts';
 import { difference, isEmpty, type Needs, NO_NEEDS } from './difference.ts';
 import { endpointsInView, isRefreshing, refreshAfter } from './endpoints.ts';
 import { versionAfter } from './holdings.ts';
@@ -18,6 +19,7 @@ export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
   if (snapshot === undefined) return { state: before, response: undefined };
   const standings = standingsOf(before, snapshot);
+  if (isAllSent(standings)) return { state: afterAll(before, standings), response: undefined };
   const { refresh: refreshed, impatient: tired, returning } = before;
   const gates: Gates = { refreshing: isRefreshing(before), refresh: refreshed, impatient: tired, returning };
   const next = before.writing ? undefined : nextToSend(standings, gates);
@@ -33,7 +35,7 @@ export const choose = (before: SessionState): Choice => {
   const refresh = refreshAfter(before.refresh, snapshot, type.url, upserts.keys(), removals);
   const state: SessionState = {
     ...before,
-    types: new Map(types).set(type.url, type),
+    types: withEntry(types, type.url, type),
     standings,
     holding,
     impatient,
@@ -46,6 +48,22 @@ export const choose = (before: SessionState): Choice => {
   return { state, response };
 };
 
+/** The client lacks nothing that was not sent: most turns of a stream are of this kind, and there is nothing to order. */
+const isAllSent = (standings: Standings): boolean => {
+  for (const { type, needs } of standings.values()) if (type.due || !isEmpty(needs)) return false;
+  return true;
+};
+
+const afterAll = (before: SessionState, standings: Standings): SessionState => ({
+  ...before,
+  types: typesOf(before.types, standings),
+  standings,
+  holding: before.returning,
+  impatient: false,
+  progress: progressOf(standings),
+  calm: false,
+});
+
 const onlyLacking = (url: TypeUrl, standings: Standings): boolean => {
   for (const standing of standings.values()) if (standing.type.url !== url && !isQuiet(standing)) return false;
   return true;
@@ -53,27 +71,24 @@ const onlyLacking = (url: TypeUrl, standings: Standings): boolean => {
 
 /** Only what changed since the last turn is compared again: most turns concern one type, and none of its neighbours. */
 const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
-  let standings: Map<TypeUrl, Standing> | undefined;
+  let { standings } = s;
   for (const [url, type] of s.types) {
     const refresh = url === TYPE.eds ? s.refresh : NO_NAMES;
     const resources = url === TYPE.eds ? endpointsInView(s) : snapshot.get(url);
     const known = s.standings.get(url);
     if (known?.type === type && known.resources === resources && known.refresh === refresh) continue;
-    standings ??= new Map(s.standings);
     const needs = difference(type, resources ?? NO_RESOURCES, refresh);
-    standings.set(url, forgetVanished({ type, resources, refresh, needs }));
+    standings = withEntry(standings, url, forgetVanished({ type, resources, refresh, needs }));
   }
-  return standings ?? s.standings;
+  return standings;
 };
 
 const typesOf = (types: SessionState['types'], standings: Standings): SessionState['types'] => {
-  let after: Map<TypeUrl, TypeState> | undefined;
-  for (const [url, { type }] of standings) {
-    if (types.get(url) === type) continue;
-    after ??= new Map(types);
-    after.set(url, type);
+  let after = types;
+  for (const { type } of standings.values()) {
+    if (types.get(type.url) !== type) after = withEntry(after, type.url, type);
   }
-  return after ?? types;
+  return after;
 };
 
 type Next = Pick<Standing, 'type' | 'needs'>;

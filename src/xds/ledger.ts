@@ -1,3 +1,4 @@
+import { withEntry } from '../lib/maps.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Peer, StreamEvent, StreamId } from './events.ts';
 import type { NodeIdentity } from './request.ts';
@@ -65,7 +66,7 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
 
 const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord): SidecarRecord => ({
   ...s,
-  types: new Map(s.types).set(url, type),
+  types: withEntry(s.types, url, type),
 });
 
 /** Who has not taken all of the newest state, and why. */

@@ -1,3 +1,4 @@
+import { withEntry } from '../lib/maps.ts';
 import { namedIn } from './blame.ts';
 import { choose } from './choose.ts';
 import { leavingAfter } from './endpoints.ts';
@@ -142,7 +143,7 @@ const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; not
 };
 
 const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {
-  const state = { ...before, types: new Map(before.types).set(type.url, type) };
+  const state = { ...before, types: withEntry(before.types, type.url, type) };
   const message = before.types.get(type.url)?.names === type.names ? undefined : overrun(state, type);
   return { state, notices: message === undefined ? notices : [...notices, { kind: 'overrun', message }] };
 };
