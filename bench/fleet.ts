@@ -11,21 +11,27 @@ let openAll: (before: readonly Sidecar[]) => Sidecar[] = () => [];
 let sidecars: Sidecar[] = [];
 let lastAt = 0;
 const ackedAt = new Map<number, number>();
+const ackedOf = new Map<string, Map<number, number>>();
 const recorded = new Map<string, Buffer[]>();
 const count = { bytes: 0, responses: 0 };
 
 const forget = (): void => {
   ackedAt.clear();
+  ackedOf.clear();
   recorded.clear();
   count.bytes = 0;
   count.responses = 0;
 };
 
-const seen = (): Seen => ({ ackedAt: [...ackedAt.values()], ...count });
+const seen = (): Seen => {
+  const byType = new Map([...ackedOf].map(([type, acked]) => [type, [...acked.values()]] as const));
+  return { ackedAt: [...ackedAt.values()], byType, ...count };
+};
 
 const took = (index: number, bytes: Buffer, type: string): void => {
   lastAt = Date.now();
   ackedAt.set(index, lastAt);
+  ackedOf.set(type, (ackedOf.get(type) ?? new Map<number, number>()).set(index, lastAt));
   count.bytes += bytes.length;
   count.responses += 1;
   // Copied: it is a part of a larger chunk.

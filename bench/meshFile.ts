@@ -9,11 +9,13 @@ export type Edit = {
   readonly denied?: string;
   /** The port of every service. */
   readonly port?: number;
+  /** Life of certificates. */
+  readonly ttl?: string;
 };
 
 /** A mesh.yaml of `services` services; each calls the next five and is called by the five before it. */
 export const meshText = (services: number, edit: Edit = {}): string => {
-  const { word = 'start', changed = 0, denied = 'start', port = 8080 } = edit;
+  const { word = 'start', changed = 0, denied = 'start', port = 8080, ttl = '24h' } = edit;
   const name = (index: number): string => `s${(index + services) % services}`;
   const entry = (index: number): readonly string[] => [
     `      ${name(index)}:`,
@@ -28,6 +30,7 @@ export const meshText = (services: number, edit: Edit = {}): string => {
   return [
     'mesh:',
     `  trustDomain: ${TRUST_DOMAIN}`,
+    ...(ttl === '24h' ? [] : [`  certificates: { ttl: ${ttl} }`]),
     'namespaces:',
     '  bench:',
     '    deny:',

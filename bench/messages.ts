@@ -30,6 +30,8 @@ export type Recorded = ReadonlyMap<string, readonly Buffer[]>;
 export type Seen = {
   /** When each sidecar that was sent something had written its last ACK. */
   readonly ackedAt: readonly number[];
+  /** The same for each type. */
+  readonly byType: ReadonlyMap<string, readonly number[]>;
   /** Bytes of gRPC messages, and how many messages. */
   readonly bytes: number;
   readonly responses: number;

@@ -1,5 +1,5 @@
-// `npm run bench [-- PART…]`: JSON on stdout, progress on stderr; nothing outlives it. All parts take about six minutes.
-// Parts: `storm N` (cold start, changes, slow readers, reconnect), `limit` (against the bare server), `curve`, `load`.
+// `npm run bench [-- PART…]`: JSON on stdout, progress on stderr; nothing outlives it. All parts take about eight minutes.
+// Parts: `storm N` (cold start, changes, slow readers, reconnect), `limit` (against the bare server), `curve`, `load`, `renewals`.
 // `--cpu-prof` leaves profiles of the servers in .cache/bench/profiles.
 import { cpus } from 'node:os';
 import { benchIssue, benchRenewals } from './ca.ts';
@@ -7,14 +7,16 @@ import { byConcerned, byMesh } from './curve.ts';
 import { measureBare, measureXds } from './limit.ts';
 import { measureLoad } from './load.ts';
 import { compileServers } from './processes.ts';
+import { measureRenewals } from './renewals.ts';
 import { measureStorm, type Recording, type Storm } from './storm.ts';
 import { type Figures, targets } from './targets.ts';
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const asked = new Set(words.filter((word) => !/^\d+$/.test(word)));
 const sizes = words.filter((word) => /^\d+$/.test(word)).map(Number);
-const unknown = [...asked].filter((word) => !['storm', 'limit', 'curve', 'load'].includes(word));
-if (unknown.length > 0) throw new Error(`no part is called ${unknown.join(' or ')}: storm N, limit, curve, load`);
+const unknown = [...asked].filter((word) => !['storm', 'limit', 'curve', 'load', 'renewals'].includes(word));
+if (unknown.length > 0)
+  throw new Error(`no part is called ${unknown.join(' or ')}: storm N, limit, curve, load, renewals`);
 const runs = (part: string): boolean => asked.size === 0 || asked.has(part);
 
 const figures: Figures = {};
@@ -47,6 +49,10 @@ if (runs('load')) {
   figures.certificates = benchIssue();
   figures.renewals = await benchRenewals();
   figures.loadMesh = [200, 1_000].map(measureLoad);
+}
+if (runs('renewals')) {
+  console.error('renewals: 1,000 certificates due at once, and pushes beside them');
+  figures.renewalStorm = await measureRenewals(1_000);
 }
 const machine = { cores: cpus().length, model: cpus()[0]?.model.trim(), node: process.version };
 const date = new Date().toISOString().slice(0, 10);

@@ -3,6 +3,7 @@ import type { MeshPoint, Point } from './curve.ts';
 import type { BareFigures, XdsFigures } from './limit.ts';
 import type { Load } from './load.ts';
 import { ratio, round } from './measure.ts';
+import type { RenewalStorm } from './renewals.ts';
 import type { Storm } from './storm.ts';
 
 export type Figures = {
@@ -12,6 +13,7 @@ export type Figures = {
   curve?: { readonly byConcerned: readonly Point[]; readonly byMesh: readonly MeshPoint[] };
   certificates?: ReturnType<typeof benchIssue>;
   renewals?: Awaited<ReturnType<typeof benchRenewals>>;
+  renewalStorm?: RenewalStorm;
   loadMesh?: readonly Load[];
 };
 
@@ -32,7 +34,7 @@ const atMost = (name: string, most: number, measured: number): Target => ({
 const growth = (points: readonly Point[]): number => ratio(points.at(-1)?.cpuMs ?? 0, points[0]?.cpuMs ?? 0);
 
 /** What is to be reached, as far as its figures were measured. */
-export const targets = ({ storms = [], xds, bare, curve }: Figures): readonly Target[] => {
+export const targets = ({ storms = [], xds, bare, curve, renewalStorm }: Figures): readonly Target[] => {
   const of1000 = storms.find(({ sidecars }) => sidecars === 1_000);
   const all: Target[] = [];
   if (of1000 !== undefined && bare !== undefined) {
@@ -69,6 +71,16 @@ export const targets = ({ storms = [], xds, bare, curve }: Figures): readonly Ta
     all.push(
       atMost('an endpoint change in a mesh 16 times as large, CPU ratio', 1.5, growth(endpoints)),
       atMost('a save of one rule in a file 16 times as large, CPU ratio', 1.5, growth(files)),
+    );
+  }
+  if (renewalStorm !== undefined) {
+    const { pushes, quiet } = renewalStorm;
+    all.push(
+      atMost(
+        'a policy change beside 1,000 renewals, p99, to one without them',
+        1.5,
+        ratio(pushes.policy.p99, quiet.policy.p99),
+      ),
     );
   }
   return all;

@@ -30,10 +30,16 @@ const signerAnswer = (signer: AuthorityStatus['signer']): CaAnswer['signer'] => 
 
 export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
   app.get('/api/v1/ca', (): CaAnswer => {
-    const { trustDomain, generation, root, intermediate, slots, requested, signer } = ca.describe();
+    const { generation, root, intermediate, slots, requested, signer } = ca.describe();
+    const { trustDomain, trustDomainAliases, trust } = control.meshState().mesh;
     const { rotation } = rotationAnswer(ca.rotation);
     return {
       trustDomain,
+      aliases: trustDomainAliases,
+      trusted: trust.map(({ trustDomain, file, ends }) => ({
+        ...{ trustDomain, file, roots: ends.length },
+        notAfter: iso(Math.max(...ends)),
+      })),
       root: certificateAnswer(root),
       intermediate: certificateAnswer(intermediate),
       channel: certificateAnswer(ca.describeChannel()),
@@ -56,7 +62,7 @@ export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort
 
   app.get('/api/v1/ca/bundle', (): BundleAnswer => {
     const { trustDomain, authorities } = ca.bundle();
-    return { trustDomain, authorities };
+    return { trustDomain, sequence: ca.describe().generation, authorities };
   });
 
   rotationRoutes(app, ca.rotation);

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { ControlPlane } from '../control/controlPlane.ts';
+import { authorityFacts } from '../control/health/authorities.ts';
 import { checkHealth } from '../control/health/checks.ts';
 import type { CaPort } from './caRoutes.ts';
 import { version } from './version.ts';
@@ -9,18 +10,13 @@ export const checkRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaP
   const own = version();
   app.get('/api/v1/check', async () => {
     const facts = await control.health();
-    const { root, intermediate, signer } = ca.describe();
-    const authorities = [
-      { role: 'root', ...root },
-      { role: 'intermediate', ...intermediate },
-      { role: 'channel', ...ca.describeChannel() },
-    ] as const;
+    const mesh = ca.describe();
     const { loop, channel } = ca.rotation;
     return checkHealth({
       ...facts,
       version: own,
-      authorities,
-      signer,
+      authorities: authorityFacts(mesh, ca.describeChannel()),
+      signer: mesh.signer,
       rotation: loop.report(),
       channel: channel.report(),
     });

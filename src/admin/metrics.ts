@@ -1,8 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ControlPlane } from '../control/controlPlane.ts';
+import type { AuthorityFacts } from '../control/health/facts.ts';
 import type { Observer } from '../control/log.ts';
-import type { Instant } from '../lib/time.ts';
 import { TYPE } from '../xds/resource.ts';
+import { renewalCounters, watchCertificates } from './certificateMetrics.ts';
 
 export type Metrics = {
   readonly registry: Registry;
@@ -15,7 +16,7 @@ export type Metrics = {
   /** Reads from the xDS server how many of its connections are unproven. */
   readonly watchDoor: (unproven: () => number) => void;
   /** Reads the rest from these whenever somebody asks. */
-  readonly watch: (control: ControlPlane, rootExpiry: () => Instant) => void;
+  readonly watch: (control: ControlPlane, authorities: () => readonly AuthorityFacts[]) => void;
 };
 
 /** Everything that `/metrics` shows. Names are a public contract. */
@@ -58,11 +59,15 @@ export const createMetrics = (): Metrics => {
       pushed: (type, outcome) => pushes.inc({ type, outcome }),
       refused: (code) => refusals.inc({ code }),
       converged: (span) => convergence.observe(span / 1000),
+      ...renewalCounters(registry),
     },
     issued: () => issued.inc(),
     dropped: (reason) => dropped.inc({ reason }),
     watchDoor: (unproven) => watchDoor(registry, unproven),
-    watch: (control, rootExpiry) => watch(registry, control, rootExpiry),
+    watch: (control, authorities) => {
+      watch(registry, control);
+      watchCertificates(registry, control, authorities);
+    },
   };
 };
 
@@ -77,7 +82,7 @@ const watchDoor = (registry: Registry, unproven: () => number): void => {
   });
 };
 
-const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Instant): void => {
+const watch = (registry: Registry, control: ControlPlane): void => {
   const registers = [registry];
   new Gauge({
     name: 'signet_xds_streams',
@@ -124,25 +129,14 @@ const watch = (registry: Registry, control: ControlPlane, rootExpiry: () => Inst
     },
   });
   new Gauge({
-    name: 'signet_certificate_expiry_timestamp_seconds',
-    help: 'When the soonest certificate of an identity ends.',
-    labelNames: ['identity'] as const,
+    name: 'signet_trusted_root_expiry_timestamp_seconds',
+    help: 'When the last root of a trusted trust domain ends.',
+    labelNames: ['trust_domain'] as const,
     registers,
     collect() {
       this.reset();
-      const soonest = new Map<string, Instant>();
-      for (const { svid } of control.certificates()) {
-        soonest.set(svid.id, Math.min(soonest.get(svid.id) ?? svid.notAfter, svid.notAfter));
-      }
-      for (const [identity, notAfter] of soonest) this.set({ identity }, notAfter / 1000);
-    },
-  });
-  new Gauge({
-    name: 'signet_root_expiry_timestamp_seconds',
-    help: 'When the root of the mesh ends.',
-    registers,
-    collect() {
-      this.set(rootExpiry() / 1000);
+      for (const { trustDomain, ends } of control.meshState().mesh.trust)
+        this.set({ trust_domain: trustDomain }, Math.max(...ends) / 1000);
     },
   });
 };

@@ -10,13 +10,15 @@ import {
   fleetStatus,
   healthReport,
   importAnswer,
+  issuedList,
   jsonSchema,
   meshAnswer,
   renewAnswer,
-  rotationAnswer,
   revocationAnswer,
+  rotationAnswer,
   tokenCreated,
   tokenList,
+  xdsAnswer,
 } from './schemas.ts';
 
 const body = (schema: z.ZodType): object => ({
@@ -41,6 +43,7 @@ const get = (summary: string, schema?: z.ZodType): object => ({
 const caPaths = (): object => ({
   '/api/v1/ca': get('The certificate authorities', caAnswer),
   '/api/v1/ca/bundle': get('The trust bundle', bundleAnswer),
+  '/api/v1/ca/certificates': get('Every certificate that was issued and has not ended', issuedList),
   '/api/v1/ca/renew': {
     post: {
       summary: 'New certificates for every connected instance of a service',
@@ -98,6 +101,7 @@ export const openApi = (): object => ({
     '/api/v1/status': get('Every connected sidecar: what it was sent and took, and its certificate', fleetStatus),
     '/api/v1/check': get('The health of the whole mesh: what was looked at, and what to do', healthReport),
     '/api/v1/mesh': get('The mesh in force, and why the file on disk may be another one', meshAnswer),
+    '/api/v1/xds': get('Where sidecars find Signet, and how they know it', xdsAnswer),
     '/api/v1/tokens': {
       ...get('All join tokens, without the tokens themselves', tokenList),
       post: {

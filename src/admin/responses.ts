@@ -34,8 +34,16 @@ export type BootstrapMade = {
     readonly token: string;
     readonly xds: { readonly host: string; readonly port: number };
     readonly anchorPem: string;
-    readonly serverId: string;
+    readonly serverIds: readonly string[];
   };
+};
+
+/** Where sidecars find Signet, and how they know it. */
+export type XdsAnswer = {
+  /** `null` if Signet listens on all addresses and cannot know theirs. */
+  readonly address: { readonly host: string; readonly port: number } | null;
+  readonly anchorPem: string;
+  readonly serverIds: readonly string[];
 };
 
 export type MeshAnswer = {
@@ -63,6 +71,13 @@ export type CertificateAnswer = {
 
 export type CaAnswer = {
   readonly trustDomain: string;
+  readonly aliases: readonly string[];
+  readonly trusted: readonly {
+    readonly trustDomain: string;
+    readonly file: string;
+    readonly roots: number;
+    readonly notAfter: string;
+  }[];
   readonly root: CertificateAnswer;
   readonly intermediate: CertificateAnswer;
   readonly channel: CertificateAnswer;
@@ -101,7 +116,11 @@ export type SlotAnswer = CertificateAnswer & {
   readonly root: string;
 };
 
-export type BundleAnswer = { readonly trustDomain: string; readonly authorities: readonly string[] };
+export type BundleAnswer = {
+  readonly trustDomain: string;
+  readonly sequence: number;
+  readonly authorities: readonly string[];
+};
 
 export type RenewAnswer = {
   readonly renewed: readonly { readonly node: string; readonly serial: string; readonly notAfter: string }[];
@@ -115,6 +134,25 @@ export type RestoreAnswer = {
     readonly generation: number;
     readonly cas: readonly SlotAnswer[];
   }[];
+};
+
+export type IssuedAnswer = {
+  readonly node: string;
+  readonly identity: string;
+  readonly serial: string;
+  /** Serials of the intermediate that signed it, and of the root above; `null` where that is not known any more. */
+  readonly issuer: string | null;
+  readonly root: string | null;
+  readonly notBefore: string | null;
+  readonly notAfter: string;
+  readonly secondsLeft: number;
+  readonly state: 'held' | 'sent' | 'refused' | 'earlier' | 'away';
+};
+
+export type IssuedListAnswer = {
+  readonly at: string;
+  readonly trustDomain: string;
+  readonly certificates: readonly IssuedAnswer[];
 };
 
 export type ErrorAnswer = { readonly error: { readonly code: string; readonly message: string } };

@@ -10,11 +10,13 @@ import type {
   CaAnswer,
   CsrAnswer,
   ImportAnswer,
+  IssuedListAnswer,
   MeshAnswer,
   RenewAnswer,
   RestoreAnswer,
   TokenCreated,
   TokenList,
+  XdsAnswer,
 } from './responses.ts';
 import type { RotationAnswer } from './rotationResponses.ts';
 
@@ -67,6 +69,15 @@ export const meshAnswer: z.ZodType<MeshAnswer> = z.strictObject({
   services: z.array(text),
   warnings: z.array(diagnostic),
   problem: z.strictObject({ since: moment, message: text, diagnostics: z.array(diagnostic) }).nullable(),
+});
+
+export const xdsAnswer: z.ZodType<XdsAnswer> = z.strictObject({
+  address: z
+    .strictObject({ host: text, port: count })
+    .nullable()
+    .describe('null where Signet listens on all addresses and cannot know which one is told'),
+  anchorPem: text.describe('the channel CA'),
+  serverIds: z.array(text).describe("the server's certificate has one URI, and it is one of these"),
 });
 
 const version = text.nullable();
@@ -195,6 +206,10 @@ const slot = z.strictObject({
 
 export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   trustDomain: text,
+  aliases: z.array(text).describe('other names of the trust domain'),
+  trusted: z
+    .array(z.strictObject({ trustDomain: text, file: text, roots: count, notAfter: moment }))
+    .describe('other trust domains whose certificates are believed; notAfter: when their last root ends'),
   root: certificate,
   intermediate: certificate,
   channel: certificate,
@@ -288,6 +303,7 @@ const restoreAnswer: z.ZodType<RestoreAnswer> = z.strictObject({
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
   trustDomain: text,
+  sequence: z.int().describe('grows with every change'),
   authorities: z.array(text).describe('PEM'),
 });
 
@@ -317,6 +333,30 @@ export const revocationAnswer: z.ZodType<RevocationAnswer> = z.strictObject({
   refusing,
 });
 
+export const issuedList: z.ZodType<IssuedListAnswer> = z.strictObject({
+  at: moment,
+  trustDomain: text,
+  certificates: z
+    .array(
+      z.strictObject({
+        node: text.describe('the instance that it was issued to, NAMESPACE/NAME/INSTANCE'),
+        identity: text,
+        serial: text,
+        issuer: text.nullable().describe('serial of the intermediate that signed it'),
+        root: text.nullable().describe('serial of the root above; null where that is held no more'),
+        notBefore: moment.nullable(),
+        notAfter: moment,
+        secondsLeft: z.int().describe("by the control plane's clock"),
+        state: z
+          .enum(['held', 'sent', 'refused', 'earlier', 'away'])
+          .describe(
+            'held: its sidecar took it and uses it; sent: not acknowledged; refused: NACKed; earlier: renewed since, and still valid; away: its instance is not connected',
+          ),
+      }),
+    )
+    .describe('all that have not ended, by node, the newest of each first'),
+});
+
 const resources = z.array(z.record(z.string(), z.unknown())).describe("Envoy's own JSON");
 
 /** What `signet translate` prints. */
@@ -339,6 +379,7 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   can: canAnswer,
   'ca status': caAnswer,
   'ca bundle': bundleAnswer,
+  'ca list': issuedList,
   'ca renew': renewAnswer,
   'ca csr': csrAnswer,
   'ca import': importAnswer,

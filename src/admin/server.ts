@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../lib/errors.ts';
 import { type HostPort, showHostPort } from '../lib/hostPort.ts';
 import type { Secret } from '../lib/secret.ts';
 import { type CaPort, caRoutes } from './caRoutes.ts';
+import { certificateRoutes } from './certificateRoutes.ts';
 import { checkRoutes } from './checkRoutes.ts';
 import { guard, refuse } from './guards.ts';
 import { importRoutes } from './importRoutes.ts';
@@ -33,13 +34,15 @@ export type AdminServer = {
  * @throws AppError `listen_failed` if the address cannot be bound.
  */
 export const startAdminServer = async (options: AdminOptions): Promise<AdminServer> => {
-  const app = fastify({ bodyLimit: 256 * 1024, forceCloseConnections: true, requestTimeout: 30_000 });
+  const schemaController = { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } };
+  const app = fastify({ bodyLimit: 256 * 1024, forceCloseConnections: true, requestTimeout: 30_000, schemaController });
   guard(app, options.listen.host, options.token);
   errors(app, options.onError);
   health(app, options);
   meshRoutes(app, options.control);
   tokenRoutes(app, options.control);
   caRoutes(app, options.control, options.ca);
+  certificateRoutes(app, options.control, options.ca);
   importRoutes(app, options.control, options.ca.imports);
   revocationRoutes(app, options.control, options.ca);
   checkRoutes(app, options.control, options.ca);
@@ -55,6 +58,11 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   const found = app.server.address();
   const bound = typeof found === 'object' && found !== null ? found.port : port;
   return { address: () => ({ host, port: bound }), close: () => app.close() };
+};
+
+/** Bodies are read by zod. Fastify's compilers of JSON Schemas, which it would load at once, are a MiB of heap that nobody needs. */
+const noSchemas = (): never => {
+  throw new Error('routes of the admin API have no JSON Schemas');
 };
 
 const health = (app: FastifyInstance, { control, registry }: AdminOptions): void => {

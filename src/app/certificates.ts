@@ -1,15 +1,14 @@
 import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
-import { renewalTime } from '../ca/renewal.ts';
 import { createSvidKeeper, type SvidKeeper as StoredSvids } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
-import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
+import type { SvidKeeper } from '../control/workloadCertificates.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { anchorNames, serverNameOf } from '../spiffe/anchorName.ts';
-import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
+import type { OwnDomains, SpiffeId } from '../spiffe/spiffeId.ts';
 import type { ServerTls } from '../xds/tls.ts';
 import type { MeshSignerPort } from './signer.ts';
 
@@ -20,6 +19,8 @@ export type Certificates = {
   readonly svids: SvidKeeper & Pick<StoredSvids, 'list'>;
   /** What the xDS listener shows, and whose certificates it takes. */
   readonly serverTls: (now: Instant) => ServerTls;
+  /** Another mesh is in force: if it has another name, the authority takes that on before anybody asks for a certificate. */
+  readonly meshChanged: (ttl: Duration, now: Instant) => void;
   /** Renews what the xDS listener shows and takes in time. */
   readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => FreshChannel;
 };
@@ -30,12 +31,14 @@ export type FreshChannel = {
   readonly stop: () => void;
 };
 
-const LOOK_EVERY: Duration = 3_600_000;
+/** Wall clocks jump, and a certificate that has ended lets nobody in. */
+const LOOK_EVERY: Duration = 30_000;
 
 /** @throws AppError `ca_corrupt`, `ca_foreign`, or the store's */
 export const openCertificates = async (options: {
   readonly store: Store;
-  readonly trustDomain: TrustDomain;
+  /** What the mesh is called now: its trust domain, then its aliases. */
+  readonly names: () => OwnDomains;
   readonly now: Instant;
   /** What the mesh says now of the keys that are made. */
   readonly curve: () => Curve;
@@ -48,8 +51,9 @@ export const openCertificates = async (options: {
   /** An identity of the mesh, for a signer's trial at the first start. */
   readonly trial: SpiffeId | undefined;
 }): Promise<Certificates> => {
-  const { signer } = options;
-  const { mesh, channel } = await openAuthority({ ...options, signer: signer.choice, waiting: signer.waiting });
+  const { signer, names } = options;
+  const opened = { ...options, trustDomain: names()[0], signer: signer.choice, waiting: signer.waiting };
+  const { mesh, channel } = await openAuthority(opened);
   const authority: MeshAuthority = {
     ...mesh,
     obtain: async (id, ttl, now) => {
@@ -59,9 +63,6 @@ export const openCertificates = async (options: {
     },
   };
   const { store, now, log } = options;
-  const onFailure = (node: string, why: unknown): void =>
-    log.error({ node, err: why }, 'the certificate could not be renewed; the one in force goes on');
-  const keeper = createSvidKeeper({ store, authority, now, onFailure });
   const serverTls = (now: Instant): ServerTls => {
     const byAnchor = channel.credentialsByAnchor(now);
     const { chainPem, keyPem } = byAnchor[0] ?? channel.serverCredentials(now);
@@ -73,8 +74,14 @@ export const openCertificates = async (options: {
   return {
     authority,
     channel,
-    svids: { ...keeper, renewalTime },
+    svids: createSvidKeeper({ store, authority, now }),
     serverTls,
+    meshChanged: (ttl, now) => {
+      if (authority.describe().trustDomain === options.names()[0]) return;
+      authority
+        .prepare(ttl, now)
+        .catch((error: unknown) => log.error({ err: error }, 'the certificate authority could not follow the mesh'));
+    },
     keepChannelFresh: (clock, use, log) => keepFresh(serverTls, clock, use, log),
   };
 };

@@ -9,6 +9,7 @@ import { signerMetrics } from '../admin/signerMetrics.ts';
 import { openSealed } from '../ca/sealedStore.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
+import { authorityFacts } from '../control/health/authorities.ts';
 import { MeshSource } from '../control/meshSource.ts';
 import type { RotationLoop } from '../control/rotation/loop.ts';
 import { credentialOf } from '../control/sidecar.ts';
@@ -18,7 +19,7 @@ import { bearerCheck } from '../lib/bearer.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { HostPort } from '../lib/hostPort.ts';
 import type { Secret } from '../lib/secret.ts';
-import type { Mesh } from '../model/mesh.ts';
+import { type Mesh, ownDomains } from '../model/mesh.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
 import { openAdminToken } from './adminToken.ts';
@@ -26,8 +27,8 @@ import { BootstrapFolder } from './bootstrapFolder.ts';
 import { type Certificates, type FreshChannel, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { listenAddress } from './listenAddress.ts';
-import { loadMeshFile } from './meshFile.ts';
-import { meshThread } from './meshThread.ts';
+import { loadFollowed } from './meshFile.ts';
+import { type MeshThread, meshThread } from './meshThread.ts';
 import { openRotations } from './rotations.ts';
 import { type MeshSignerPort, meshSignerPort } from './signer.ts';
 
@@ -105,6 +106,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   const adminServer = await startAdmin(options, admin, ground, control, rotations);
   closers.add(() => adminServer.close());
   control.start();
+  ground.certificates.meshChanged(ground.source.state().mesh.certificates.ttl, clock.now());
   const onBundle = (): void => {
     control.secretsChanged();
     late.channel?.look();
@@ -143,15 +145,15 @@ const clock = systemClock;
 
 const openGround = async ({ config, env, ...options }: ServeOptions, closers: Closers): Promise<Ground> => {
   const data = resolve(options.data);
-  // A first start that cannot succeed leaves no directory behind.
-  if (!existsSync(data)) await firstMesh(config, env);
-  const store = watchStore(openLmdbStore(data), clock);
-  closers.add(() => store.close());
   const loader = meshThread(env);
   closers.add(() => loader.close());
+  // A first start that cannot succeed leaves no directory behind.
+  if (!existsSync(data)) await firstMesh(config, loader);
+  const store = watchStore(openLmdbStore(data), clock);
+  closers.add(() => store.close());
   const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
   const metrics = createMetrics();
-  const { trustDomain } = source.state().mesh;
+  const names = () => ownDomains(source.state().mesh);
   const curve = () => source.state().mesh.certificates.curve;
   const signer = meshSignerPort({
     signer: () => source.state().mesh.certificates.signer,
@@ -166,7 +168,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const { issued } = metrics;
   const certificates = await openCertificates({
     store: await openSealed(store, options.passphrase),
-    trustDomain,
+    names,
     now: clock.now(),
     curve,
     rootLife,
@@ -178,8 +180,8 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   return { token: await openAdminToken(data), store, source, metrics, certificates, signer };
 };
 
-const firstMesh = async (config: string, env: NodeJS.ProcessEnv): Promise<void> => {
-  const loaded = await loadMeshFile(config, env, true);
+const firstMesh = async (config: string, { load }: MeshThread): Promise<void> => {
+  const loaded = await loadFollowed(config, load);
   if (!loaded.ok) throw new AppError('mesh_invalid', `${normalize(config)} has errors`, { cause: loaded.error });
 };
 
@@ -191,18 +193,23 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     source,
     svids: certificates.svids,
     bundle: certificates.authority.trustBundle,
+    authorities: () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()),
     anchorPem: certificates.channel.anchor,
+    serverIds: certificates.channel.serverIds,
     advertised: () =>
       told === undefined || late.server === undefined ? undefined : { host: told, port: late.server.address().port },
     publish: (stream, snapshot) => late.server?.publish(stream, snapshot),
     end: (stream, refusal) => late.server?.end(stream, refusal),
     onFetched: (...given) => late.rotation?.fetched(...given),
-    onMesh: () => late.folder?.changed(),
+    onMesh: (mesh) => {
+      late.folder?.changed();
+      certificates.meshChanged(mesh.certificates.ttl, clock.now());
+    },
     log,
     observer: metrics.observer,
   });
   signerMetrics(metrics.registry, () => certificates.authority.describe().signer);
-  metrics.watch(control, () => certificates.authority.describe().root.notAfter);
+  metrics.watch(control, () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()));
   return control;
 };
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Join } from '../control/bootstraps.ts';
+import { METADATA } from '../envoy/bootstrap.ts';
 import { Secret as SdsSecret } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
 import { DiscoveryRequest, DiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
@@ -10,6 +10,7 @@ import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration } from '../lib/time.ts';
 import { readCertificate } from '../spiffe/readCertificate.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
+import { openXdsClient } from './xdsClient.ts';
 
 export type { Join };
 
@@ -27,14 +28,7 @@ const METHOD = '/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets';
  * @throws AppError a `FetchFailure`, with one sentence
  */
 export const fetchSvid = async (join: Join, node: string, shown: Secret | ClientSvid): Promise<ClientSvid> => {
-  const client = new Client(showHostPort(join.xds), channel(join, 'chainPem' in shown ? shown : undefined), {
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.enable_retries': 0,
-    // Whatever http_proxy is for, it is not for the control plane.
-    'grpc.enable_http_proxy': 0,
-    // An IP address is no TLS server name, and the server is known by its URI.
-    'grpc.ssl_target_name_override': 'control-plane',
-  });
+  const client = openXdsClient(join, 'chainPem' in shown ? shown : undefined);
   try {
     return readSvid(await call(client, node, 'chainPem' in shown ? undefined : shown));
   } catch (error) {
@@ -44,20 +38,12 @@ export const fetchSvid = async (join: Join, node: string, shown: Secret | Client
   }
 };
 
-const channel = ({ anchorPem, serverId }: Join, own: ClientSvid | undefined) => {
-  const mine = own === undefined ? {} : { cert: own.chainPem, key: reveal(own.keyPem) };
-  const context = createSecureContext({ ca: anchorPem, minVersion: 'TLSv1.3', ...mine });
-  return credentials.createFromSecureContext(context, {
-    checkServerIdentity: (_host, { subjectaltname }) =>
-      subjectaltname === `URI:${serverId}` ? undefined : new Error('the server is not the control plane'),
-  });
-};
-
 const call = (client: Client, node: string, token: Secret | undefined): Promise<DiscoveryResponse> =>
   new Promise((resolve, reject) => {
     const headers = new Metadata();
     if (token !== undefined) headers.set('authorization', `Bearer ${reveal(token)}`);
-    const request = DiscoveryRequest.fromPartial({ node: { id: node } });
+    // So that a clock that is wrong, here or there, gets a name (docs/certificates.md).
+    const request = DiscoveryRequest.fromPartial({ node: { id: node, metadata: { [METADATA.time]: Date.now() } } });
     const encode = (message: DiscoveryRequest): Buffer => Buffer.from(DiscoveryRequest.encode(message).finish());
     const decode = (bytes: Buffer): DiscoveryResponse => DiscoveryResponse.decode(bytes);
     const deadline = { deadline: Date.now() + PATIENCE };

@@ -1,5 +1,5 @@
 import { renewalTime } from '../ca/renewal.ts';
-import type { Clock } from '../control/clock.ts';
+import { type Clock, type Deadline, deadlineAt, timeUntil } from '../control/clock.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { writeCertificate } from './certificateFolder.ts';
@@ -22,10 +22,12 @@ export type KeptCertificate = {
 
 const BACKOFF: Duration = 500;
 const MAX_BACKOFF: Duration = 10_000;
-/** A clock that is set forward, or a machine that slept, is noticed within this. */
-const LOOK_EVERY: Duration = 30_000;
+/** A clock that is set forward, or a machine that slept, is noticed within this; one that is set back puts nothing off. */
+const LOOK_EVERY: Duration = 5_000;
 /** The same, where Envoy says what it holds. */
-const ASK_EVERY: Duration = 10_000;
+const LOOK_AT_ENVOY: Duration = 10_000;
+/** Asked so often even if nothing is due: Signet may have renewed it for a reason of its own, and is told the time of this host. */
+const ASK_EVERY: Duration = 3_600_000;
 /** Where the control plane gives the same certificate again (its clock is behind), it is asked again after this share of its life. */
 const AGAIN = 0.05;
 
@@ -53,7 +55,7 @@ export const keepCertificate = async (options: KeepOptions): Promise<KeptCertifi
       failures = 0;
       const same = next.serial === held.serial;
       held = next;
-      return same ? now + (held.notAfter - now) * AGAIN : renewalTime(held, node);
+      return same && renewalTime(held, node) <= now ? now + (held.notAfter - now) * AGAIN : renewalTime(held, node);
     } catch (error) {
       if (failures === 0) say(`the client certificate is not renewed, which is tried on: ${messageOf(error)}`);
       const backoff = Math.min(MAX_BACKOFF, BACKOFF * 2 ** failures);
@@ -62,24 +64,26 @@ export const keepCertificate = async (options: KeepOptions): Promise<KeptCertifi
     }
   };
   /** Before it is due: what fails here is no trouble, and is tried again when there is a reason, or when it is due. */
-  const renewEarly = async (at: Instant): Promise<Instant> => {
+  const renewEarly = async (): Promise<Instant | undefined> => {
     try {
-      if (isOutdated === undefined || !(await isOutdated(held))) return at;
+      if (isOutdated === undefined || !(await isOutdated(held))) return undefined;
       const next = await fetchNext(options, held);
-      if (next.serial === held.serial) return at;
+      if (next.serial === held.serial) return undefined;
       await writeCertificate(folder, next);
       held = next;
       return renewalTime(held, node);
     } catch {
-      return at;
+      return undefined;
     }
   };
-  const later = (at: Instant): void => {
+  const later = (due: Instant): void => wait(deadlineAt(clock, Math.min(due, clock.now() + ASK_EVERY)));
+  const wait = (at: Deadline): void => {
     if (closed) return;
-    const longest = isOutdated === undefined ? LOOK_EVERY : ASK_EVERY;
-    const wait = Math.min(Math.max(at - clock.now(), BACKOFF), longest);
-    cancel = clock.after(wait, () => {
-      work = (clock.now() < at ? renewEarly(at) : renew()).then(later);
+    const longest = isOutdated === undefined ? LOOK_EVERY : LOOK_AT_ENVOY;
+    cancel = clock.after(Math.min(Math.max(timeUntil(clock, at), BACKOFF), longest), () => {
+      if (timeUntil(clock, at) <= 0) work = renew().then(later);
+      else if (isOutdated === undefined) wait(at);
+      else work = renewEarly().then((due) => (due === undefined ? wait(at) : later(due)));
     });
   };
   later(renewalTime(held, node));

@@ -1,15 +1,20 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { MeshSourceOptions } from '../control/meshSource.ts';
+import { type BesideFiles, type LoadOutcome, NO_FILES } from '../control/besideFiles.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
-import { meshLoader } from './meshFile.ts';
+import type { Duration } from '../lib/time.ts';
+import { loadHere } from './meshFile.ts';
 import { type PackedMesh, unpackMesh } from './packedMesh.ts';
 
 /** A loader that leaves the event loop free for streams; `close` ends its thread. */
-export type MeshThread = { readonly load: MeshSourceOptions['load']; readonly close: () => Promise<void> };
+export type MeshThread = {
+  readonly load: (file: string, bytes: Uint8Array, beside?: BesideFiles) => Promise<LoadOutcome>;
+  readonly close: () => Promise<void>;
+};
 
 type Options = {
   readonly heapMiB?: number;
+  readonly restAfter?: Duration;
   /** What runs in the thread: `meshWorker.ts`, compiled. */
   readonly entry?: URL;
 };
@@ -18,15 +23,19 @@ type Options = {
 const SMALL_BYTES = 16 * 1024;
 const PATIENCE_SECONDS = 60;
 const HEAP_MIB = 1_024;
+/** Saves come in bursts. A thread is some 30 MiB, and a new one loads its first file a quarter of a second later. */
+const REST_AFTER: Duration = 5_000;
 const ENTRY = new URL('meshWorker.js', import.meta.url);
 
 /**
- * Loads small files at once and others in a thread, which starts with the first of them and then stays. `load` rejects
- * with one sentence (AppError `mesh_unloadable`) if a file takes more memory or time than a mesh may.
+ * Loads small files at once and others in a thread, which starts with the first of them and ends when none came for a while.
+ * `load` rejects with one sentence (AppError `mesh_unloadable`) if a file takes more memory or time than a mesh may.
  */
-export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry = ENTRY }: Options = {}): MeshThread => {
-  const loadNow = meshLoader(env);
+export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshThread => {
+  const { heapMiB = HEAP_MIB, restAfter = REST_AFTER, entry = ENTRY } = options;
+  const loadNow = loadHere(env);
   let thread: Worker | undefined;
+  let resting: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
   const start = (): Worker => {
@@ -40,7 +49,15 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
     return worker.on('exit', ended).on('error', ended);
   };
 
-  const ask = async (file: string, bytes: Uint8Array): Promise<PackedMesh> => {
+  const rest = (): void => {
+    const worker = thread;
+    // Forgotten first: a file that comes while it ends has a thread of its own.
+    thread = undefined;
+    void worker?.terminate();
+  };
+
+  const ask = async (file: string, bytes: Uint8Array, beside: BesideFiles): Promise<PackedMesh> => {
+    clearTimeout(resting);
     thread ??= start();
     const worker = thread;
     const answered = new AbortController();
@@ -48,9 +65,10 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
     const died = once(worker, 'exit', { signal }).then(() => Promise.reject(new Error('its thread ended')));
     worker.ref();
     try {
-      worker.postMessage({ file, bytes });
+      worker.postMessage({ file, bytes, beside });
       const [packed] = (await Promise.race([once(worker, 'message', { signal }), died])) as [PackedMesh];
       worker.unref();
+      resting = setTimeout(rest, restAfter).unref();
       return packed;
     } catch (error) {
       // The next file has a thread of its own.
@@ -62,13 +80,18 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
   };
 
   return {
-    load: async (file, bytes) => {
-      if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes);
-      const packed = turn.then(() => ask(file, bytes));
-      turn = packed.catch(() => undefined);
+    load: async (file, bytes, beside = NO_FILES) => {
+      if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes, beside);
+      const packed = turn.then(() => ask(file, bytes, beside));
+      // Nothing of a mesh is kept here when it was handed on.
+      turn = packed.then(
+        () => undefined,
+        () => undefined,
+      );
       return unpackMesh(await packed);
     },
     close: async () => {
+      clearTimeout(resting);
       await thread?.terminate();
     },
   };

@@ -7,14 +7,14 @@ import {
   type DocumentName,
   openAuthority,
   restoreAuthority,
-  storedTrustDomain,
+  storedNames,
 } from '../ca/openAuthority.ts';
 import { openSealed } from '../ca/sealedStore.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { OwnDomains } from '../spiffe/spiffeId.ts';
 import { DATA_FILE } from '../store/dataDir.ts';
 import { openLmdbStore } from '../store/lmdbStore.ts';
 
@@ -35,17 +35,18 @@ export const restoreData = async (
   const plain = openLmdbStore(data);
   try {
     const store = await openSealed(plain, passphrase);
-    const trustDomain = storedTrustDomain(store);
+    const [trustDomain, ...others] = storedNames(store);
     if (trustDomain === undefined)
       throw new AppError('ca_nothing_before', `nothing of an authority in ${data} can be read: put a backup back`);
-    const broken = brokenDocuments(store, trustDomain);
+    const called: OwnDomains = [trustDomain, ...others];
+    const broken = brokenDocuments(store, called);
     if (broken.mesh === undefined && broken.channel === undefined && !healthy)
       throw new AppError(
         'nothing_broken',
         'the certificate authority can be read, so nothing was changed; to go back to the generation before it all the same, though sidecars may trust only what came since, add --yes',
       );
-    const names = await restoreAuthority(store, trustDomain, now);
-    return { restored: await describe(store, trustDomain, names, broken, now) };
+    const names = await restoreAuthority(store, called, now);
+    return { restored: await describe(store, called, names, broken, now) };
   } finally {
     await plain.close();
   }
@@ -53,12 +54,12 @@ export const restoreData = async (
 
 const describe = async (
   store: Store,
-  trustDomain: TrustDomain,
+  called: OwnDomains,
   names: readonly DocumentName[],
   broken: ReturnType<typeof brokenDocuments>,
   now: Instant,
 ): Promise<RestoreAnswer['restored']> => {
-  const { mesh, channel } = await openAuthority({ store, trustDomain, now });
+  const { mesh, channel } = await openAuthority({ store, trustDomain: called[0], names: () => called, now });
   const { generation, slots } = mesh.describe();
   const present = {
     mesh: { generation, slots },

@@ -24,8 +24,8 @@ export type Authority = {
 /** An authority that keeps itself able to issue: what the SVID keeper asks before it issues and when it reads. */
 export type IssuingAuthority = Authority & {
   /**
-   * To be awaited before `issue`: signs the next intermediate when the present one is past half of its life or could not
-   * cover a leaf of `ttl`, and commits it before it is used.
+   * To be awaited before `issue`: signs the next intermediate when the present one is past half of its life, could not
+   * cover a leaf of `ttl` or is of the name that the mesh had before, and commits it before it is used.
    */
   readonly prepare: (ttl: Duration, now: Instant) => Promise<void>;
   /**
@@ -91,10 +91,9 @@ export type ServerCredentials = { readonly chainPem: string; readonly keyPem: Se
 export type ChannelAuthority = {
   /** PEM of every trusted anchor, for every bootstrap. */
   readonly anchor: () => string;
-  /**
-   * The control plane's own certificate and key for its TLS listener, from the active anchor. Names it by
-   * `spiffe://TD/signet/control-plane`.
-   */
+  /** What the control plane may call itself, for every bootstrap: `spiffe://TD/signet/control-plane` of each trusted anchor. */
+  readonly serverIds: () => readonly SpiffeId[];
+  /** The control plane's own certificate and key for its TLS listener, from the active anchor and by its trust domain. */
   readonly serverCredentials: (now: Instant) => ServerCredentials;
   /** The same from every anchor that may sign, the oldest first: whoever knows only that one is shown its certificate. */
   readonly credentialsByAnchor: (now: Instant) => readonly (ServerCredentials & { readonly anchorPem: string })[];

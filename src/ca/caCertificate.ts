@@ -17,6 +17,8 @@ import { localSigner, type SignatureAlgorithm, type Signer, signatureAlgorithm }
 export type CaCertificate = {
   /** For sentences, for example `the mesh root 5f1c…`. */
   readonly name: string;
+  /** Which its URI names; `undefined` where it was signed elsewhere and names none. */
+  readonly trustDomain: TrustDomain | undefined;
   readonly pem: string;
   /** The same as DER. */
   readonly raw: Buffer;
@@ -49,7 +51,7 @@ export const CA_KINDS = {
 export type CaKind = keyof typeof CA_KINDS;
 
 /** Reads a CA certificate that is to be trusted. @throws Error naming what is wrong, without its contents */
-export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustDomain): CaCertificate => {
+export const readCa = (kind: CaKind, certificatePem: string, names: readonly TrustDomain[]): CaCertificate => {
   const x509 = new X509Certificate(certificatePem);
   const read = readCertificate(x509.raw);
   const uri = read.extensions.get(OID.subjectAltName);
@@ -57,7 +59,8 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
   const usage = read.extensions.get(OID.basicConstraints)?.value;
   if (!x509.ca || usage?.at(-1) !== CA_KINDS[kind].pathLength)
     throw new Error('it is not the right kind of CA certificate');
-  if (uris.length !== 1 || uris[0] !== trustDomainId(trustDomain)) throw new Error('it names another trust domain');
+  const trustDomain = names.find((name) => uris.length === 1 && uris[0] === trustDomainId(name));
+  if (trustDomain === undefined) throw new Error('it names another trust domain');
   const identifier = read.extensions.get(OID.subjectKeyIdentifier)?.value.subarray(2);
   const issuedBy = read.extensions.get(OID.authorityKeyIdentifier)?.value.subarray(4);
   if (identifier === undefined || issuedBy === undefined) throw new Error('it has no key identifiers');
@@ -65,6 +68,7 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
   const { notBefore, notAfter } = read;
   return Object.freeze({
     name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
+    trustDomain,
     pem: pem('CERTIFICATE', x509.raw),
     raw: x509.raw,
     subject: read.subject,
@@ -90,10 +94,10 @@ export const readCa = (kind: CaKind, certificatePem: string, trustDomain: TrustD
 export const readCaKeyPair = (
   kind: CaKind,
   stored: { readonly certificate: string; readonly key: Secret },
-  trustDomain: TrustDomain,
+  names: readonly TrustDomain[],
   issuer?: CaCertificate,
 ): CaKeyPair => {
-  const certificate = readCa(kind, stored.certificate, trustDomain);
+  const certificate = readCa(kind, stored.certificate, names);
   openSslReads(certificate.raw, (issuer ?? certificate).publicKey);
   return withKey(certificate, stored.key);
 };
@@ -146,5 +150,10 @@ export const makeCa = (
     },
     issuer?.signer ?? localSigner(createPrivateKey(key.privatePem)),
   );
-  return readCaKeyPair(kind, { certificate: pem('CERTIFICATE', der), key: secret(key.privatePem) }, trustDomain, above);
+  return readCaKeyPair(
+    kind,
+    { certificate: pem('CERTIFICATE', der), key: secret(key.privatePem) },
+    [trustDomain],
+    above,
+  );
 };

@@ -2,6 +2,7 @@ import { AppError, messageOf } from '../lib/errors.ts';
 import type { Store, Write } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { Named } from './names.ts';
 import type { DocumentForm } from './state.ts';
 
 type Numbered = { readonly generation: number };
@@ -50,7 +51,6 @@ const corrupt = (store: Store, key: string, what: string): AppError<'ca_corrupt'
 const stepWrites = <S extends Numbered>(
   store: Store,
   form: DocumentForm<S>,
-  trustDomain: TrustDomain,
   state: S,
   line: JournalLine,
   revision = store.get(form.key)?.revision ?? 0,
@@ -59,7 +59,7 @@ const stepWrites = <S extends Numbered>(
   const present = store.get(key);
   return [
     // Guarded: if somebody else changed it since it was read, this whole step fails.
-    { key, value: form.write(state, trustDomain), ifRevision: revision },
+    { key, value: form.write(state), ifRevision: revision },
     ...(present === undefined ? [] : [{ key: previousKey(key), value: present.value }]),
     { key: journalKey(key, line.to), value: Buffer.from(JSON.stringify(line)) },
     ...(line.to > JOURNAL_LINES ? [{ key: journalKey(key, line.to - JOURNAL_LINES), value: undefined }] : []),
@@ -70,22 +70,26 @@ const stepWrites = <S extends Numbered>(
 export const firstWrites = <S extends Numbered>(
   store: Store,
   form: DocumentForm<S>,
-  trustDomain: TrustDomain,
   state: S,
   at: Instant,
-): readonly Write[] => stepWrites(store, form, trustDomain, state, { at, what: 'made', from: 0, to: state.generation });
+): readonly Write[] => stepWrites(store, form, state, { at, what: 'made', from: 0, to: state.generation });
 
 /**
- * The document that the store holds, every certificate held against its key and its issuer.
+ * The document that the store holds, every certificate held against its key and its issuer. `accepts`: which trust domains
+ * it may be of, the mesh's own first.
  * @throws AppError `ca_corrupt` or `ca_foreign`; neither changes anything
  */
-export const readDocument = <S extends Numbered>(store: Store, form: DocumentForm<S>, trustDomain: TrustDomain): S => {
+export const readDocument = <S extends Numbered>(
+  store: Store,
+  form: DocumentForm<S>,
+  accepts: readonly TrustDomain[],
+): S => {
   const { key } = form;
   const entry = store.get(key);
   if (entry === undefined) throw corrupt(store, key, 'it is missing, while something that it made is there');
   let state: S;
   try {
-    state = form.read(entry.value, trustDomain);
+    state = form.read(entry.value, accepts);
   } catch (thrown) {
     throw thrown instanceof AppError && thrown.code === 'ca_foreign' ? thrown : corrupt(store, key, messageOf(thrown));
   }
@@ -114,34 +118,35 @@ export type CaDocument<S> = {
 };
 
 /** The generation before, made the newest one. */
-const restoreStep = <S extends Numbered>(
+const restoreStep = <S extends Numbered & Named>(
   store: Store,
   form: DocumentForm<S>,
-  trustDomain: TrustDomain,
+  accepts: readonly TrustDomain[],
   now: Instant,
 ): { readonly state: S; readonly writes: readonly Write[] } => {
   const { key } = form;
   const stored = store.get(previousKey(key));
   if (stored === undefined)
     throw new AppError('ca_nothing_before', `there is no generation before this one (${key}): put a backup back`);
+  const present = presentOf(store, form, accepts);
   let previous: S;
   try {
-    previous = form.read(stored.value, trustDomain);
+    // It may be from before a rename, which is made again then.
+    previous = form.read(stored.value, [...accepts, ...(present?.formerly ?? [])]);
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === 'ca_foreign') throw thrown;
     throw corrupt(store, previousKey(key), messageOf(thrown));
   }
-  const present = presentOf(store, form, trustDomain);
   const from = Math.max(present?.generation ?? 0, previous.generation, journalEnd(store, key));
   const state: S = { ...form.restored(previous, present), generation: from + 1 };
   const line = { at: now, what: `restored generation ${previous.generation}`, from, to: from + 1 };
-  return { state, writes: stepWrites(store, form, trustDomain, state, line) };
+  return { state, writes: stepWrites(store, form, state, line) };
 };
 
 /** `undefined` if it cannot be read: that is what restoring is for. */
-const presentOf = <S extends Numbered>(store: Store, form: DocumentForm<S>, trustDomain: TrustDomain) => {
+const presentOf = <S>(store: Store, form: DocumentForm<S>, accepts: readonly TrustDomain[]) => {
   try {
-    return form.read(store.get(form.key)?.value ?? Buffer.alloc(0), trustDomain);
+    return form.read(store.get(form.key)?.value ?? Buffer.alloc(0), accepts);
   } catch {
     return undefined;
   }
@@ -151,18 +156,18 @@ const presentOf = <S extends Numbered>(store: Store, form: DocumentForm<S>, trus
  * Returns a document that cannot be read to the generation before it, without opening it.
  * @throws AppError `ca_nothing_before`, `ca_corrupt`, `ca_foreign`, `rotation_refused`, or the store's
  */
-export const restoreDocument = async <S extends Numbered>(
+export const restoreDocument = async <S extends Numbered & Named>(
   store: Store,
   form: DocumentForm<S>,
-  trustDomain: TrustDomain,
+  accepts: readonly TrustDomain[],
   now: Instant,
-): Promise<void> => store.commit(restoreStep(store, form, trustDomain, now).writes);
+): Promise<void> => store.commit(restoreStep(store, form, accepts, now).writes);
 
 /** A document whose `first` state was read or made; from here on it changes by guarded commits only. */
-export const caDocument = <S extends Numbered>(
+export const caDocument = <S extends Numbered & Named>(
   store: Store,
   form: DocumentForm<S>,
-  trustDomain: TrustDomain,
+  accepts: () => readonly TrustDomain[],
   first: S,
 ): CaDocument<S> => {
   const revisionNow = (): number => store.get(form.key)?.revision ?? 0;
@@ -188,8 +193,8 @@ export const caDocument = <S extends Numbered>(
         if (changed === state) return undefined;
         const numbered: S = { ...changed, generation: state.generation + 1 };
         const line = { at: now, what, from: state.generation, to: numbered.generation };
-        return { state: numbered, writes: stepWrites(store, form, trustDomain, numbered, line, revision) };
+        return { state: numbered, writes: stepWrites(store, form, numbered, line, revision) };
       }),
-    restorePrevious: (now: Instant) => inTurn(() => restoreStep(store, form, trustDomain, now)),
+    restorePrevious: (now: Instant) => inTurn(() => restoreStep(store, form, accepts(), now)),
   });
 };

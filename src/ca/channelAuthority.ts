@@ -1,12 +1,13 @@
-import type { Curve } from '../features/certificates/spec.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, ChannelRotation, ServerCredentials } from './authority.ts';
-import { type CaKeyPair, makeCa } from './caCertificate.ts';
+import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
+import type { Making } from './issuance.ts';
 import { type Leaf, leafIssuer } from './leaf.ts';
 import { ROOT_LIFE } from './meshAuthority.ts';
 import type { ChannelState } from './meshState.ts';
+import { renamed } from './names.ts';
 import {
   activate,
   activeOf,
@@ -44,14 +45,11 @@ const goBack = (anchors: Slots, now: Instant): Slots => {
 const retireOld = (anchors: Slots, now: Instant): Slots =>
   anchors.filter(({ state }) => state === 'old').reduce((slots, slot) => retire(slots, slotOf(slot), now), anchors);
 
-const channelRotation = (
-  document: CaDocument<ChannelState>,
-  trustDomain: TrustDomain,
-  curve: () => Curve,
-): ChannelRotation => {
+const channelRotation = (document: CaDocument<ChannelState>, { trustDomain, curve }: Making): ChannelRotation => {
   const change = (what: string, next: (anchors: Slots, now: Instant) => Slots) => (now: Instant) =>
-    document.change(what, (state) => ({ ...state, anchors: next(state.anchors, now) }), now);
-  const make = (now: Instant) => makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+    document.change(what, (state) => ({ ...renamed(state, trustDomain()), anchors: next(state.anchors, now) }), now);
+  const make = (now: Instant) =>
+    makeCa('channel', { trustDomain: trustDomain(), life: ROOT_LIFE, now, curve: curve() });
   return Object.freeze({
     prepare: change('prepared an anchor', (anchors, now) => prepare(anchors, own(make(now)), now)),
     activate: change('activated the prepared anchor', activatePrepared),
@@ -62,22 +60,20 @@ const channelRotation = (
 };
 
 /**
- * The channel CA. The control plane's certificate is made anew at each start and not stored: bootstraps pin the anchors
+ * The channel CA. Each anchor stands for the trust domain that it was made in, however the mesh is called since: bootstraps
+ * pin that name. The control plane's certificate is made anew at each start and not stored: bootstraps pin the anchors
  * and the name, not the certificate, so a stored key would only be one more that can leak.
  */
-export const channelAuthority = (
-  trustDomain: TrustDomain,
-  curve: () => Curve,
-  document: CaDocument<ChannelState>,
-): ChannelAuthority => {
+export const channelAuthority = (making: Making, document: CaDocument<ChannelState>): ChannelAuthority => {
   const held = new Map<string, Leaf>();
   const active = () => activeOf(document.state().anchors);
+  const nameOf = ({ trustDomain }: CaCertificate): TrustDomain => trustDomain ?? document.state().trustDomain;
   const credentialsOf = (keys: CaKeyPair, now: Instant): ServerCredentials => {
     const anchor = keys.certificate.facts.serial;
     let leaf = held.get(anchor);
     if (leaf === undefined || !isFresh(leaf, now)) {
-      const request = { id: controlPlaneId(trustDomain), use: 'server', ttl: SERVER_LIFE, now } as const;
-      leaf = leafIssuer(keys).issue(request, curve());
+      const id = controlPlaneId(nameOf(keys.certificate));
+      leaf = leafIssuer(keys).issue({ id, use: 'server', ttl: SERVER_LIFE, now }, making.curve());
       held.set(anchor, leaf);
     }
     const { certificatePem, keyPem, notAfter } = leaf;
@@ -88,6 +84,9 @@ export const channelAuthority = (
       trusted(document.state().anchors)
         .map(({ certificate }) => certificate.pem)
         .join(''),
+    serverIds: () => [
+      ...new Set(trusted(document.state().anchors).map(({ certificate }) => controlPlaneId(nameOf(certificate)))),
+    ],
     serverCredentials: (now: Instant) => credentialsOf(active().keys, now),
     credentialsByAnchor: (now: Instant) =>
       document
@@ -100,6 +99,6 @@ export const channelAuthority = (
     describe: () => active().certificate.facts,
     slots: () => document.state().anchors.map((slot) => slotFacts('channel', slot, slot.certificate)),
     generation: () => document.state().generation,
-    rotation: channelRotation(document, trustDomain, curve),
+    rotation: channelRotation(document, making),
   });
 };

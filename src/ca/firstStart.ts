@@ -78,17 +78,16 @@ export const firstStart = async (
   const active = (slot: NewSlot): Slots => [{ ...slot, state: 'active', since: now }];
   const { root, issuer } = signs === undefined ? ownCas(start) : await askUntilAnswered(start, signs);
   const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
+  const named = { trustDomain, formerly: [] };
   const mesh: MeshState = {
+    ...named,
     generation: 1,
     roots: active(root),
     intermediates: active(issuer),
     rotation: undefined,
   };
-  const channel: ChannelState = { generation: 1, anchors: active(own(anchor)) };
+  const channel: ChannelState = { ...named, generation: 1, anchors: active(own(anchor)) };
   // One commit before any of them is used: a start that is killed leaves all of it or nothing.
-  await store.commit([
-    ...firstWrites(store, MESH_FORM, trustDomain, mesh, now),
-    ...firstWrites(store, CHANNEL_FORM, trustDomain, channel, now),
-  ]);
+  await store.commit([...firstWrites(store, MESH_FORM, mesh, now), ...firstWrites(store, CHANNEL_FORM, channel, now)]);
   return { mesh, channel };
 };

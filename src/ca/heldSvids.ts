@@ -8,7 +8,9 @@ export type HeldSvid = {
   /** `NAMESPACE/NAME/INSTANCE`, the node id. */
   readonly instance: string;
   readonly svid: X509Svid;
-  /** Those before it that have not ended, as far as they are remembered. */
+  /** Serial of the intermediate that signed it, or of the root where that did; `undefined` for a CA that is unknown. */
+  readonly issuer: string | undefined;
+  /** Certificates that were renewed since, oldest first, as far as they are remembered; those that have ended may be among them. */
   readonly earlier: readonly Earlier[];
 };
 
@@ -30,9 +32,9 @@ const EARLIER = 16;
 /** What is left to remember of a record once its certificate is renewed. */
 const earlierThan = (record: SvidRecord | undefined, authority: IssuingAuthority, now: Instant): readonly Earlier[] => {
   if (record === undefined) return [];
-  const { serial, notAfter } = record.svid;
+  const { serial, notBefore, notAfter } = record.svid;
   const issuers = authority.issuersOf(record.svid);
-  const last: Earlier = { serial, notAfter, ...(issuers === undefined ? {} : { issuers }) };
+  const last: Earlier = { serial, notBefore, notAfter, ...(issuers === undefined ? {} : { issuers }) };
   return [...record.earlier, last].filter((one) => one.notAfter > now).slice(-EARLIER);
 };
 
@@ -67,7 +69,13 @@ export const holdSvids = (store: Store, authority: IssuingAuthority, now: Instan
       const issued = record === undefined ? [] : [...record.earlier, record.svid];
       return issued.some((one) => one.serial === serial && one.notAfter > now) ? instance : undefined;
     },
-    list: () => [...held].map(([instance, { svid, earlier }]) => ({ instance, svid, earlier })),
+    list: () =>
+      [...held].map(([instance, { svid, earlier }]) => ({
+        instance,
+        svid,
+        issuer: authority.issuersOf(svid)?.intermediate,
+        earlier,
+      })),
     put: (instance, record) => {
       drop(instance);
       held.set(instance, record);

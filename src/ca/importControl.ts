@@ -1,8 +1,7 @@
-import type { Curve } from '../features/certificates/spec.ts';
 import { AppError, invariant } from '../lib/errors.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { Instant } from '../lib/time.ts';
-import { type TrustDomain, workloadId } from '../spiffe/spiffeId.ts';
+import { workloadId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
 import { type ChainCheck, checkCaChain } from './external/chain.ts';
@@ -11,6 +10,7 @@ import type { SignerChoice } from './external/remoteSigner.ts';
 import { trialHandshake } from './external/trial.ts';
 import type { CertificateFacts } from './facts.ts';
 import { IMPORTED, prepareSigned, requestIntermediate, signedElsewhere } from './imports.ts';
+import type { Making } from './issuance.ts';
 import { leafIssuer } from './leaf.ts';
 import type { MeshState } from './meshState.ts';
 import { trusted } from './slots.ts';
@@ -77,8 +77,7 @@ export const checkedIntermediate = async (
 
 export const importControl = (
   document: CaDocument<MeshState>,
-  trustDomain: TrustDomain,
-  curve: () => Curve,
+  { trustDomain, curve }: Pick<Making, 'trustDomain' | 'curve'>,
   signer: () => SignerChoice | undefined,
 ): ImportControl => {
   const pendingOr = (): NonNullable<MeshState['pending']> => {
@@ -100,7 +99,7 @@ export const importControl = (
         'made a request for an intermediate',
         (state) => {
           if (state.pending !== undefined && !anew) return state;
-          const { key, csr } = requestIntermediate(trustDomain, curve());
+          const { key, csr } = requestIntermediate(trustDomain(), curve());
           return { ...state, pending: { key, csr, since: now } };
         },
         now,
@@ -114,7 +113,7 @@ export const importControl = (
       const request = { ...pending, keyOf: 'the pending request' };
       const signed = await checkedIntermediate(chainPem, request, IMPORTED, {
         knownRoots: trustedPems(state),
-        trustDomain,
+        trustDomain: trustDomain(),
         now,
       });
       await document.change(

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readElements, serialText } from '../spiffe/readCertificate.ts';
+import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { CA_KINDS, type CaCertificate } from './caCertificate.ts';
 import { pem } from './der.ts';
 import type { Chain } from './external/chain.ts';
@@ -14,6 +15,13 @@ const signatureOf = (x509: X509Certificate): CaCertificate['signature'] => {
   } catch {
     return undefined;
   }
+};
+
+/** The trust domain that its SPIFFE ID names, if it has one; other names are no matter. */
+const trustDomainIn = (subjectAltName: Buffer): TrustDomain | undefined => {
+  const names = readElements(readElements(subjectAltName)[0]?.body ?? Buffer.alloc(0));
+  const uris = names.filter(({ tag }) => tag === 0x86).map(({ body }) => body.toString('latin1'));
+  return uris.map((uri) => parseTrustDomain(/^spiffe:\/\/([^/]+)/.exec(uri)?.[1] ?? '')).find((name) => name);
 };
 
 type Above = { readonly chain: readonly string[]; readonly root: CaCertificate };
@@ -47,8 +55,10 @@ export const readImportedCa = (kind: 'root' | 'intermediate', certificatePem: st
   const stated = readElements(read.extensions.get(OID.subjectKeyIdentifier)?.value ?? Buffer.alloc(0))[0]?.body;
   const identifier = stated ?? keyIdentifier(read.spki);
   const serial = serialText(read.serial);
+  const names = read.extensions.get(OID.subjectAltName);
   return Object.freeze({
     name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
+    trustDomain: names && trustDomainIn(names.value),
     pem: pem('CERTIFICATE', x509.raw),
     raw: x509.raw,
     subject: read.subject,

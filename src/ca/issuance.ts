@@ -10,6 +10,7 @@ import type { SignerChoice } from './external/remoteSigner.ts';
 import { signsForItself } from './imports.ts';
 import { leafIssuer } from './leaf.ts';
 import { activeRoot, intermediateInForce, type MeshState, replaceIntermediate, rootInForce } from './meshState.ts';
+import { renamed } from './names.ts';
 import type { SignerControl } from './signerControl.ts';
 import { activeOf, own, type Slots } from './slots.ts';
 
@@ -27,9 +28,14 @@ const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
   }
 };
 
-/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer. */
-const intermediateIsDue = (root: CaCertificate, held: CaCertificate, ttl: Duration, now: Instant): boolean => {
+/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer; or of another name. */
+const intermediateIsDue = (
+  root: CaCertificate,
+  held: CaCertificate,
+  { name, ttl, now }: { readonly name: TrustDomain; readonly ttl: Duration; readonly now: Instant },
+): boolean => {
   if (now < root.notBefore || now >= root.notAfter) return false;
+  if (held.trustDomain !== name) return true;
   const next = Math.min(now + INTERMEDIATE_LIFE, root.notAfter);
   const half = (held.notBefore + held.notAfter) / 2;
   return (now >= half || held.notAfter < now + ttl) && next - held.notAfter > 60_000;
@@ -44,15 +50,16 @@ export const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
   };
 };
 
+/** What the mesh says now of the CAs that are made. */
 export type Making = {
-  readonly trustDomain: TrustDomain;
+  readonly trustDomain: () => TrustDomain;
   readonly curve: () => Curve;
   readonly rootLife: () => Duration;
 };
 
 /** A new intermediate below `issuer`. */
 export const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>
-  makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
+  makeCa('intermediate', { trustDomain: trustDomain(), life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
 
 /** A slow signer holds up nobody for whom the present intermediate can sign. */
 const prepareBySigner = async (document: CaDocument<MeshState>, signer: SignerControl, now: Instant): Promise<void> => {
@@ -62,8 +69,9 @@ const prepareBySigner = async (document: CaDocument<MeshState>, signer: SignerCo
   else tended.catch(() => undefined); // told by the queue, and by whoever tends
 };
 
-/** Below a root of Signet's own. */
+/** The name of the mesh, and the intermediate below a root of Signet's own. */
 const ownPreparation = (document: CaDocument<MeshState>, making: Making): IssuingAuthority['prepare'] => {
+  const { trustDomain } = making;
   let preparing: Promise<void> | undefined;
   const isDue = (ttl: Duration, now: Instant): boolean => {
     const state = document.state();
@@ -71,22 +79,32 @@ const ownPreparation = (document: CaDocument<MeshState>, making: Making): Issuin
     // Whoever has the root's key renews what is below it.
     if (!signsForItself(state)) return false;
     // The plan names the intermediate that it leads to, which must stay that one.
-    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, ttl, now);
+    return state.rotation?.kind !== 'intermediate' && intermediateIsDue(root, held, { name: trustDomain(), ttl, now });
   };
-  const renew = (now: Instant): Promise<void> =>
-    document.change(
-      'renewed the intermediate',
-      (state) => replaceIntermediate(state, own(newIntermediate(making, activeRoot(state).keys, now)), now),
-      now,
-    );
+  const renew = (renews: boolean, now: Instant): Promise<void> => {
+    const name = trustDomain();
+    const what = document.state().trustDomain === name ? 'renewed the intermediate' : `renamed it to ${name}`;
+    const next = (state: MeshState): MeshState =>
+      renews ? replaceIntermediate(state, own(newIntermediate(making, activeRoot(state).keys, now)), now) : state;
+    return document.change(what, (state) => renamed(next(state), name), now);
+  };
   return async (ttl, now) => {
-    if (preparing === undefined && isDue(ttl, now)) {
-      preparing = renew(now).finally(() => {
+    await preparing;
+    const renews = isDue(ttl, now);
+    if (preparing === undefined && (renews || document.state().trustDomain !== trustDomain())) {
+      preparing = renew(renews, now).finally(() => {
         preparing = undefined;
       });
     }
     await preparing;
   };
+};
+
+/** Takes on the name that the mesh has now; whose certificates are signed elsewhere needs nothing else for that. */
+const takeName = async (document: CaDocument<MeshState>, { trustDomain }: Making, now: Instant): Promise<void> => {
+  const name = trustDomain();
+  if (document.state().trustDomain === name) return;
+  await document.change(`renamed it to ${name}`, (state) => renamed(state, name), now);
 };
 
 /** Issues leaves, and keeps itself able to: from the active intermediate, or from the signer where that signs them. */
@@ -102,14 +120,18 @@ export const issuance = (
     return { abovePem: certificate.pem + certificate.above.join(''), leaves: leafIssuer(keys) };
   });
   const issue = (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
-    checkId(id, trustDomain);
+    checkId(id, document.state().trustDomain);
     const { abovePem, leaves } = issuing(document.state().intermediates);
     const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
     return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
   };
   const prepareHere = ownPreparation(document, making);
-  const prepare = (ttl: Duration, now: Instant): Promise<void> =>
-    choice()?.sign === 'intermediate' ? prepareBySigner(document, signer, now) : prepareHere(ttl, now);
+  const prepare = async (ttl: Duration, now: Instant): Promise<void> => {
+    const signs = choice();
+    if (signs === undefined) return prepareHere(ttl, now);
+    await takeName(document, making, now);
+    if (signs.sign === 'intermediate') await prepareBySigner(document, signer, now);
+  };
 
   /** Until every sidecar trusts the signer's root, the root from before signs here if its key is here. */
   const leafOf = async (signs: SignerChoice, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
@@ -127,10 +149,10 @@ export const issuance = (
     issue,
     prepare,
     obtain: async (id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
-      checkId(id, trustDomain);
+      checkId(id, trustDomain());
+      await prepare(ttl, now);
       const signs = choice();
       if (signs?.sign === 'leaves') return leafOf(signs, id, ttl, now);
-      await prepare(ttl, now);
       return issue(id, ttl, now);
     },
   };

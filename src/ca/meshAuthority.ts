@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Curve } from '../features/certificates/spec.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
@@ -24,8 +23,8 @@ export const ROOT_LIFE: Duration = 3650 * 86_400_000;
 /** A root is replaced at this share of its life: the rest is for sidecars that are away, and for trouble. */
 const ROTATE_AT = 0.8;
 
-const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus => ({
-  trustDomain,
+const describe = (state: MeshState): AuthorityStatus => ({
+  trustDomain: state.trustDomain,
   generation: state.generation,
   requested: state.pending?.since,
   root: rootInForce(state).certificate.facts,
@@ -49,7 +48,7 @@ const rotationControl = (document: CaDocument<MeshState>, making: Making): Rotat
       );
     if (kind === 'intermediate')
       return { root: undefined, intermediate: own(newIntermediate(making, activeRoot(state).keys, now)) };
-    const root = makeCa('root', { trustDomain, life: rootLife(), now, curve: curve() });
+    const root = makeCa('root', { trustDomain: trustDomain(), life: rootLife(), now, curve: curve() });
     return { root: own(root), intermediate: own(newIntermediate(making, root, now)) };
   };
   return Object.freeze({
@@ -75,23 +74,23 @@ const rotationControl = (document: CaDocument<MeshState>, making: Making): Rotat
 
 /** The authority over its document. `prepare` and `rotation` write; everything else works in memory. */
 export const meshAuthority = (
-  trustDomain: TrustDomain,
-  curve: () => Curve,
+  making: Making,
   document: CaDocument<MeshState>,
-  rootLife: () => Duration = () => ROOT_LIFE,
   choice: () => SignerChoice | undefined = () => undefined,
 ): MeshAuthority => {
-  const making = { trustDomain, curve, rootLife };
+  const { rootLife } = making;
   const signer = signerControl(document, making, choice);
-  const bundleOf = remember(
-    (roots: Slots): TrustBundle =>
-      Object.freeze({
-        trustDomain,
-        authorities: Object.freeze(trusted(roots).map(({ certificate }) => certificate.pem)),
-      }),
+  const rootsOf = remember((roots: Slots) => Object.freeze(trusted(roots).map(({ certificate }) => certificate.pem)));
+  const bundleOf = remember((name: TrustDomain) =>
+    remember(
+      (authorities: TrustBundle['authorities']): TrustBundle => Object.freeze({ trustDomain: name, authorities }),
+    ),
   );
   return Object.freeze({
-    trustBundle: () => bundleOf(document.state().roots),
+    trustBundle: () => {
+      const state = document.state();
+      return bundleOf(state.trustDomain)(rootsOf(state.roots));
+    },
     ...issuance(document, making, signer, choice),
     vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), now),
     mayServe: (svid: X509Svid) => mayServe(svid.chainPem, document.state()),
@@ -104,9 +103,9 @@ export const meshAuthority = (
       const { notBefore, notAfter } = rootInForce(document.state()).certificate;
       return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
     },
-    describe: () => ({ ...describe(trustDomain, document.state()), signer: signer.status() }),
+    describe: () => ({ ...describe(document.state()), signer: signer.status() }),
     rotation: rotationControl(document, making),
-    imports: importControl(document, trustDomain, curve, choice),
+    imports: importControl(document, making, choice),
     tend: signer.tend,
   });
 };

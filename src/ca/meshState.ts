@@ -1,6 +1,7 @@
 import type { Secret } from '../lib/secret.ts';
 import type { Instant } from '../lib/time.ts';
 import type { CaCertificate } from './caCertificate.ts';
+import type { Named } from './names.ts';
 import type { Rotation } from './rotation.ts';
 import {
   activate,
@@ -19,7 +20,7 @@ import {
 } from './slots.ts';
 
 /** The mesh's CAs. Every function here gives the next state or refuses with a sentence, and changes nothing itself. */
-export type MeshState = {
+export type MeshState = Named & {
   /** Counts the commits. */
   readonly generation: number;
   readonly roots: Slots;
@@ -39,7 +40,7 @@ export type PendingRequest = {
 };
 
 /** The anchors of the channel between sidecars and Signet. */
-export type ChannelState = { readonly generation: number; readonly anchors: Slots };
+export type ChannelState = Named & { readonly generation: number; readonly anchors: Slots };
 
 /** The root that signed an intermediate, found by the key identifier (RFC 5280 §4.2.1.1). */
 export const rootOf = (roots: Slots, { issuedBy }: CaCertificate): Slot | undefined =>

@@ -2,14 +2,18 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import { parseTrustDomain, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import { type OwnDomains, parseTrustDomain, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, MeshAuthority } from './authority.ts';
 import { caDocument, isBegun, previousKey, readDocument, restoreDocument } from './caDocument.ts';
 import { channelAuthority } from './channelAuthority.ts';
 import type { SignerChoice } from './external/remoteSigner.ts';
 import { firstStart } from './firstStart.ts';
 import { meshAuthority, ROOT_LIFE } from './meshAuthority.ts';
+import type { ChannelState, MeshState } from './meshState.ts';
+import { allNames } from './names.ts';
 import { CHANNEL_FORM, MESH_FORM } from './state.ts';
+
+type States = { readonly mesh: MeshState; readonly channel: ChannelState };
 
 /**
  * The mesh's authority and the channel's, from the store; made on the first start and kept by every later one.
@@ -18,6 +22,8 @@ import { CHANNEL_FORM, MESH_FORM } from './state.ts';
 export const openAuthority = async (options: {
   readonly store: Store;
   readonly trustDomain: TrustDomain;
+  /** What the mesh is called now: its trust domain, then its aliases. Default: `trustDomain`, always. */
+  readonly names?: () => OwnDomains;
   readonly now: Instant;
   /** The curve of the keys that are made, asked each time; default P-256. */
   readonly curve?: () => Curve;
@@ -31,16 +37,21 @@ export const openAuthority = async (options: {
   readonly waiting?: (why: unknown) => Promise<Instant>;
 }): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
   const { store, trustDomain, curve = () => 'P-256', rootLife = () => ROOT_LIFE, signer = () => undefined } = options;
+  const names = options.names ?? ((): OwnDomains => [trustDomain]);
   const { mesh, channel } = isBegun(store)
-    ? {
-        mesh: readDocument(store, MESH_FORM, trustDomain),
-        channel: readDocument(store, CHANNEL_FORM, trustDomain),
-      }
+    ? readBoth(store, names())
     : await firstStart({ ...options, curve: curve(), rootLife: rootLife(), signs: signer() });
+  const making = { trustDomain: () => names()[0], curve, rootLife };
   return Object.freeze({
-    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh), rootLife, signer),
-    channel: channelAuthority(trustDomain, curve, caDocument(store, CHANNEL_FORM, trustDomain, channel)),
+    mesh: meshAuthority(making, caDocument(store, MESH_FORM, names, mesh), signer),
+    channel: channelAuthority(making, caDocument(store, CHANNEL_FORM, names, channel)),
   });
+};
+
+/** The channel keeps the name that it was made with, so that bootstraps stay good: it may be one that the mesh had. */
+const readBoth = (store: Store, names: readonly TrustDomain[]): States => {
+  const mesh = readDocument(store, MESH_FORM, names);
+  return { mesh, channel: readDocument(store, CHANNEL_FORM, [...names, ...allNames(mesh)]) };
 };
 
 export type DocumentName = 'mesh' | 'channel';
@@ -59,40 +70,40 @@ const faultIn = (read: () => unknown): string | undefined => {
 /** Which documents of an authority that was begun cannot be used, and why. @throws AppError `ca_foreign` */
 export const brokenDocuments = (
   store: Store,
-  trustDomain: TrustDomain,
+  names: readonly TrustDomain[],
 ): Readonly<Record<DocumentName, string | undefined>> => ({
-  mesh: faultIn(() => readDocument(store, MESH_FORM, trustDomain)),
-  channel: faultIn(() => readDocument(store, CHANNEL_FORM, trustDomain)),
+  mesh: faultIn(() => readDocument(store, MESH_FORM, names)),
+  channel: faultIn(() => readDocument(store, CHANNEL_FORM, names)),
 });
 
-/** The trust domain that a store belongs to, read from whatever of its authority can be read. */
-export const storedTrustDomain = (store: Store): TrustDomain | undefined => {
-  for (const form of [MESH_FORM, CHANNEL_FORM])
-    for (const key of [form.key, previousKey(form.key)]) {
-      try {
-        const { trustDomain } = JSON.parse(Buffer.from(store.get(key)?.value ?? []).toString('utf8'));
-        const found = parseTrustDomain(String(trustDomain));
-        if (found !== undefined) return found;
-      } catch {
-        // The next one may say it.
-      }
+/** What a store's authority is called, and was before, read from whatever of it can be read; the mesh's own name first. */
+export const storedNames = (store: Store): readonly TrustDomain[] => {
+  const keys = [MESH_FORM, CHANNEL_FORM].flatMap(({ key }) => [key, previousKey(key)]);
+  const names = keys.flatMap((key): unknown[] => {
+    try {
+      const { trustDomain, formerly = [] } = JSON.parse(Buffer.from(store.get(key)?.value ?? []).toString('utf8'));
+      return [trustDomain, ...formerly];
+    } catch {
+      return []; // the next one may say it
     }
-  return undefined;
+  });
+  return [...new Set(names.flatMap((name) => parseTrustDomain(String(name)) ?? []))];
 };
 
 /**
  * What `signet ca restore` does while Signet is stopped: each of the two documents that cannot be read returns to the
- * generation before it. If both can, the mesh's does. Returns the names of those that did.
+ * generation before it. If both can, the mesh's does. Returns the names of those that did. `names`: the mesh's trust domain,
+ * then its aliases.
  * @throws AppError `ca_nothing_before`, `ca_corrupt`, `ca_foreign`, `rotation_refused`, or the store's
  */
 export const restoreAuthority = async (
   store: Store,
-  trustDomain: TrustDomain,
+  names: readonly TrustDomain[],
   now: Instant,
 ): Promise<readonly DocumentName[]> => {
-  const broken = brokenDocuments(store, trustDomain);
+  const broken = brokenDocuments(store, names);
   const mesh = broken.mesh !== undefined || broken.channel === undefined;
-  if (broken.channel !== undefined) await restoreDocument(store, CHANNEL_FORM, trustDomain, now);
-  if (mesh) await restoreDocument(store, MESH_FORM, trustDomain, now);
+  if (broken.channel !== undefined) await restoreDocument(store, CHANNEL_FORM, names, now);
+  if (mesh) await restoreDocument(store, MESH_FORM, names, now);
   return [...(mesh ? (['mesh'] as const) : []), ...(broken.channel === undefined ? [] : (['channel'] as const))];
 };

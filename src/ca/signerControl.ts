@@ -1,4 +1,3 @@
-import type { Curve } from '../features/certificates/spec.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
@@ -6,6 +5,7 @@ import type { CaDocument } from './caDocument.ts';
 import type { SignerChoice, SignerStatus } from './external/remoteSigner.ts';
 import { trustedPems } from './importControl.ts';
 import { adoptSigned, type Signed } from './imports.ts';
+import type { Making } from './issuance.ts';
 import { intermediateInForce, type MeshState, rootInForce } from './meshState.ts';
 import { type SignerWork, signedIntermediate, signedLeaf, waitsForRoot } from './signerWork.ts';
 import { inState, type Slot } from './slots.ts';
@@ -13,7 +13,8 @@ import { inState, type Slot } from './slots.ts';
 /** The signer that mesh.yaml names, at work. */
 export type SignerControl = {
   /**
-   * Asks for the next intermediate if one is due: none of this signer's is held, or it is past half of its life.
+   * Asks for the next intermediate if one is due: none of this signer's is held, or it is past half of its life or names another
+   * trust domain.
    * @throws AppError `signer_away`, `signer_failed`, `rotation_refused`, the store's; the present one goes on then
    */
   readonly tend: (now: Instant) => Promise<void>;
@@ -28,11 +29,17 @@ const newestOf = (state: MeshState): Slot =>
     ? (inState(state.intermediates, 'prepared') ?? intermediateInForce(state))
     : intermediateInForce(state);
 
-const isDue = (state: MeshState, origin: string, now: Instant): boolean => {
+const isDue = (state: MeshState, origin: string, name: TrustDomain, now: Instant): boolean => {
   // The plan names the intermediate that it leads to, which must stay that one.
   if (state.rotation?.kind === 'intermediate') return false;
   const { certificate, keys, origin: from } = newestOf(state);
-  return from !== origin || keys === undefined || now >= (certificate.notBefore + certificate.notAfter) / 2;
+  const isNamedOtherwise = certificate.trustDomain !== undefined && certificate.trustDomain !== name;
+  return (
+    from !== origin ||
+    isNamedOtherwise ||
+    keys === undefined ||
+    now >= (certificate.notBefore + certificate.notAfter) / 2
+  );
 };
 
 const knows = ({ intermediates }: MeshState, { issuer }: Signed): boolean =>
@@ -40,14 +47,14 @@ const knows = ({ intermediates }: MeshState, { issuer }: Signed): boolean =>
 
 export const signerControl = (
   document: CaDocument<MeshState>,
-  { trustDomain, curve }: { readonly trustDomain: TrustDomain; readonly curve: () => Curve },
+  { trustDomain, curve }: Pick<Making, 'trustDomain' | 'curve'>,
   choice: () => SignerChoice | undefined,
 ): SignerControl => {
   let asking: Promise<void> | undefined;
   const triedIssuers = new Set<string>();
   const work = ({ queue }: SignerChoice, now: Instant): SignerWork => ({
     queue,
-    trustDomain,
+    trustDomain: trustDomain(),
     curve: curve(),
     knownRoots: trustedPems(document.state()),
     now,
@@ -65,7 +72,11 @@ export const signerControl = (
   return Object.freeze({
     tend: async (now: Instant) => {
       const signs = choice();
-      if (asking === undefined && signs?.sign === 'intermediate' && isDue(document.state(), signs.queue.origin(), now))
+      if (
+        asking === undefined &&
+        signs?.sign === 'intermediate' &&
+        isDue(document.state(), signs.queue.origin(), trustDomain(), now)
+      )
         asking = renew(signs, now).finally(() => {
           asking = undefined;
         });

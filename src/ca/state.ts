@@ -6,6 +6,7 @@ import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { type CaCertificate, type CaKind, readCa, readCaKeyPair, withKey } from './caCertificate.ts';
 import { readImportedCa } from './importedCa.ts';
 import { type ChannelState, type MeshState, meshFault, type PendingRequest, rootOf } from './meshState.ts';
+import { allNames, type Named } from './names.ts';
 import { ROTATION_KINDS, ROTATION_STEPS } from './rotation.ts';
 import { openSslReads } from './sign.ts';
 import { refuseHealing, type Slot, type Slots, slotsFault } from './slots.ts';
@@ -36,7 +37,8 @@ const rotationSchema = z.strictObject({
   from: z.string(),
   to: z.string(),
 });
-const head = { trustDomain: z.string() };
+const domain = z.custom<TrustDomain>((value) => typeof value === 'string' && parseTrustDomain(value) !== undefined);
+const head = { trustDomain: domain, formerly: z.array(domain).optional() };
 const headSchema = z.looseObject({ schema: z.int(), ...head });
 const second = { schema: z.literal(SCHEMA), ...head, generation: z.int().positive() };
 const meshSchema = z.union([
@@ -59,9 +61,12 @@ type StoredSlot = z.infer<typeof slotSchema>;
 export type DocumentForm<S> = {
   /** Where it lies in the store. */
   readonly key: string;
-  /** @throws AppError `ca_foreign`; Error that says what is wrong, without a word of its contents */
-  readonly read: (value: Uint8Array, trustDomain: TrustDomain) => S;
-  readonly write: (state: S, trustDomain: TrustDomain) => Uint8Array;
+  /**
+   * `accepts`: which trust domains it may be of, the mesh's own first.
+   * @throws AppError `ca_foreign`; Error that says what is wrong, without a word of its contents
+   */
+  readonly read: (value: Uint8Array, accepts: readonly TrustDomain[]) => S;
+  readonly write: (state: S) => Uint8Array;
   /**
    * What the generation before becomes when it follows on the present one, which is `undefined` if it cannot be read.
    * @throws AppError `rotation_refused`
@@ -70,7 +75,7 @@ export type DocumentForm<S> = {
 };
 
 /** The document, or a refusal. Nothing that the parser says is passed on: it may quote a private key. */
-const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: TrustDomain): T => {
+const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, accepts: readonly TrustDomain[]): T => {
   let json: unknown;
   try {
     json = JSON.parse(Buffer.from(value).toString('utf8'));
@@ -81,11 +86,11 @@ const parseDocument = <T>(value: Uint8Array, schema: z.ZodType<T>, trustDomain: 
   if (!found.success) throw new Error('it has no schema version or no trust domain');
   if (!READABLE.includes(found.data.schema))
     throw new Error(`it has schema ${found.data.schema} and this Signet reads ${READABLE.join(' and ')}`);
-  if (found.data.trustDomain !== trustDomain) {
-    const other = parseTrustDomain(found.data.trustDomain) ?? 'another one';
+  const { trustDomain: other } = found.data;
+  if (!accepts.includes(other)) {
     throw new AppError(
       'ca_foreign',
-      `the data directory belongs to trust domain ${other}, and mesh.trustDomain is ${trustDomain}: write ${other} again, or use another --data`,
+      `the data directory belongs to trust domain ${other}, and mesh.trustDomain is ${accepts[0]}: write ${other} again, keep it in mesh.trustDomainAliases to rename the mesh, or use another --data`,
     );
   }
   const document = schema.safeParse(json);
@@ -101,15 +106,15 @@ const readImportedSlot = (kind: 'root' | 'intermediate', stored: StoredSlot, roo
 };
 
 /** Every certificate is held against its key, its kind and its issuer. */
-const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, above?: CaCertificate): Slot => {
+const readSlot = (kind: CaKind, stored: StoredSlot, names: readonly TrustDomain[], above?: CaCertificate): Slot => {
   const { state, since, certificate: pem, key } = stored;
   try {
     if (stored.origin !== undefined && kind !== 'channel') return readImportedSlot(kind, stored, above);
     if (key !== undefined) {
-      const keys = readCaKeyPair(kind, { certificate: pem, key: secret(key) }, trustDomain, above);
+      const keys = readCaKeyPair(kind, { certificate: pem, key: secret(key) }, names, above);
       return { state, since, certificate: keys.certificate, keys };
     }
-    const certificate = readCa(kind, pem, trustDomain);
+    const certificate = readCa(kind, pem, names);
     openSslReads(certificate.raw, (above ?? certificate).publicKey);
     return { state, since, certificate, keys: undefined };
   } catch (thrown) {
@@ -118,24 +123,24 @@ const readSlot = (kind: CaKind, stored: StoredSlot, trustDomain: TrustDomain, ab
 };
 
 /** An intermediate that was signed elsewhere is held against the root that signed the end of its chain. */
-const readImported = (stored: StoredSlot, roots: Slots, trustDomain: TrustDomain): Slot => {
+const readImported = (stored: StoredSlot, roots: Slots, names: readonly TrustDomain[]): Slot => {
   const top = new X509Certificate(stored.above?.at(-1) ?? stored.certificate);
   const root = roots.find(({ certificate: { publicKey } }) => top.verify(publicKey));
   if (root === undefined) throw new Error('its intermediate is broken (its signature is of a root that is not there)');
-  return readSlot('intermediate', stored, trustDomain, root.certificate);
+  return readSlot('intermediate', stored, names, root.certificate);
 };
 
 /** An intermediate is held against the root that it names. */
-const readIntermediate = (stored: StoredSlot, roots: Slots, trustDomain: TrustDomain): Slot => {
-  if (stored.origin !== undefined) return readImported(stored, roots, trustDomain);
+const readIntermediate = (stored: StoredSlot, roots: Slots, names: readonly TrustDomain[]): Slot => {
+  if (stored.origin !== undefined) return readImported(stored, roots, names);
   let named: Slot | undefined;
   try {
-    named = rootOf(roots, readCa('intermediate', stored.certificate, trustDomain));
+    named = rootOf(roots, readCa('intermediate', stored.certificate, names));
   } catch (thrown) {
     throw new Error(`its intermediate is broken (${messageOf(thrown)})`);
   }
   if (named === undefined) throw new Error('its intermediate is broken (its signature is of a root that is not there)');
-  return readSlot('intermediate', stored, trustDomain, named.certificate);
+  return readSlot('intermediate', stored, names, named.certificate);
 };
 
 const only = (pair: z.infer<typeof pairSchema>): readonly StoredSlot[] => [{ state: 'active', since: 0, ...pair }];
@@ -153,6 +158,12 @@ const readPending = (stored: z.infer<typeof pendingSchema> | undefined): Pending
   stored === undefined ? undefined : { ...stored, key: secret(stored.key) };
 const writtenPending = (pending: PendingRequest | undefined): z.infer<typeof pendingSchema> | undefined =>
   pending === undefined ? undefined : { ...pending, key: reveal(pending.key) };
+/** An authority that was never renamed says nothing of it, as before there were renames. */
+const formerNames = (formerly: readonly TrustDomain[]): { readonly formerly?: readonly TrustDomain[] } =>
+  formerly.length === 0 ? {} : { formerly };
+
+const namesIn = ({ trustDomain, formerly = [] }: z.infer<typeof headSchema>): Named => ({ trustDomain, formerly });
+
 const bytes = (document: unknown): Uint8Array => Buffer.from(JSON.stringify(document));
 
 const sound = <S>(state: S, fault: string | undefined): S => {
@@ -163,25 +174,29 @@ const sound = <S>(state: S, fault: string | undefined): S => {
 /** Roots, intermediates and the rotation between them. */
 export const MESH_FORM: DocumentForm<MeshState> = {
   key: 'ca/mesh',
-  read: (value, trustDomain) => {
-    const document = parseDocument(value, meshSchema, trustDomain);
+  read: (value, accepts) => {
+    const document = parseDocument(value, meshSchema, accepts);
+    const named = namesIn(document);
+    const names = allNames(named);
     const first = document.schema === 1;
     const stored = first ? only(document.root) : document.roots;
     const below = first ? only(document.intermediate) : document.intermediates;
-    const roots = stored.map((slot) => readSlot('root', slot, trustDomain));
+    const roots = stored.map((slot) => readSlot('root', slot, names));
     const state: MeshState = {
+      ...named,
       generation: first ? 1 : document.generation,
       roots,
-      intermediates: below.map((slot) => readIntermediate(slot, roots, trustDomain)),
+      intermediates: below.map((slot) => readIntermediate(slot, roots, names)),
       rotation: first ? undefined : document.rotation,
       pending: first ? undefined : readPending(document.pending),
     };
     return sound(state, meshFault(state));
   },
-  write: ({ generation, roots, intermediates, rotation, pending }, trustDomain) =>
+  write: ({ trustDomain, formerly, generation, roots, intermediates, rotation, pending }) =>
     bytes({
       schema: SCHEMA,
       trustDomain,
+      ...formerNames(formerly),
       generation,
       roots: roots.map(written),
       intermediates: intermediates.map(written),
@@ -202,15 +217,16 @@ export const MESH_FORM: DocumentForm<MeshState> = {
 /** The anchors of the channel. */
 export const CHANNEL_FORM: DocumentForm<ChannelState> = {
   key: 'ca/channel',
-  read: (value, trustDomain) => {
-    const document = parseDocument(value, channelSchema, trustDomain);
+  read: (value, accepts) => {
+    const document = parseDocument(value, channelSchema, accepts);
+    const named = namesIn(document);
     const stored = document.schema === 1 ? only(document.anchor) : document.anchors;
-    const anchors = stored.map((slot) => readSlot('channel', slot, trustDomain));
+    const anchors = stored.map((slot) => readSlot('channel', slot, allNames(named)));
     const generation = document.schema === 1 ? 1 : document.generation;
-    return sound({ generation, anchors }, slotsFault('anchors', anchors));
+    return sound({ ...named, generation, anchors }, slotsFault('anchors', anchors));
   },
-  write: ({ generation, anchors }, trustDomain) =>
-    bytes({ schema: SCHEMA, trustDomain, generation, anchors: anchors.map(written) }),
+  write: ({ trustDomain, formerly, generation, anchors }) =>
+    bytes({ schema: SCHEMA, trustDomain, ...formerNames(formerly), generation, anchors: anchors.map(written) }),
   restored: (previous, present) => {
     refuseHealing(previous.anchors, present?.anchors ?? []);
     return previous;

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { reveal, secret } from '../lib/secret.ts';
+import type { Instant } from '../lib/time.ts';
 import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readUris, serialText } from '../spiffe/readCertificate.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
@@ -12,6 +13,7 @@ const issuersSchema = z.strictObject({ root: z.string(), intermediate: z.string(
 const earlierSchema = z.strictObject({
   serial: z.string(),
   notAfter: z.number(),
+  notBefore: z.number().exactOptional(),
   issuers: issuersSchema.exactOptional(),
 });
 const recordSchema = z.strictObject({
@@ -24,7 +26,9 @@ const recordSchema = z.strictObject({
 
 /** A certificate that was renewed since. It stays valid until it ends, and proves the same instance. */
 export type Earlier = Pick<X509Svid, 'serial' | 'notAfter'> & {
-  /** The CAs above it, if that was recorded. */
+  /** Absent in records of a Signet that did not keep them. */
+  readonly notBefore?: Instant;
+  /** The CAs above it. */
   readonly issuers?: Issuers;
 };
 

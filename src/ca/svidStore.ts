@@ -6,7 +6,6 @@ import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type HeldSvid, type HeldSvids, holdSvids, SVID_PREFIX } from './heldSvids.ts';
 import { barredKey, type IssuedCertificate, type IssuedLedger, issuedLedger, issuedTo, issuedWrite } from './issued.ts';
-import { orMeanwhile } from './meanwhile.ts';
 import { stillServes } from './renewal.ts';
 import { type SvidRecord, writeSvid } from './svidRecord.ts';
 
@@ -20,6 +19,8 @@ export type SvidKeeper = {
   readonly current: (instance: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
   /** A new one, whatever is held. */
   readonly renew: (instance: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
+  /** The newest certificate of an instance, whatever is left of it. */
+  readonly held: (instance: string) => X509Svid | undefined;
   readonly forget: (instance: string) => Promise<void>;
   /** Drops what has expired or cannot be used: instances that did not come back. Returns how many. */
   readonly forgetExpired: (now: Instant) => Promise<number>;
@@ -66,9 +67,6 @@ const perInstance = () => {
     }
   };
 };
-
-/** A signer outside may be slow, and whoever has a good certificate is not to wait for it with policy. */
-const PATIENCE: Duration = 500;
 
 /** @throws AppError `instance_revoked`, or the store's */
 const storeIssued = async (store: Store, record: SvidRecord, issued: IssuedCertificate): Promise<void> => {
@@ -128,16 +126,11 @@ export type SvidKeeperOptions = {
   readonly store: Store;
   readonly authority: IssuingAuthority;
   readonly now: Instant;
-  /**
-   * Told when a renewal failed; `current` then goes on with the held certificate while that is valid, so that a full disk
-   * does not hold back policy too, and neither does a slow signer: after half a second the held one is given meanwhile. Without it every failure is thrown, because a renewal must not fail silently.
-   */
-  readonly onFailure?: (instance: string, why: unknown) => void;
 };
 
 /** Reads what the store holds, `now` deciding what of it is still vouched for, and keeps it up to date. */
 export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
-  const { store, authority, onFailure } = options;
+  const { store, authority } = options;
   const held = holdSvids(store, authority, options.now);
   const ledger = issuedLedger(store);
   // Of a Signet that kept no ledger.
@@ -157,23 +150,12 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
 
   const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
     keyOf(instance);
-    const before = held.svid(instance);
-    const done = inTurn(instance, async () => {
+    return inTurn(instance, async () => {
       const svid = held.svid(instance);
       const mine = svid?.id === id ? svid : undefined;
       if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
-      try {
-        return await issue(instance, id, ttl, now);
-      } catch (why) {
-        const isGood = mine !== undefined && mine.notBefore <= now && now < mine.notAfter;
-        // One that was revoked meanwhile is not held any more.
-        if (onFailure === undefined || !isGood || held.svid(instance) !== mine) throw why;
-        onFailure(instance, why);
-        return mine;
-      }
+      return issue(instance, id, ttl, now);
     });
-    const isGood = before?.id === id && before.notBefore <= now && now < before.notAfter && authority.mayServe(before);
-    return isGood && onFailure !== undefined ? orMeanwhile(done, before, PATIENCE) : done;
   };
 
   const renew: SvidKeeper['renew'] = async (instance, id, ttl, now) => {
@@ -194,6 +176,10 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     current,
     renew,
     ...forgetting(store, held, ledger, inTurn),
+    held: (instance: string) => {
+      const svid = held.svid(instance);
+      return svid !== undefined && authority.mayServe(svid) ? svid : undefined;
+    },
     list: held.list,
     live: ledger.live,
     bar: async (instances, now, commit) => {

@@ -2,13 +2,15 @@ import type { CommandSpec } from './command.ts';
 import { bootstrapCommand } from './commands/bootstrap.ts';
 import { caCsrCommand } from './commands/ca/csr.ts';
 import { caImportCommand } from './commands/ca/import.ts';
+import { caListCommand } from './commands/ca/list.ts';
 import { caPassphraseCommand } from './commands/ca/passphrase.ts';
 import { caRestoreCommand } from './commands/ca/restore.ts';
-import { caRotateCommand } from './commands/ca/rotate.ts';
 import { caRevokeCommand } from './commands/ca/revoke.ts';
+import { caRotateCommand } from './commands/ca/rotate.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
+import { csdsCommand } from './commands/csds.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sidecarCommand } from './commands/sidecar.ts';
 import { statusCommand } from './commands/status.ts';
@@ -28,9 +30,11 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokenRevokeCommand,
   statusCommand,
   checkCommand,
+  csdsCommand,
   canCommand,
   caStatusCommand,
   caBundleCommand,
+  caListCommand,
   caRenewCommand,
   caCsrCommand,
   caImportCommand,
@@ -43,7 +47,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 /** First words that hold several commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   token: 'join tokens: create, list, revoke',
-  ca: 'the certificate authority: status, bundle, renew, rotate, revoke, restore, csr, import, passphrase',
+  ca: 'the certificate authority: status, bundle, list, renew, rotate, revoke, restore, csr, import, passphrase',
 };
 
 /** Commands of the contract that have no code yet. Delete a line when it has. */
@@ -64,5 +68,4 @@ export const NOT_BUILT: readonly string[] = [
   'audit',
   'report',
   'completion',
-  'ca list',
 ];

@@ -2,8 +2,8 @@ import type { Location } from '../lib/diagnostic.ts';
 import { invariant } from '../lib/errors.ts';
 import { parseDuration } from '../lib/time.ts';
 import { deepFreeze, readOnlyMap } from '../model/frozen.ts';
-import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, Use } from '../model/mesh.ts';
-import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
+import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, TrustedDomain, Use } from '../model/mesh.ts';
+import { parseTrustDomain, type TrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import { buildRules } from './buildRules.ts';
 import { REJOIN, ROOT_LIFE, TTL } from './checks/meshSettings.ts';
 import { buildSigner } from './checks/signer.ts';
@@ -12,6 +12,7 @@ import { parseMoment } from './forms/moment.ts';
 import { modeOf, mtlsFor, type Outline } from './outline.ts';
 import { descend, keyOffset, type Place } from './places.ts';
 import { revisionOf } from './revision.ts';
+import { bundleIn } from './trust.ts';
 import { resolveUse, writtenUses } from './uses.ts';
 
 type Locate = (offset: number) => Location;
@@ -19,8 +20,7 @@ type Locate = (offset: number) => Location;
 /** The frozen mesh of a file that passed every check: defaults applied, references resolved, services in key order. */
 export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
   const { mesh } = outline.file;
-  const trustDomain = parseTrustDomain(mesh.trustDomain);
-  invariant(trustDomain !== undefined, 'the trust domain was checked');
+  const trustDomain = checkedDomain(mesh.trustDomain);
   const rulesOf = buildRules({ outline, trustDomain, locate });
   const services = [...outline.services.values()]
     .sort((a, b) => (a.key < b.key ? -1 : 1))
@@ -39,9 +39,15 @@ export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
         location: locate(keyOffset(declared.place)),
       },
     ]);
+  const trust = buildTrust(outline, locate);
   return deepFreeze({
-    revision: revisionOf(outline.file),
+    revision: revisionOf(
+      outline.file,
+      trust.map(({ authorities }) => authorities),
+    ),
     trustDomain,
+    trustDomainAliases: (mesh.trustDomainAliases ?? []).map(checkedDomain),
+    trust,
     certificates: {
       ttl: parseDuration(mesh.certificates?.ttl ?? '') ?? TTL.usual,
       curve: mesh.certificates?.curve ?? 'P-256',
@@ -52,6 +58,27 @@ export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
     services: readOnlyMap(services),
   });
 };
+
+const checkedDomain = (name: string): TrustDomain => {
+  const trustDomain = parseTrustDomain(name);
+  invariant(trustDomain !== undefined, 'trust domains were checked');
+  return trustDomain;
+};
+
+const buildTrust = ({ file, place, beside }: Outline, locate: Locate): readonly TrustedDomain[] =>
+  (file.mesh.trust ?? [])
+    .map(({ trustDomain, bundle }, index) => {
+      const roots = bundleIn(bundle.file, beside);
+      invariant(roots.ok, 'bundles were checked');
+      return {
+        trustDomain: checkedDomain(trustDomain),
+        authorities: roots.value.map(({ pem }) => pem),
+        ends: roots.value.map(({ notAfter }) => notAfter),
+        file: bundle.file,
+        location: locate(descend(place, 'mesh', 'trust', index).valueAt),
+      };
+    })
+    .sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
 
 const buildPort = (
   outline: Outline,

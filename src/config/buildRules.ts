@@ -2,8 +2,8 @@ import type { Location } from '../lib/diagnostic.ts';
 import { invariant } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import type { ServiceKey } from '../model/mesh.ts';
-import type { Operation, OperationMatch, PathPattern, Principal, Rule, Source } from '../model/rule.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import type { IdentityMatch, Operation, OperationMatch, PathPattern, Principal, Rule, Source } from '../model/rule.ts';
+import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { resolveCaller } from './callers.ts';
 import type { DeclaredService } from './declared.ts';
 import { parseCall } from './forms/call.ts';
@@ -87,14 +87,15 @@ const buildSources = (job: Job, rule: DeclaredRule, sources: readonly DeclaredSo
   ];
 };
 
-type CallerMatch = { readonly principals?: readonly Principal[]; readonly namespaces?: readonly string[] };
-
 const buildCallers = (
-  { principals, namespaces }: Callers,
+  { principals, namespaces, trustDomains }: Callers,
   caller: (written: Written) => Principal | 'anyone',
-): CallerMatch => ({
+): IdentityMatch => ({
   ...(principals === undefined ? {} : { principals: principals.map(caller).filter((found) => found !== 'anyone') }),
   ...(namespaces === undefined ? {} : { namespaces: namespaces.map(({ text }) => text) }),
+  ...(trustDomains === undefined
+    ? {}
+    : { trustDomains: trustDomains.map(({ text }) => present(parseTrustDomain(text))) }),
 });
 
 // Ports that this service does not have are not meant here; an operation for none of its ports goes.
@@ -133,6 +134,6 @@ const settled = <T>(result: Result<T, unknown>): T => {
 };
 
 const present = <T>(value: T | undefined): T => {
-  invariant(value !== undefined, 'a moment that the checks passed does not parse');
+  invariant(value !== undefined, 'a value that the checks passed does not parse');
   return value;
 };

@@ -32,10 +32,14 @@ export const CATALOGUE = {
   SIG0303: 'an end where nothing ends',
   SIG0304: 'permissive has ended (warning)',
   SIG0305: 'certificates live very short (warning)',
+  SIG0306: 'a trust domain stands twice',
+  SIG0307: 'a trust bundle that cannot be read',
+  SIG0308: 'a trust bundle that holds something else than roots',
+  SIG0309: 'a trusted root has expired (warning)',
+  SIG0310: 'roots live too short for their certificates',
   SIG0320: 'a signer that is neither `exec` nor `file`, or both',
   SIG0321: 'the command of the signer is empty',
   SIG0322: 'a file of the signer has no name',
-  SIG0308: 'roots live too short for their certificates',
   SIG0401: 'a service is defined twice',
   SIG0402: 'services share an identity (warning)',
   SIG0403: 'not a port',
@@ -65,6 +69,7 @@ export const CATALOGUE = {
   SIG0509: 'not a method',
   SIG0510: 'a rule has ended (warning)',
   SIG0511: 'a rule holds on no port (warning)',
+  SIG0512: 'a trust domain that nobody can prove (warning)',
 } as const satisfies Record<`SIG0${string}`, string>;
 
 export type Code = keyof typeof CATALOGUE;

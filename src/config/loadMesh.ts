@@ -12,12 +12,15 @@ import { type Outline, outline } from './outline.ts';
 import { parseYaml } from './parse.ts';
 import { diagnose, type Finding, locator, type Place, type Report } from './places.ts';
 import { decodeText, type TextProblem } from './text.ts';
+import { type Beside, NOTHING_BESIDE } from './trust.ts';
 
 export type LoadOptions = {
   /** What `${NAME}` in values refers to; a name that is missing here is an error. */
   readonly env?: Env;
   /** Warns of what has passed; without it nothing is said. It never changes the mesh. */
   readonly now?: Instant;
+  /** Reads the files that this one names; without it there are none. */
+  readonly beside?: Beside;
 };
 
 export type Loaded = { readonly mesh: Mesh; readonly warnings: readonly Diagnostic[] };
@@ -29,7 +32,7 @@ export type Loaded = { readonly mesh: Mesh; readonly warnings: readonly Diagnost
 export const loadMesh = (
   file: string,
   bytes: Uint8Array | string,
-  { env = {}, now }: LoadOptions = {},
+  { env = {}, now, beside = NOTHING_BESIDE }: LoadOptions = {},
 ): Result<Loaded, readonly Diagnostic[]> => {
   const text = decodeText(bytes);
   if (!text.ok) return err([textDiagnostic(text.error, locator(file, ''))]);
@@ -40,7 +43,7 @@ export const loadMesh = (
   if (document === undefined || problems.length > 0)
     return err(fromText.length > 0 ? fromText : [textDiagnostic(EMPTY, locate)]);
   const findings: Finding[] = [];
-  const reading = read(document.contents, env, now, (finding) => findings.push(finding));
+  const reading = read(document.contents, { env, now, beside }, (finding) => findings.push(finding));
   if (document.directives?.docStart === true && hasDirective(text.value))
     findings.push({ code: 'SIG0113', place: ROOT, message: 'a YAML directive is not allowed' });
   const diagnostics = sorted(findings.map((finding) => diagnose(finding, locate)));
@@ -61,20 +64,22 @@ const EMPTY: TextProblem = { code: 'SIG0107', offset: 0, message: 'the file is e
 
 const hasDirective = (text: string): boolean => /^%/m.test(text.slice(0, text.search(/^---/m)));
 
-const read = (contents: unknown, env: Env, now: Instant | undefined, report: Report): Outline | undefined => {
+type Around = Pick<Outline, 'now' | 'beside'> & { readonly env: Env };
+
+const read = (contents: unknown, around: Around, report: Report): Outline | undefined => {
   // What YAML or the environment made of a value is reported once; that it then fits nowhere follows from it.
   const blamed = new Set<Place>();
-  const converted = convert(contents, env, (finding) => {
+  const converted = convert(contents, around.env, (finding) => {
     blamed.add(finding.place);
     report(finding);
   });
   const fresh: Report = (finding) => {
     if (finding.at === 'key' || !blamed.has(finding.place)) report(finding);
   };
-  return interpret(converted, now, fresh);
+  return interpret(converted, around, fresh);
 };
 
-const interpret = (converted: Converted, now: Instant | undefined, report: Report): Outline | undefined => {
+const interpret = (converted: Converted, around: Around, report: Report): Outline | undefined => {
   const { data, place } = converted;
   if (data === null || typeof data !== 'object' || Array.isArray(data)) {
     report({ code: 'SIG0107', place, message: 'the file is no map', hint: 'it begins with mesh:' });
@@ -82,7 +87,7 @@ const interpret = (converted: Converted, now: Instant | undefined, report: Repor
   }
   const decoded: Decoded | undefined = decode(converted, report);
   if (decoded === undefined) return undefined;
-  const reading = outline(decoded, now);
+  const reading = outline(decoded, around);
   // A map that lost its unknown keys is not empty: its writer said something.
   const others: Report = (finding) => {
     if (!SAYS_NOTHING.has(finding.code) || !decoded.incomplete.has(finding.place)) report(finding);

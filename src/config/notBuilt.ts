@@ -5,6 +5,8 @@ export type Scope =
   | 'certificates'
   | 'signer'
   | 'signerFile'
+  | 'trust'
+  | 'bundle'
   | 'mtls'
   | 'namespace'
   | 'service'
@@ -20,17 +22,19 @@ const POLICIES = ['jwt', 'authorizers'] as const;
 /** Keys of the contract that this version knows of and does not build yet. Move a line when it is built. */
 export const NOT_BUILT_KEYS: Readonly<Record<Scope, readonly string[]>> = {
   file: ['include', ...POLICIES],
-  mesh: ['include', 'locked', 'trustDomainAliases', 'trustedHops', 'rootNamespace', ...POLICIES],
+  mesh: ['include', 'locked', 'trustedHops', 'rootNamespace', ...POLICIES],
   certificates: [],
   signer: [],
   signerFile: [],
+  trust: [],
+  bundle: [],
   mtls: [],
   namespace: ['include', ...POLICIES],
   service: [...POLICIES],
   port: ['serverFirst'],
   endpoint: [],
   rule: ['authorizer'],
-  from: ['trustDomains', 'ipBlocks', 'remoteIpBlocks', 'jwt'],
+  from: ['ipBlocks', 'remoteIpBlocks', 'jwt'],
   to: ['hosts', 'headers', 'sni', 'grpc'],
   other: [],
 };
@@ -60,6 +64,8 @@ const certificates = ([key, ...rest]: readonly PropertyKey[]): Scope => {
 
 const inner = ([key, ...rest]: readonly PropertyKey[]): Scope => {
   if (key === 'certificates') return certificates(rest);
+  if (key === 'trust' && rest.length === 1) return 'trust';
+  if (key === 'trust' && rest.length === 2 && rest[1] === 'bundle') return 'bundle';
   if (key === 'mtls' && rest.length === 0) return 'mtls';
   if (key === 'ports' && rest.length >= 1) return rest.length === 1 ? 'port' : inner(rest.slice(1));
   if (key === 'endpoints' && rest.length === 1) return 'endpoint';

@@ -9,6 +9,7 @@ import type { Place } from './places.ts';
 import { descend } from './places.ts';
 import { type DeclaredRule, declaredRules } from './rules.ts';
 import type { FileSpec } from './schema.ts';
+import type { Beside } from './trust.ts';
 import type { Unread } from './unread.ts';
 
 /** The decoded file, indexed by what it declares. Checks and build read it; it holds no judgement. */
@@ -24,12 +25,19 @@ export type Outline = {
   readonly rules: readonly DeclaredRule[];
   /** `undefined`: nothing is said about what has passed. */
   readonly now: Instant | undefined;
+  /** The files that this one names. */
+  readonly beside: Beside;
   /** Some namespace could not be read: a missing one is no finding. */
   readonly incomplete: boolean;
+  /** Some trust domain could not be read: one that nobody can prove is no finding. */
+  readonly trustUnread: boolean;
 };
 
 /** Indexes a decoded file in one pass. */
-export const outline = ({ file, place, unread }: Decoded, now: Instant | undefined): Outline => {
+export const outline = (
+  { file, place, unread }: Decoded,
+  { now, beside }: Pick<Outline, 'now' | 'beside'>,
+): Outline => {
   const namespaces = new Map<string, DeclaredNamespace>();
   const repeated: DeclaredService[] = [];
   const services = new Map<ServiceKey, DeclaredService>();
@@ -64,7 +72,9 @@ export const outline = ({ file, place, unread }: Decoded, now: Instant | undefin
   const rules = declaredRules(file, place, namespaces.values());
   const lost = unread.get(place);
   const incomplete = lost?.has('namespaces') === true || lost?.has('services') === true;
-  return { file, place, namespaces, services, repeated, rules, now, incomplete };
+  const lostOfMesh = unread.get(descend(place, 'mesh'));
+  const trustUnread = lostOfMesh?.has('trust') === true || lostOfMesh?.has('trustDomainAliases') === true;
+  return { file, place, namespaces, services, repeated, rules, now, beside, incomplete, trustUnread };
 };
 
 const add = (namespace: DeclaredNamespace, service: DeclaredService, all: Map<ServiceKey, DeclaredService>): void => {

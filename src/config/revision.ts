@@ -3,10 +3,13 @@ import type { FileSpec } from './schema.ts';
 
 /**
  * Hash of what the file says: neither comments nor layout nor the order of keys nor the place of a line change it.
- * The order of lists does.
+ * The order of lists does. What stands in `bundles` counts as if it stood in the file.
  */
-export const revisionOf = (file: FileSpec): string =>
-  createHash('sha256').update(canonical(file)).digest('hex').slice(0, 16);
+export const revisionOf = (file: FileSpec, bundles: readonly (readonly string[])[]): string =>
+  createHash('sha256')
+    .update(canonical({ ...file, ...(bundles.length === 0 ? {} : { bundles }) }))
+    .digest('hex')
+    .slice(0, 16);
 
 const canonical = (value: unknown): string => {
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';

@@ -33,6 +33,7 @@ export type DeclaredSource =
 export type Callers = {
   readonly principals?: readonly Written[];
   readonly namespaces?: readonly Written[];
+  readonly trustDomains?: readonly Written[];
   readonly place: Place;
 };
 
@@ -119,10 +120,12 @@ const declareSource = (spec: string | SourceSpec, place: Place): DeclaredSource 
 const callers = (spec: SourceSpec['not'] & object, place: Place): Callers => {
   const principals = written(spec.principals, descend(place, 'principals'));
   const namespaces = written(spec.namespaces, descend(place, 'namespaces'));
+  const trustDomains = written(spec.trustDomains, descend(place, 'trustDomains'));
   return {
     place,
     ...(principals === undefined ? {} : { principals }),
     ...(namespaces === undefined ? {} : { namespaces }),
+    ...(trustDomains === undefined ? {} : { trustDomains }),
   };
 };
 

@@ -3,11 +3,14 @@ import { rulesSpec, verdictSpec } from '../features/authorization/spec.ts';
 import { certificatesSpec } from '../features/certificates/spec.ts';
 import { mtlsSpec } from '../features/mtls/spec.ts';
 import { serviceSpec } from '../features/services/spec.ts';
+import { aliasesSpec, trustSpec } from '../features/trust/spec.ts';
 
 const services = z.record(z.string(), serviceSpec);
 
 const meshSpec = z.strictObject({
   trustDomain: z.string(),
+  trustDomainAliases: aliasesSpec.optional(),
+  trust: trustSpec.optional(),
   mtls: mtlsSpec.optional(),
   authorization: verdictSpec.optional(),
   certificates: certificatesSpec.optional(),

@@ -1,7 +1,7 @@
 import type { Place } from './places.ts';
 
 /** The keys that declare what other places refer to by name. */
-export const NAMING_KEYS = ['ports', 'identity', 'services', 'namespaces'] as const;
+export const NAMING_KEYS = ['ports', 'identity', 'services', 'namespaces', 'trust', 'trustDomainAliases'] as const;
 export type NamingKey = (typeof NAMING_KEYS)[number];
 
 /**

@@ -7,6 +7,7 @@ import type { Instant } from '../lib/time.ts';
 import type { Mesh, Service } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import type { ClientCertificate } from '../spiffe/clientCertificate.ts';
+import { pathOfId, type SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
 import { everyAddress, registeredAddress } from './address.ts';
 import type { Clock } from './clock.ts';
@@ -57,8 +58,10 @@ export class Admission {
     const node = holderOf(serial, clock.now());
     const token = node === undefined ? undefined : tokens.joinOf(node, mesh.rejoin, clock.now());
     if (node === undefined || token === undefined) return err(unauthenticated());
-    // The file may have given the service another identity since.
-    if (mesh.services.get(token.service)?.identity !== spiffeId) return err(unauthenticated());
+    // The file may have given the service another identity since;
+    // but its serial is ours, under whichever name of the mesh it was issued.
+    const identity = mesh.services.get(token.service)?.identity;
+    if (identity === undefined || pathOfId(identity) !== pathOfId(spiffeId as SpiffeId)) return err(unauthenticated());
     return ok({ token: token.id, service: token.service, peer, certificate: { node, serial, notAfter } });
   }
 

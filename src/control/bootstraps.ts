@@ -6,7 +6,7 @@ import { didYouMean } from '../lib/suggest.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
-import { controlPlaneId } from '../spiffe/spiffeId.ts';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import { registeredAddress } from './address.ts';
 import type { Clock } from './clock.ts';
 import type { JoinTokens, NewToken } from './joinTokens.ts';
@@ -40,12 +40,14 @@ export type Issued = {
 };
 
 /** How a node proves itself on the xDS port before there is an Envoy. */
-export type Join = {
-  readonly token: Secret;
+export type Join = Channel & { readonly token: Secret };
+
+/** Where the xDS port is, and how it is known. */
+export type Channel = {
   readonly xds: HostPort;
-  /** PEM of the channel CA, and the one URI that the server's certificate must name. */
+  /** PEM of the channel CA, and the URIs of which the server's certificate must name one. */
   readonly anchorPem: string;
-  readonly serverId: string;
+  readonly serverIds: readonly string[];
 };
 
 /** Why something that an operator asked for cannot be had. */
@@ -59,6 +61,8 @@ export type BootstrapsOptions = {
   readonly tokens: JoinTokens;
   readonly mesh: () => Mesh;
   readonly anchorPem: () => string;
+  /** What the control plane may call itself. */
+  readonly serverIds: () => readonly SpiffeId[];
   /** What sidecars are told; `undefined` if Signet listens on all addresses and so cannot know. */
   readonly advertised: () => HostPort | undefined;
 };
@@ -89,31 +93,35 @@ export class Bootstraps {
     return ok(this.write(ask, token));
   }
 
+  /** How clients know the xDS port; where it is they have to know themselves if Signet listens on all addresses. */
+  channel(): Omit<Channel, 'xds'> & { readonly xds: HostPort | undefined } {
+    const { anchorPem, serverIds, advertised } = this.#options;
+    return { xds: advertised(), anchorPem: anchorPem(), serverIds: serverIds() };
+  }
+
   createToken(service: ServiceKey, ttl: Duration, uses: number): Promise<NewToken> {
     return this.#options.tokens.create(service, ttl, uses, this.#options.clock.now());
   }
 
   /** A bootstrap around a token that there is; `instance` is a new one unless said. */
   write(ask: BootstrapAsk, token: Secret, instance = randomBytes(5).toString('hex')): Issued {
-    const mesh = this.#options.mesh();
     const xds = ask.xds ?? this.#options.advertised();
     if (xds === undefined) throw new TypeError('a bootstrap without the address of its control plane');
     const node = `${ask.service}/${instance}`;
     const { address, envoyAdmin, clientCertificate } = ask;
-    const anchorPem = this.#options.anchorPem();
-    const serverId = controlPlaneId(mesh.trustDomain);
+    const [anchorPem, serverIds] = [this.#options.anchorPem(), this.#options.serverIds()];
     const admin = typeof envoyAdmin === 'number' ? { host: '127.0.0.1', port: envoyAdmin } : envoyAdmin;
     const json = bootstrap({
       nodeId: node,
       credential: clientCertificate ?? { token },
-      trustDomain: mesh.trustDomain,
       xds,
       channelAnchorPem: anchorPem,
+      serverIds,
       address,
       outbound: ask.outbound ?? DEFAULT_OUTBOUND,
       envoyAdmin: admin,
     });
-    const join = clientCertificate === undefined ? undefined : { token, xds, anchorPem, serverId };
+    const join = clientCertificate === undefined ? undefined : { token, xds, anchorPem, serverIds };
     return { node, bootstrap: json, join };
   }
 

@@ -1,12 +1,12 @@
-import type { IssuedCertificate } from '../ca/issued.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
+import { messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { Write } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
+import { trustBundles } from '../plan/trustBundles.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
@@ -19,7 +19,7 @@ import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
 import { Fleet, type Member } from './fleet.ts';
-import type { ControlFacts } from './health/facts.ts';
+import type { AuthorityFacts, ControlFacts } from './health/facts.ts';
 import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
@@ -28,34 +28,15 @@ import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { certificateEnds, type Refusal, unauthenticated } from './refusals.ts';
+import { refuseRename } from './renaming.ts';
+import { repeats } from './repeats.ts';
 import { Revocation } from './revocation/revocation.ts';
 import type { Holder } from './rotation/sidecarFacts.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
-
-/** Whoever keeps the workloads' certificates. */
-export type SvidKeeper = {
-  readonly current: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  /** A new one, whatever is left of the old. */
-  readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  readonly renewalTime: (svid: X509Svid, node: string) => Instant;
-  /** The node id that a certificate was issued to, by its serial, until it ends. */
-  readonly holderOf: (serial: string, now: Instant) => string | undefined;
-  /** Every certificate that has not ended. */
-  readonly live: (now: Instant) => readonly IssuedCertificate[];
-  /** Takes what these instances hold, and lets them have nothing until they join anew. */
-  readonly bar: (
-    nodes: readonly string[],
-    now: Instant,
-    commit: (writes: readonly Write[]) => Promise<void>,
-  ) => Promise<void>;
-  /** Drops what is kept for an instance that is gone for good. */
-  readonly forget: (node: string) => Promise<void>;
-  /** Drops what has expired. */
-  readonly forgetExpired: (now: Instant) => Promise<unknown>;
-};
+import { type SvidKeeper, WorkloadCertificates } from './workloadCertificates.ts';
 
 export type ControlPlaneOptions = {
   readonly clock: Clock;
@@ -63,7 +44,10 @@ export type ControlPlaneOptions = {
   readonly source: MeshSource;
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
+  /** The authorities whose end is to be told in time. */
+  readonly authorities: () => readonly AuthorityFacts[];
   readonly anchorPem: () => string;
+  readonly serverIds: () => readonly SpiffeId[];
   readonly advertised: () => HostPort | undefined;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
@@ -76,6 +60,8 @@ export type ControlPlaneOptions = {
 };
 
 const HOUSEKEEPING: Duration = 3_600_000;
+/** The same failure of the same sidecar is logged once in so long; it is tried again every few seconds. */
+const SAME_FAILURE: Duration = 600_000;
 
 /** The one loop, put together: the file, the fleet and the clock on one side, snapshots on the other. */
 export class ControlPlane {
@@ -91,6 +77,7 @@ export class ControlPlane {
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
   readonly revocation: Revocation;
+  readonly certificates: WorkloadCertificates;
   /** `false` while the store takes no writes, so that nobody can join. */
   readonly canStore: () => Promise<boolean>;
 
@@ -102,6 +89,19 @@ export class ControlPlane {
     this.tokens = new JoinTokens(store);
     this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
+    this.certificates = new WorkloadCertificates({
+      ...options,
+      tokens: this.tokens,
+      // A gRPC client takes its certificate from files.
+      connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
+      nodeOf: (stream) => this.#fleet.nodeOf(stream),
+      svidOf: (stream) => this.#reconciler.svidOf(stream),
+      onJump: () => {
+        this.#reconciler.clockJumped();
+        this.#fleet.clockJumped();
+      },
+    });
+    const failures = repeats(clock, SAME_FAILURE);
     this.#admission = new Admission({ tokens: this.tokens, clock, mesh, holderOf: options.svids.holderOf });
     this.#convergence = new Convergence(observer.converged);
     this.#tracker = new EndpointTracker({
@@ -124,15 +124,20 @@ export class ControlPlane {
       revoked: () => this.revocation.revocations.revoked(),
       bundle: options.bundle,
       quarantine: this.#quarantine,
-      svid: options.svids.current,
-      renewalTime: options.svids.renewalTime,
-      publish: options.publish,
+      certificates: this.certificates.renewals,
+      publish: (stream, snapshot) => {
+        this.certificates.published(stream, snapshot);
+        options.publish(stream, snapshot);
+      },
       end,
       onReconciled: ({ revision }) => {
         this.#fleet.quarantineChanged();
         this.#convergence.published(revision, clock.now());
       },
-      onFailure: ({ node }, error) => log.error({ node, err: error }, 'the sidecar keeps what it has'),
+      onFailure: ({ node }, error) => {
+        if (failures.isNew(`${node} ${messageOf(error)}`))
+          log.error({ node, err: error }, 'the sidecar keeps what it has');
+      },
     });
     this.#fleet = new Fleet({
       clock,
@@ -162,9 +167,11 @@ export class ControlPlane {
     }
     source.start({
       refuse: (next, served) =>
-        next.trustDomain === served.trustDomain
-          ? undefined
-          : `mesh.trustDomain was ${served.trustDomain} and is ${next.trustDomain}: every identity would change, which needs another data directory`,
+        refuseRename(next, served, {
+          fleet: this.#fleet,
+          planning: () => this.#reconciler.busy,
+          awaited: () => this.#awaited(),
+        }),
       onMesh: (state, noticedAt) => this.#onMesh(state, noticedAt),
       onProblem: ({ message, diagnostics }) =>
         log.warn({ diagnostics: diagnostics.map(showDiagnostic) }, `${message}; the mesh from before stays in force`),
@@ -175,6 +182,7 @@ export class ControlPlane {
 
   async close(): Promise<void> {
     this.#cancelHousekeeping();
+    this.certificates.close();
     await this.#options.source.close();
     await this.#reconciler.close();
     await this.#fleet.close();
@@ -201,18 +209,19 @@ export class ControlPlane {
     const { node, service } = agreed.value;
     const joined = await this.#admission.join(caller, node);
     if (!joined.ok) return joined;
-    const { clock, svids, bundle } = this.#options;
-    const { ttl } = this.meshState().mesh.certificates;
-    const svid = await svids.current(node.id, service.identity, ttl, clock.now());
+    this.certificates.drift.told(node.id, claim.metadata);
+    const { mesh } = this.meshState();
+    const svid = await this.certificates.renewals.current(node.id, service.identity, mesh.certificates.ttl);
     // Revoked while the certificate was made.
     const isBarred = this.tokens.isBarred(node.id, caller.token);
     if (isBarred || this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
-    const trusted = bundle();
+    const trusted = this.#options.bundle();
     this.#options.onFetched?.(node.id, svid, trusted);
-    return ok(emitSecrets(svid, trusted));
+    return ok(emitSecrets(svid, trustBundles(mesh, trusted)));
   }
 
   onEvent(event: StreamEvent): void {
+    this.certificates.onEvent(event);
     this.#fleet.onEvent(event);
   }
 
@@ -259,7 +268,7 @@ export class ControlPlane {
     const member = this.#fleet.member(stream);
     const identity = member && mesh.services.get(member.sidecar.service)?.identity;
     if (identity === undefined) return;
-    await this.#options.svids.renew(node, identity, mesh.certificates.ttl, this.#options.clock.now());
+    await this.certificates.renewals.renew(node, identity, mesh.certificates.ttl);
     this.#reconciler.markSecrets(node);
   }
 
@@ -295,7 +304,8 @@ export class ControlPlane {
 
   /** What `signet check` judges, as far as it is known here. */
   async health(): Promise<ControlFacts> {
-    const parts = { fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
+    const { certificates } = this;
+    const parts = { certificates, fleet: this.#fleet, reconciler: this.#reconciler, tracker: this.#tracker };
     const quarantined = () => this.quarantined();
     const revocations = () => this.revocation.facts();
     return gatherFacts({ ...this.#options, ...parts, quarantined, revocations, startedAt: this.#startedAt });
@@ -306,14 +316,6 @@ export class ControlPlane {
     return this.#fleet
       .members()
       .map(({ sidecar, record }) => explainedRecord(record, this.#reconciler.emittedFor(sidecar.stream)));
-  }
-
-  /** Certificates in force, by instance. */
-  certificates(): readonly { readonly node: string; readonly svid: X509Svid }[] {
-    return this.#fleet.members().flatMap(({ sidecar }) => {
-      const svid = this.#reconciler.svidOf(sidecar.stream);
-      return svid === undefined ? [] : [{ node: sidecar.node, svid }];
-    });
   }
 
   async createToken(service: ServiceKey, ttl: Duration, uses: number): Promise<Result<NewToken, AskRefusal>> {
@@ -345,7 +347,6 @@ export class ControlPlane {
     const found = mesh.services.get(service);
     if (missing !== undefined || found === undefined)
       return err(missing ?? { code: 'unknown_service', message: service });
-    const { clock, svids } = this.#options;
     const nodes = new Set(
       this.#fleet
         .members()
@@ -354,10 +355,16 @@ export class ControlPlane {
     );
     const renewed: { node: string; svid: X509Svid }[] = [];
     for (const node of nodes) {
-      renewed.push({ node, svid: await svids.renew(node, found.identity, mesh.certificates.ttl, clock.now()) });
+      renewed.push({ node, svid: await this.certificates.renewals.renew(node, found.identity, mesh.certificates.ttl) });
       this.#reconciler.markSecrets(node);
     }
     return ok(renewed);
+  }
+
+  /** Who was here before the start and has not come back, as long as that is no wonder. */
+  #awaited(): readonly string[] {
+    const now = this.#options.clock.now();
+    return this.#tracker.graceUntil(now) === undefined ? [] : this.#tracker.kept(now).map(({ node }) => node);
   }
 
   #connected(): readonly Connected[] {
@@ -393,6 +400,7 @@ export class ControlPlane {
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
       await this.#options.svids.forgetExpired(clock.now());
       await this.revocation.revocations.prune();
+      this.certificates.renewals.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));
     this.#cancelHousekeeping = clock.after(HOUSEKEEPING, () => this.#keepHouse());

@@ -14,4 +14,8 @@ export type Observer = {
   readonly refused: (code: RefusalCode) => void;
   /** From a save of mesh.yaml to the last sidecar's ACK, in milliseconds. */
   readonly converged: (span: number) => void;
+  /** A certificate that was due could not be had, or was refused by its sidecar. */
+  readonly renewalFailed: (kind: 'issue' | 'refused') => void;
+  /** The wall clock was set, or the machine slept. */
+  readonly clockJumped: (direction: 'forward' | 'back') => void;
 };

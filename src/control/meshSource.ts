@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
-import { constants, type FSWatcher, watch } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
-import type { Result } from '../lib/result.ts';
+import { err, ok, type Result } from '../lib/result.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { carryOver } from '../model/carryOver.ts';
 import type { Mesh } from '../model/mesh.ts';
+import { type BesideFiles, type LoadMesh, loadWithFiles, readBeside } from './besideFiles.ts';
 import type { Clock } from './clock.ts';
 import { decodeJson, encodeJson, LAST_GOOD_MESH_KEY } from './keys.ts';
+import { readSaved } from './readSaved.ts';
 
 export type Loaded = { readonly mesh: Mesh; readonly warnings: readonly Diagnostic[] };
 
@@ -34,13 +35,16 @@ export type MeshSourceOptions = {
   readonly store: Store;
   readonly clock: Clock;
   /** Rejects with one sentence if it cannot say anything of these bytes. */
-  readonly load: (file: string, bytes: Uint8Array) => Promise<Result<Loaded, readonly Diagnostic[]>>;
+  readonly load: LoadMesh;
 };
+
+/** Why a mesh does not follow the one that is served; `again`: not yet, so it is asked about again. */
+export type MeshRefusal = { readonly message: string; readonly again: boolean };
 
 /** Whoever follows the file. */
 export type MeshFollower = {
-  /** A sentence if this mesh, although valid, must not follow the one that is served. */
-  readonly refuse: (next: Mesh, served: Mesh) => string | undefined;
+  /** Why this mesh, although valid, must not follow the one that is served. */
+  readonly refuse: (next: Mesh, served: Mesh) => MeshRefusal | undefined;
   /** A new mesh is in force; `noticedAt` is when its save was first seen. */
   readonly onMesh: (state: MeshState, noticedAt: Instant) => void;
   readonly onProblem: (problem: MeshProblem) => void;
@@ -60,9 +64,12 @@ export class MeshSource {
   readonly #options: MeshSourceOptions;
   #follower: MeshFollower | undefined;
   #state: MeshState;
-  #seen: string | undefined;
+  /** What was looked at last, and which files it named. */
+  #seen: Known;
+  /** It was refused for now, and is asked about again. */
+  #waits = false;
   /** What was loaded at the start, until it is really served. */
-  #unkept: Uint8Array | undefined;
+  #unkept: Source | undefined;
   #noticedAt: Instant | undefined;
   #watcher: FSWatcher | undefined;
   #cancelRead: () => void = () => {};
@@ -70,7 +77,7 @@ export class MeshSource {
   #reading = Promise.resolve();
   #closed = false;
 
-  private constructor(options: MeshSourceOptions, state: MeshState, seen: string | undefined) {
+  private constructor(options: MeshSourceOptions, state: MeshState, seen: Known) {
     this.#options = options;
     this.#state = state;
     this.#seen = seen;
@@ -84,13 +91,10 @@ export class MeshSource {
     const now = options.clock.now();
     const read = await readMesh(options);
     if (read.ok) {
-      const { bytes, hash, ...loaded } = read.value;
-      const source = new MeshSource(
-        options,
-        { ...loaded, file: options.file, loadedAt: now, problem: undefined },
-        hash,
-      );
-      source.#unkept = bytes;
+      const { mesh, warnings } = read.value;
+      const state = { mesh, warnings, file: options.file, loadedAt: now, problem: undefined };
+      const source = new MeshSource(options, state, read.value);
+      source.#unkept = read.value;
       return source;
     }
     const kept = await recall(options);
@@ -98,7 +102,7 @@ export class MeshSource {
       throw new AppError('mesh_invalid', read.error.message, { cause: read.error.diagnostics });
     }
     const problem = { since: now, message: read.error.message, diagnostics: read.error.diagnostics };
-    return new MeshSource(options, { ...kept, file: options.file, loadedAt: now, problem }, read.error.hash);
+    return new MeshSource(options, { ...kept, file: options.file, loadedAt: now, problem }, read.error);
   }
 
   state(): MeshState {
@@ -108,8 +112,12 @@ export class MeshSource {
   /** Whether the disk holds something that was not looked at yet, as for a moment after each save. */
   async isBehind(): Promise<boolean> {
     const { file } = this.#options;
-    const hash = await readSaved(file).then(hashOf, (error: unknown) => unreadable(file, error));
-    return hash !== this.#seen;
+    const beside = await readBeside(file, this.#seen.named);
+    const hash = await readMeshFile(file).then(
+      (bytes) => hashOf(bytes, beside),
+      (error: unknown) => unreadable(file, error),
+    );
+    return hash !== this.#seen.hash;
   }
 
   /** Starts to follow the file. */
@@ -164,9 +172,10 @@ export class MeshSource {
   async #read(settled: boolean): Promise<void> {
     if (this.#closed) return;
     const { clock } = this.#options;
-    const read = await readMesh(this.#options, this.#seen);
-    const hash = read.ok ? read.value.hash : read.error.hash;
-    if (hash === this.#seen) {
+    const seen = this.#seen;
+    const read = await readMesh(this.#options, this.#waits ? { ...seen, hash: undefined } : seen);
+    const { hash, named } = read.ok ? read.value : read.error;
+    if (hash === seen.hash && !this.#waits) {
       if (settled) this.#noticedAt = undefined;
       return;
     }
@@ -176,20 +185,24 @@ export class MeshSource {
     const unfinished = read.ok ? !read.value.finished : !read.error.finished;
     if (unfinished && clock.now() - noticedAt < UNFINISHED_QUIET) return this.#noticed(UNFINISHED_QUIET);
     this.#noticedAt = undefined;
-    this.#seen = hash;
+    this.#seen = { hash, named };
+    this.#waits = false;
     if (!read.ok) return this.#complain(read.error.message, read.error.diagnostics);
-    const { bytes, mesh, warnings } = read.value;
+    const { mesh, warnings } = read.value;
     const refusal = this.#follower?.refuse(mesh, this.#state.mesh);
-    if (refusal !== undefined) return this.#complain(refusal, []);
+    if (refusal !== undefined) {
+      this.#waits = refusal.again;
+      return this.#complain(refusal.message, []);
+    }
     const inForce = await carryOver(this.#state.mesh, mesh);
     this.#state = { mesh: inForce, warnings, file: this.#options.file, loadedAt: clock.now(), problem: undefined };
     this.#follower?.onMesh(this.#state, noticedAt);
-    await this.#keep(bytes);
+    await this.#keep(read.value);
   }
 
   /** Keeps the bytes, so that a restart beside a broken file serves this mesh and not none. */
-  async #keep(bytes: Uint8Array): Promise<void> {
-    const value = encodeJson({ base64: Buffer.from(bytes).toString('base64') });
+  async #keep(source: Source): Promise<void> {
+    const value = encodeJson(keptForm(source));
     try {
       await this.#options.store.commit([{ key: LAST_GOOD_MESH_KEY, value }]);
     } catch (error) {
@@ -198,75 +211,92 @@ export class MeshSource {
   }
 
   #complain(message: string, diagnostics: readonly Diagnostic[]): void {
+    // What waits is asked about again and again, and told once.
+    if (this.#waits && this.#state.problem?.message === message) return;
     const problem = { since: this.#options.clock.now(), message, diagnostics };
     this.#state = { ...this.#state, problem };
     this.#follower?.onProblem(problem);
   }
 }
 
-type Read = Loaded & { readonly bytes: Uint8Array; readonly hash: string; readonly finished: boolean };
-type Unreadable = {
-  readonly message: string;
-  readonly diagnostics: readonly Diagnostic[];
-  readonly hash: string;
-  readonly finished: boolean;
-};
+type Source = { readonly bytes: Uint8Array; readonly beside: BesideFiles };
+type Looked = { readonly hash: string; readonly named: readonly string[]; readonly finished: boolean };
+type Read = Loaded & Source & Looked;
+type Unreadable = Looked & { readonly message: string; readonly diagnostics: readonly Diagnostic[] };
 
 /** Far more than any loader takes, and little enough to read at every save. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/**
- * Only a file that ends: opening a FIFO would wait for a writer, and a shutdown for that, without end.
- * @throws what `unreadable` puts into words.
- */
-export const readSaved = async (file: string): Promise<Uint8Array> => {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const found = await handle.stat();
-    if (found.isDirectory()) throw new AppError('EISDIR', 'a folder');
-    if (!found.isFile()) throw new AppError('ENOTFILE', 'no regular file');
-    if (found.size > MAX_BYTES) throw new AppError('EFBIG', 'too large');
-    return await handle.readFile();
-  } finally {
-    await handle.close();
-  }
+/** @throws what `unreadable` puts into words. */
+export const readMeshFile = (file: string): Promise<Uint8Array> => readSaved(file, MAX_BYTES);
+
+/** Of a mesh file and of those that it names: a new bundle is as much of a save as a new rule. */
+const hashOf = (bytes: Uint8Array, beside: BesideFiles): string => {
+  const hash = createHash('sha256').update(createHash('sha256').update(bytes).digest());
+  for (const path of [...beside.keys()].sort())
+    hash.update(`${path}\0`).update(
+      createHash('sha256')
+        .update(beside.get(path) ?? '')
+        .digest(),
+    );
+  return hash.digest('hex');
 };
 
-const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+type Known = { readonly hash: string | undefined; readonly named: readonly string[] };
 
-/** Reads and loads; a content whose hash is `known` is not loaded again. */
+const UNKNOWN: Known = { hash: undefined, named: [] };
+
+/** Reads and loads; a content whose hash is known is not loaded again. */
 const readMesh = async (
   { file, load }: Pick<MeshSourceOptions, 'file' | 'load'>,
-  known?: string,
+  known: Known = UNKNOWN,
 ): Promise<Result<Read, Unreadable>> => {
   let bytes: Uint8Array;
   try {
-    bytes = await readSaved(file);
+    bytes = await readMeshFile(file);
   } catch (error) {
     // A save by rename may leave a moment without the file, like one that is half written.
     const message = unreadable(file, error);
-    return { ok: false, error: { message, diagnostics: [], hash: message, finished: false } };
+    return err({ message, diagnostics: [], hash: message, named: known.named, finished: false });
   }
-  const hash = hashOf(bytes);
+  const expected = await readBeside(file, known.named);
   const finished = bytes.at(-1) === 0x0a;
-  if (hash === known) return { ok: false, error: { message: '', diagnostics: [], hash, finished } };
-  let loaded: Awaited<ReturnType<typeof load>>;
+  const before = hashOf(bytes, expected);
+  if (before === known.hash) return err({ message: '', diagnostics: [], hash: before, named: known.named, finished });
   try {
-    loaded = await load(file, bytes);
+    const { loaded, beside } = await loadWithFiles(load, file, bytes, expected);
+    const read = { hash: hashOf(bytes, beside), named: [...beside.keys()], finished };
+    if (loaded.ok) return ok({ ...loaded.value, ...read, bytes, beside });
+    const count = loaded.error.length;
+    const message = `${file} has ${count === 1 ? 'an error' : `${count} errors`}`;
+    return err({ ...read, message, diagnostics: loaded.error });
   } catch (error) {
-    return { ok: false, error: { message: messageOf(error), diagnostics: [], hash, finished } };
+    return err({ message: messageOf(error), diagnostics: [], hash: before, named: known.named, finished });
   }
-  if (loaded.ok) return { ok: true, value: { ...loaded.value, bytes, hash, finished } };
-  const count = loaded.error.length;
-  const message = `${file} has ${count === 1 ? 'an error' : `${count} errors`}`;
-  return { ok: false, error: { message, diagnostics: loaded.error, hash, finished } };
 };
 
+/** What is kept for a restart beside files that do not load. */
+type Kept = { readonly base64: string; readonly beside?: Readonly<Record<string, string>> };
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+const keptForm = ({ bytes, beside }: Source): Kept => ({
+  base64: base64(bytes),
+  ...(beside.size === 0
+    ? {}
+    : {
+        beside: Object.fromEntries(
+          [...beside].flatMap(([path, content]) => (typeof content === 'string' ? [] : [[path, base64(content)]])),
+        ),
+      }),
+});
+
 const recall = async ({ store, file, load }: MeshSourceOptions): Promise<Loaded | undefined> => {
-  const kept = decodeJson<{ readonly base64: string }>(store.get(LAST_GOOD_MESH_KEY));
+  const kept = decodeJson<Kept>(store.get(LAST_GOOD_MESH_KEY));
   if (kept === undefined) return undefined;
+  const beside = Object.entries(kept.beside ?? {}).map(([path, text]) => [path, Buffer.from(text, 'base64')] as const);
   try {
-    const loaded = await load(file, Buffer.from(kept.base64, 'base64'));
+    const loaded = await load(file, Buffer.from(kept.base64, 'base64'), new Map(beside));
     return loaded.ok ? loaded.value : undefined;
   } catch {
     return undefined; // then the file on disk is the reason that the operator is told

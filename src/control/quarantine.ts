@@ -1,5 +1,4 @@
 import type { Emitted } from '../emit/emitted.ts';
-import { keepNewest } from '../lib/newest.ts';
 import type { ServiceKey } from '../model/mesh.ts';
 import { namedIn } from '../xds/blame.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
@@ -36,6 +35,7 @@ export type Outcome = { readonly concerns: 'nobody' | 'sidecar' | 'service'; rea
 /** What a sidecar was last published, and what its plan said. */
 export type Seen = { readonly snapshot: Snapshot | undefined; readonly emitted: readonly Emitted[] };
 
+const NOTHING: readonly Withheld[] = [];
 const NO_OUTCOME: Outcome = { concerns: 'nobody', refusals: [] };
 
 /** Secrets belong to one instance each and say nothing about others. */
@@ -47,13 +47,19 @@ const REFERRED: readonly TypeUrl[] = [TYPE.cds, TYPE.eds, TYPE.rds];
 /** Words for what is the matter with one host and not with the resource. */
 const LOCAL = /cannot bind|already in use|permission denied|cannot assign requested address/i;
 
-/** Kinds of listening of one service; sidecars choose their addresses themselves. */
+/**
+ * Kinds of listening of one service that are remembered without a live sidecar: sidecars choose their addresses themselves. Those with one are
+ * as many as there are streams, and nothing pushes them out.
+ */
 const MOST_LISTENINGS = 256;
+
+/** What is known of listeners of one kind, and the live streams whose sidecars listen so. */
+type Listening = { readonly shelf: Shelf; readonly streams: Set<StreamId> };
 
 /** A gRPC client and an Envoy are sent other resources under the same names. */
 type OfService = {
   readonly shared: Readonly<Record<Sidecar['client'], Shelf>>;
-  readonly listening: Map<string, Shelf>;
+  readonly listening: Map<string, Listening>;
 };
 
 /**
@@ -85,7 +91,9 @@ export class Quarantine {
 
   /** What this sidecar is kept from, as of its last `serve`. */
   withheld(sidecar: Sidecar): readonly Withheld[] {
-    return this.#shelves(sidecar).flatMap((shelf) =>
+    const shelves = this.#shelves(sidecar);
+    if (shelves.every(({ refusals }) => refusals.size === 0)) return NOTHING;
+    return shelves.flatMap((shelf) =>
       [...shelf.refusals.values()].flatMap((refusal) =>
         isWithheld(refusal, sidecar.node)
           ? [{ refusal, instead: lastGood(shelf, refusal, sidecar.node)?.version }]
@@ -106,6 +114,7 @@ export class Quarantine {
         return NO_OUTCOME;
       case 'closed':
         this.#settled.delete(sidecar.stream);
+        this.#leave(sidecar);
         return NO_OUTCOME;
       default:
         return NO_OUTCOME;
@@ -198,7 +207,7 @@ export class Quarantine {
   #ofService({ service }: Sidecar): OfService {
     const known = this.#services.get(service);
     if (known !== undefined) return known;
-    const fresh = { shared: { envoy: newShelf(), grpc: newShelf() }, listening: new Map<string, Shelf>() };
+    const fresh = { shared: { envoy: newShelf(), grpc: newShelf() }, listening: new Map<string, Listening>() };
     this.#services.set(service, fresh);
     return fresh;
   }
@@ -206,11 +215,23 @@ export class Quarantine {
   #listening(sidecar: Sidecar): Shelf {
     const { listening } = this.#ofService(sidecar);
     const key = planKey(sidecar);
+    const known = listening.get(key) ?? { shelf: newShelf(), streams: new Set() };
+    listening.set(key, known);
+    known.streams.add(sidecar.stream);
+    return known.shelf;
+  }
+
+  #leave(sidecar: Sidecar): void {
+    const { listening } = this.#ofService(sidecar);
+    const key = planKey(sidecar);
     const known = listening.get(key);
-    if (known !== undefined) return known;
-    const shelf = newShelf();
-    keepNewest(listening, key, shelf, MOST_LISTENINGS);
-    return shelf;
+    known?.streams.delete(sidecar.stream);
+    if (known === undefined || known.streams.size > 0 || listening.size <= MOST_LISTENINGS) return;
+    // Who left last is remembered longest.
+    listening.delete(key);
+    listening.set(key, known);
+    const left = [...listening].filter(([, { streams }]) => streams.size === 0);
+    for (const [oldest] of left.slice(0, Math.max(0, left.length - MOST_LISTENINGS))) listening.delete(oldest);
   }
 }
 

@@ -1,4 +1,4 @@
-import { emitProxy } from '../emit/emitProxy.ts';
+import { emitParts, type Fault } from '../emit/emitProxy.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import type { Emitted } from '../emit/emitted.ts';
 import { emitGrpcClient } from '../emit/grpcClient.ts';
@@ -8,15 +8,19 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import { planProxy } from '../plan/planProxy.ts';
-import type { EndpointTable, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { Endpoint, EndpointTable, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import type { Revoked } from '../plan/revoked.ts';
-import type { SpiffeId } from '../spiffe/spiffeId.ts';
+import { trustBundles } from '../plan/trustBundles.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import { type Snapshot, TYPE } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
+import { Callers } from './callers.ts';
 import type { Clock } from './clock.ts';
+import { withHeldBack } from './heldBack.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
+import { RenewalLane } from './renewalLane.ts';
+import type { Renewals } from './renewals.ts';
 import type { PublishedSecrets } from './rotation/heldSecrets.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
@@ -30,10 +34,7 @@ export type ReconcilerOptions = {
   readonly bundle: () => TrustBundle;
   /** Keeps from a sidecar what others of its kind refused. */
   readonly quarantine: Pick<Quarantine, 'serve'>;
-  /** The certificate in force for an instance, a new one if none is or if it is due. */
-  readonly svid: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  /** From when on it is due; jitter included. */
-  readonly renewalTime: (svid: X509Svid, node: string) => Instant;
+  readonly certificates: Pick<Renewals, 'inForce' | 'current' | 'dueIn'>;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
   /** Every sidecar has the plan of this mesh. */
@@ -47,12 +48,11 @@ type Held = {
   readonly planned: Planned | undefined;
   readonly svid: X509Svid | undefined;
   readonly bundle: TrustBundle | undefined;
-  readonly renewAt: Instant;
   readonly snapshot: Snapshot | undefined;
-  /** Failures in a row, and when to try again. */
+  /** Failures in a row, and when to try again, by the monotonic clock. */
   readonly failures: number;
-  readonly retryAt: Instant | undefined;
-  /** Why the last try failed. */
+  readonly retryAt: Duration | undefined;
+  /** Why the last try failed, or what was held back of it. */
   readonly trouble: string | undefined;
 };
 
@@ -61,14 +61,21 @@ type Planned = {
   readonly service: Service | undefined;
   readonly at: Instant;
   readonly emitted: readonly Emitted[];
-  readonly upstreams: ReadonlySet<ServiceKey>;
+  /** What is not in it. */
+  readonly faults: readonly Fault[];
+  /** Whom it calls, and the addresses that it was made of. */
+  readonly upstreams: ReadonlyMap<ServiceKey, readonly Endpoint[] | undefined>;
 };
 
 const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as const;
 
-/** Wall clocks jump: nothing is trusted to a timer for longer than this. */
+/** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
+/** So long all is planned as of one moment: work may go on for ever, and certificates are issued as of it. */
+const MOMENT: Duration = 1_000;
+/** While certificates wait to be renewed, some of them may come near their end. */
+const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
 
@@ -79,8 +86,10 @@ const AT_ONCE = 32;
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #held = new Map<StreamId, Held>();
+  readonly #callers = new Callers();
   readonly #queue = new WorkQueue();
   readonly #slices = newSlices();
+  readonly #lane: RenewalLane;
   /** What is the same for all until something is marked that may change a plan. */
   #moment: Moment | undefined;
   /** Counts meshes and moments: what was begun in an older one is not published. */
@@ -89,25 +98,35 @@ export class Reconciler {
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
   #nextChange: Instant | undefined;
-  #lastLook: Instant;
   #closed = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#lastLook = options.clock.now();
-    this.#nextChange = nextChange(options.mesh(), this.#lastLook, options.revoked());
+    this.#lane = new RenewalLane({
+      clock: options.clock,
+      renew: (stream) => this.#renew(stream),
+      renewed: (streams) =>
+        this.#mark(
+          streams
+            .filter((stream) => this.#held.has(stream))
+            .map((stream) => ({ stream, urgency: 'renewal', plan: false })),
+        ),
+    });
+    this.#nextChange = nextChange(options.mesh(), options.clock.now(), options.revoked());
     this.#schedule();
   }
 
   add(sidecar: Sidecar): void {
-    const nothing = { planned: undefined, svid: undefined, bundle: undefined, renewAt: 0, snapshot: undefined };
+    const nothing = { planned: undefined, svid: undefined, bundle: undefined, snapshot: undefined };
     this.#held.set(sidecar.stream, { sidecar, ...nothing, ...NO_FAILURE });
     this.#mark([{ stream: sidecar.stream, urgency: 'endpoints', plan: true }]);
   }
 
   remove(stream: StreamId): void {
     this.#held.delete(stream);
+    this.#callers.remove(stream);
     this.#queue.remove(stream);
+    this.#lane.remove(stream);
   }
 
   /** Another mesh is in force, or another moment. */
@@ -132,17 +151,15 @@ export class Reconciler {
     this.#schedule();
   }
 
-  /** Other addresses: concerns those who call these services. */
+  /** Other addresses: concerns those who call these services, in force or in hand. Who has no plan yet waits for one already. */
   markCallers(services: ReadonlySet<ServiceKey>): void {
-    const concerned = [...this.#held.values()].filter(
-      ({ sidecar, planned }) =>
-        planned === undefined ||
-        // Its next plan may call them, and was made of the addresses from before.
-        this.#queue.isTaken(sidecar.stream) ||
-        [...services].some((service) => planned.upstreams.has(service)),
-    );
-    this.#moment = undefined;
-    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'endpoints', plan: true })));
+    this.#mark([...this.#callers.of(services)].map((stream) => ({ stream, urgency: 'endpoints', plan: true })));
+  }
+
+  /** The wall clock is another one: what time decides is decided again, and what is due is done. */
+  clockJumped(): void {
+    this.markAll();
+    this.#look();
   }
 
   /** What these services' own ports refuse is another. */
@@ -185,7 +202,7 @@ export class Reconciler {
     return this.#held.get(stream)?.snapshot;
   }
 
-  /** Why the newest configuration of this sidecar could not be made; `undefined` if it could. */
+  /** Why the newest configuration of this sidecar could not be made, or a part of it; `undefined` if it could. */
   troubleOf(stream: StreamId): string | undefined {
     return this.#held.get(stream)?.trouble;
   }
@@ -213,6 +230,7 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
+    this.#lane.close();
     this.#queue.clear();
     this.#wake();
     await this.idle();
@@ -220,6 +238,15 @@ export class Reconciler {
 
   #markUrgent(concerned: readonly Held[]): void {
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: false })));
+  }
+
+  /** Its certificate is due, and what is in force goes on if there is no new one. */
+  async #renew(stream: StreamId): Promise<void> {
+    const { sidecar, svid, planned } = this.#held.get(stream) ?? {};
+    if (sidecar === undefined || svid === undefined || planned === undefined) return;
+    const { identity, certificateTtl } = planned.plan;
+    // Where it ended meanwhile, making the configuration fails for the same reason, and tells it.
+    await this.#options.certificates.current(sidecar.node, identity, certificateTtl).catch(() => undefined);
   }
 
   #mark(works: readonly Work[]): void {
@@ -269,22 +296,29 @@ export class Reconciler {
         this.#options.end(sidecar.stream, permissionDenied('this mesh has no such service any more'));
         return;
       }
+      this.#callers.set(stream, planned.upstreams);
       const { identity, certificateTtl } = planned.plan;
-      const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
+      const { certificates } = this.#options;
+      // News do not wait for a renewal that has time.
+      const inForce = certificates.inForce(sidecar.node, identity);
+      const svid = inForce ?? (await certificates.current(sidecar.node, identity, certificateTtl));
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
       const bundle = this.#options.bundle();
-      const secrets = emitSecrets(svid, bundle);
-      const content = this.#options.quarantine.serve(sidecar, planned.emitted);
+      const secrets = emitSecrets(svid, trustBundles(moment.mesh, bundle));
+      const served = this.#options.quarantine.serve(sidecar, planned.emitted);
+      const content = withHeldBack(served, planned.faults, held.snapshot);
       const snapshot = assemble(content, secrets, held.snapshot);
-      const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
-      this.#held.set(sidecar.stream, { sidecar, planned, svid, bundle, renewAt, snapshot, ...NO_FAILURE });
+      const trouble = planned.faults.length === 0 ? undefined : planned.faults.map(({ message }) => message).join('; ');
+      this.#held.set(stream, { sidecar, planned, svid, bundle, snapshot, ...NO_FAILURE, trouble });
+      if (trouble !== undefined && trouble !== held.trouble) this.#options.onFailure(sidecar, new Error(trouble));
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {
       if (!this.#held.has(stream)) return;
       const failures = held.failures + 1;
-      const retryAt = moment.now + Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(failures, 10));
+      const backoff = Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
+      const retryAt = this.#options.clock.monotonic() + backoff;
       // Without its plan it is planned again; what was published stays in force.
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
@@ -293,35 +327,48 @@ export class Reconciler {
 
   #now(): Moment {
     const { mesh, clock, endpoints, revoked } = this.#options;
-    this.#moment ??= {
-      mesh: mesh(),
-      now: clock.now(),
-      endpoints: endpoints(),
-      revoked: revoked(),
-      plans: new Map(),
-    };
+    const now = clock.now();
+    if (this.#moment === undefined || Math.abs(now - this.#moment.now) > MOMENT) {
+      this.#moment = { mesh: mesh(), now, endpoints, revoked: revoked(), plans: new Map() };
+    }
     return this.#moment;
+  }
+
+  /** How long until something is to be done for it by time alone; 0 or less: now. */
+  #dueIn({ sidecar, planned, svid, retryAt }: Held): Duration {
+    const { certificates, clock } = this.#options;
+    if (retryAt !== undefined) return retryAt - clock.monotonic();
+    if (svid === undefined || planned === undefined) return 0;
+    return certificates.dueIn(sidecar.node, svid, planned.plan.certificateTtl);
   }
 
   #schedule(): void {
     this.#cancel();
     if (this.#closed) return;
     const now = this.#options.clock.now();
-    let at = Math.min(now + LOOK_AGAIN, this.#nextChange ?? Number.POSITIVE_INFINITY);
+    let wait = Math.min(
+      this.#lane.size > 0 ? LOOK_SOON : LOOK_AGAIN,
+      (this.#nextChange ?? Number.POSITIVE_INFINITY) - now,
+    );
     for (const held of this.#held.values()) {
-      const due = dueAt(held);
+      if (this.#lane.has(held.sidecar.stream)) continue;
+      const due = this.#dueIn(held);
       // While there is work, what is due waits in the queue or comes after it.
-      if (due > now || !this.busy) at = Math.min(at, due);
+      if (due > 0 || !this.busy) wait = Math.min(wait, due);
     }
-    this.#cancel = this.#options.clock.after(Math.max(at - now, 1), () => this.#look());
+    this.#cancel = this.#options.clock.after(Math.max(wait, 1), () => this.#look());
   }
 
   #look(): void {
     const now = this.#options.clock.now();
-    const jumpedBack = now < this.#lastLook;
-    this.#lastLook = now;
-    if (jumpedBack || (this.#nextChange !== undefined && this.#nextChange <= now)) this.markAll();
-    this.#markUrgent([...this.#held.values()].filter((held) => dueAt(held) <= now));
+    if (this.#nextChange !== undefined && this.#nextChange <= now) this.markAll();
+    const due = [...this.#held.values()].filter((held) => this.#dueIn(held) <= 0);
+    const hasTime = ({ svid, retryAt, sidecar }: Held): boolean =>
+      retryAt === undefined &&
+      svid !== undefined &&
+      this.#options.certificates.inForce(sidecar.node, svid.id) !== undefined;
+    this.#markUrgent(due.filter((held) => !hasTime(held)));
+    this.#lane.add(due.filter(hasTime).map(({ sidecar: { stream } }) => stream));
     // Not only when all is done: work may go on for long, and time changes policies meanwhile.
     this.#schedule();
   }
@@ -331,32 +378,34 @@ export class Reconciler {
 type Moment = {
   readonly mesh: Mesh;
   readonly now: Instant;
-  readonly endpoints: EndpointTable;
+  readonly endpoints: () => EndpointTable;
   readonly revoked: Revoked;
-  readonly plans: Map<string, Planned | undefined>;
+  readonly plans: Map<string, Planned>;
 };
 
-const planOf = (sidecar: Sidecar, { mesh, now, endpoints, revoked, plans }: Moment): Planned | undefined => {
+const planOf = (sidecar: Sidecar, { mesh, now, endpoints: live, revoked, plans }: Moment): Planned | undefined => {
   const { ref, client } = sidecar;
   const key = planKey(sidecar);
-  if (plans.has(key)) return plans.get(key);
+  const endpoints = live();
+  const known = plans.get(key);
+  if (known !== undefined && isMadeOf(known, endpoints)) return known;
   const plan = planProxy(mesh, now, ref, endpoints, revoked);
-  const planned = plan && {
+  if (plan === undefined) return undefined;
+  const planned: Planned = {
     plan,
     service: mesh.services.get(ref.service),
     at: now,
-    emitted: client === 'grpc' ? emitGrpcClient(plan) : emitProxy(plan),
-    upstreams: new Set(plan.upstreams.map(({ service }) => service)),
+    ...(client === 'grpc' ? { emitted: emitGrpcClient(plan), faults: [] } : emitParts(plan)),
+    upstreams: new Map(plan.upstreams.map(({ service }) => [service, endpoints.get(service)])),
   };
   plans.set(key, planned);
   return planned;
 };
 
-/** When to ask again. One that is overdue because it could not be renewed is asked for more often towards its end. */
-const nextRenewal = ({ notAfter }: X509Svid, due: Instant, now: Instant): Instant =>
-  due > now ? due : now + Math.min(60_000, Math.max(1_000, (notAfter - now) / 20));
-
-const dueAt = (held: Held): Instant => held.retryAt ?? held.renewAt;
+const isMadeOf = ({ upstreams }: Planned, endpoints: EndpointTable): boolean => {
+  for (const [service, before] of upstreams) if (endpoints.get(service) !== before) return false;
+  return true;
+};
 
 const same = (a: Snapshot, b: Snapshot): boolean =>
   a.size === b.size && [...a].every(([url, resources]) => b.get(url) === resources);

@@ -1,20 +1,20 @@
 import type { Duration, Instant } from '../lib/time.ts';
 import type { StreamId } from '../xds/events.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, type Deadline, deadlineAt, timeUntil } from './clock.ts';
 
 /** A stream ends between these shares of what its certificate had left when it opened: before it, and not all at once. */
 const SOONEST = 0.8;
 const LATEST = 0.95;
 
-/** A jump of the wall clock is noticed within this. */
+/** A wall clock that was set forward is noticed within this; one that was set back puts nothing off. */
 const LOOK_EVERY: Duration = 30_000;
 
 /** Streams that were opened with a certificate: none outlives it, so that time alone never widens access. */
 export class StreamEnds {
   readonly #clock: Clock;
   readonly #end: (stream: StreamId) => void;
-  readonly #due = new Map<StreamId, Instant>();
-  #wake: { readonly at: Instant; readonly cancel: () => void } | undefined;
+  readonly #due = new Map<StreamId, Deadline>();
+  #wake: { readonly at: Deadline; readonly cancel: () => void } | undefined;
 
   /** `end` is called once for each stream that is due. */
   constructor(clock: Clock, end: (stream: StreamId) => void) {
@@ -24,7 +24,8 @@ export class StreamEnds {
 
   add(stream: StreamId, notAfter: Instant): void {
     const now = this.#clock.now();
-    const at = now + (notAfter - now) * (SOONEST + (LATEST - SOONEST) * Math.random());
+    const share = SOONEST + (LATEST - SOONEST) * Math.random();
+    const at = deadlineAt(this.#clock, now + (notAfter - now) * share);
     this.#due.set(stream, at);
     this.#wakeAt(at);
   }
@@ -33,26 +34,34 @@ export class StreamEnds {
     this.#due.delete(stream);
   }
 
+  /** The wall clock is another one. */
+  clockJumped(): void {
+    this.#wake?.cancel();
+    this.#look();
+  }
+
   close(): void {
     this.#wake?.cancel();
     this.#due.clear();
   }
 
-  #wakeAt(at: Instant): void {
-    if (this.#wake !== undefined && this.#wake.at <= at) return;
+  #wakeAt(at: Deadline): void {
+    const wait = timeUntil(this.#clock, at);
+    if (this.#wake !== undefined && timeUntil(this.#clock, this.#wake.at) <= wait) return;
     this.#wake?.cancel();
-    const wait = Math.min(Math.max(at - this.#clock.now(), 0), LOOK_EVERY);
-    this.#wake = { at, cancel: this.#clock.after(wait, () => this.#look()) };
+    const cancel = this.#clock.after(Math.min(Math.max(wait, 0), LOOK_EVERY), () => this.#look());
+    this.#wake = { at, cancel };
   }
 
   #look(): void {
     this.#wake = undefined;
-    const now = this.#clock.now();
+    let next: Deadline | undefined;
     for (const [stream, at] of this.#due) {
-      if (at > now) continue;
-      this.#due.delete(stream);
-      this.#end(stream);
+      if (timeUntil(this.#clock, at) <= 0) {
+        this.#due.delete(stream);
+        this.#end(stream);
+      } else if (next === undefined || timeUntil(this.#clock, at) < timeUntil(this.#clock, next)) next = at;
     }
-    if (this.#due.size > 0) this.#wakeAt(Math.min(...this.#due.values()));
+    if (next !== undefined) this.#wakeAt(next);
   }
 }

@@ -2,9 +2,9 @@ import type { StreamId } from './sidecar.ts';
 
 /**
  * What goes first: what the sidecar itself enforces or proves (policy, mTLS mode, identity, secrets); then addresses, and
- * sidecars that have nothing yet; then what it is told of others.
+ * sidecars that have nothing yet; then what it is told of others; and last the certificates that were renewed in good time.
  */
-export type Urgency = 'security' | 'endpoints' | 'rest';
+export type Urgency = 'security' | 'endpoints' | 'rest' | 'renewal';
 
 /** One sidecar to look at; with `plan` if its plan may be another. */
 export type Work = { readonly stream: StreamId; readonly urgency: Urgency; readonly plan: boolean };
@@ -15,6 +15,7 @@ export class WorkQueue {
     security: new Map(),
     endpoints: new Map(),
     rest: new Map(),
+    renewal: new Map(),
   };
   /** In somebody's hands; what came for them since waits until they are done, so that nothing older overtakes it. */
   readonly #taken = new Set<StreamId>();
@@ -61,6 +62,6 @@ export class WorkQueue {
   }
 }
 
-const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest'];
+const LEVELS: readonly Urgency[] = ['security', 'endpoints', 'rest', 'renewal'];
 
 const rankOf = (urgency: Urgency): number => LEVELS.indexOf(urgency);

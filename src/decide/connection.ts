@@ -1,7 +1,7 @@
 import { mtlsAt } from '../features/mtls/plan.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh, Service } from '../model/mesh.ts';
+import { type Mesh, ownDomains, type Service } from '../model/mesh.ts';
 import { type SpiffeId, trustDomainOf } from '../spiffe/spiffeId.ts';
 import type { Call, Verdict } from './verdict.ts';
 
@@ -23,10 +23,11 @@ export const connect = (mesh: Mesh, now: Instant, { from, plaintext, port }: Cal
     if (mode === 'permissive') return ok({ identity, takesPlaintext: true });
     return err({ allow: false, reason: `the port is strict and takes no plaintext${ended}`, location });
   }
-  if (trustDomainOf(identity) !== mesh.trustDomain)
+  const domain = trustDomainOf(identity);
+  if (!ownDomains(mesh).includes(domain) && !mesh.trust.some(({ trustDomain }) => trustDomain === domain))
     return err({
       allow: false,
-      reason: `certificates of ${trustDomainOf(identity)} are not trusted here, so the handshake fails`,
+      reason: `certificates of ${domain} are not trusted here (mesh.trust has no entry for it), so the handshake fails`,
     });
   return ok({ identity, takesPlaintext: mode === 'permissive' });
 };

@@ -8,7 +8,7 @@ import {
   some,
 } from '../features/authorization/rule.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh, Service } from '../model/mesh.ts';
+import { type Mesh, ownDomains, type Service } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import { connect, unprovenNote } from './connection.ts';
 import { nearestMiss } from './nearestMiss.ts';
@@ -103,7 +103,7 @@ const judge = (rules: readonly Rule[], question: Question): Judgement => {
 };
 
 const ruleMatches = (rule: Rule, { mesh, connection, request }: Question): Match => {
-  const port = { trustDomain: mesh.trustDomain, takesPlaintext: connection.takesPlaintext };
+  const port = { ownDomains: ownDomains(mesh), takesPlaintext: connection.takesPlaintext };
   if (!callerMatches(rule, connection.identity, port)) return 'no';
   return some(rule.to.map((operation) => operationMatches(operation, request, rule.action === 'deny')));
 };

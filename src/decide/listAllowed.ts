@@ -2,7 +2,7 @@ import { isOver, rulesFor } from '../features/authorization/plan.ts';
 import { callerMatches } from '../features/authorization/rule.ts';
 import type { Location } from '../lib/diagnostic.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh } from '../model/mesh.ts';
+import { type Mesh, ownDomains } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import { connect } from './connection.ts';
 import { decide } from './decide.ts';
@@ -30,7 +30,7 @@ export const listAllowed = (mesh: Mesh, now: Instant, call: Call): Listing => {
   // Where only the request is missing, some call may pass; everything else refuses all of them.
   if (service === undefined || !connection.ok || (!verdict.allow && verdict.dependsOn === undefined))
     return { verdict, allowed: [], denied: [] };
-  const port = { trustDomain: mesh.trustDomain, takesPlaintext: connection.value.takesPlaintext };
+  const port = { ownDomains: ownDomains(mesh), takesPlaintext: connection.value.takesPlaintext };
   const concerning = (rules: readonly Rule[]): readonly ListedCall[] =>
     rules
       .filter((rule) => !isOver(rule, now) && callerMatches(rule, connection.value.identity, port))

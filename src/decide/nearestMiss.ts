@@ -1,5 +1,6 @@
 import { isOver } from '../features/authorization/plan.ts';
 import { operationMatches, some, sourceMatches } from '../features/authorization/rule.ts';
+import { ownDomains } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Question } from './question.ts';
 import { showOperations, showSources } from './show.ts';
@@ -16,7 +17,9 @@ export const nearestMiss = (rules: readonly Rule[], question: Question): Verdict
 };
 
 const lack = (rule: Rule, { mesh, now, connection, request }: Question): readonly [rank: number, reason: string] => {
-  const caller = rule.from.some((source) => sourceMatches(source, connection.identity, mesh.trustDomain));
+  const { action } = rule;
+  const own = ownDomains(mesh);
+  const caller = rule.from.some((source) => sourceMatches(source, connection.identity, { ownDomains: own, action }));
   const call = some(rule.to.map((operation) => operationMatches(operation, request, false))) !== 'no';
   const over = isOver(rule, now) ? `it ended at ${new Date(rule.until ?? 0).toISOString()}` : undefined;
   if (caller && call) return [0, over ?? 'it takes this call'];

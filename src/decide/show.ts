@@ -1,5 +1,14 @@
 import { showLocation } from '../lib/diagnostic.ts';
-import type { Operation, OperationMatch, PathPattern, PathSegment, Principal, Rule, Source } from '../model/rule.ts';
+import type {
+  IdentityMatch,
+  Operation,
+  OperationMatch,
+  PathPattern,
+  PathSegment,
+  Principal,
+  Rule,
+  Source,
+} from '../model/rule.ts';
 
 /** `mesh.yaml:12 (debug-shell)` */
 export const showRule = (rule: Rule): string =>
@@ -40,15 +49,15 @@ const showSegment = (segment: PathSegment): string =>
 
 const showSource = (source: Source): string => {
   if (source.kind === 'anyone') return 'anyone';
-  const { principals, namespaces, not } = source;
-  const parts = [
-    principals?.map(showPrincipal).join(', '),
-    namespaces === undefined ? undefined : `namespace ${namespaces.join(', ')}`,
-    not?.principals === undefined ? undefined : `not ${not.principals.map(showPrincipal).join(', ')}`,
-    not?.namespaces === undefined ? undefined : `not namespace ${not.namespaces.join(', ')}`,
-  ];
-  return parts.filter((part) => part !== undefined).join(' and ') || 'any identity';
+  const parts = [...showMatchOf(source), ...showMatchOf(source.not ?? {}).map((part) => `not ${part}`)];
+  return parts.join(' and ') || 'any identity';
 };
+
+const showMatchOf = ({ principals, namespaces, trustDomains }: IdentityMatch): readonly string[] => [
+  ...(principals === undefined ? [] : [principals.map(showPrincipal).join(', ')]),
+  ...(namespaces === undefined ? [] : [`namespace ${namespaces.join(', ')}`]),
+  ...(trustDomains === undefined ? [] : [`trust domain ${trustDomains.join(', ')}`]),
+];
 
 const showPrincipal = (principal: Principal): string => {
   if (principal.kind === 'id') return principal.id;

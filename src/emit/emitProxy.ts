@@ -1,21 +1,59 @@
+import { inboundListenerName, inboundRouteName, isOutboundName, upstreamClusterName } from '../envoy/names.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Port } from '../model/mesh.ts';
 import type { InboundPort, Outbound, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
-import { discoveryOf, upstreamCluster, upstreamEndpoints } from './clusters.ts';
+import { discoveryOf, nameOfApp, upstreamCluster, upstreamEndpoints } from './clusters.ts';
 import type { Emitted } from './emitted.ts';
 import { emitInbound } from './inbound.ts';
 import { emitOutbound } from './outbound.ts';
 
-/** All Envoy resources of one sidecar but its secrets. What was encoded for the same part of another plan is shared. */
-export const emitProxy = (plan: ProxyPlan): readonly Emitted[] => {
+/** A port, an upstream or the outbound side that cannot be emitted, which is a mistake of ours. */
+export type Fault = {
+  /** With the line of mesh.yaml and the resource. */
+  readonly message: string;
+  /** Whether a resource of this name belongs to the part. */
+  readonly isOf: (name: string) => boolean;
+};
+
+export type Emission = { readonly emitted: readonly Emitted[]; readonly faults: readonly Fault[] };
+
+/**
+ * All Envoy resources of one sidecar but its secrets. What was encoded for the same part of another plan is shared. A part that cannot be
+ * emitted is a fault and keeps no other part back; what belongs together (a port's listener, policy and cluster) is there or is not.
+ */
+export const emitParts = (plan: ProxyPlan): Emission => {
+  const faults: Fault[] = [];
+  const attempt = (isOf: Fault['isOf'], emit: () => readonly Emitted[]): readonly Emitted[] => {
+    try {
+      return emit();
+    } catch (thrown) {
+      faults.push({ message: messageOf(thrown), isOf });
+      return [];
+    }
+  };
   // What the resources say besides the part that they are made for.
-  const context = `${plan.identity} ${plan.certificateTtl}`;
-  return [
-    ...plan.upstreams.flatMap((upstream) =>
-      once(upstreams, upstream, context, () => emitUpstream(plan, upstream, context)),
-    ),
-    ...plan.inbound.flatMap((port) => once(inbounds, port, context, () => emitInbound(plan, port))),
-    ...once(outbounds, plan.outbound, '', () => emitOutbound(plan)),
+  const context = [plan.identity, plan.certificateTtl, plan.federated, ...plan.ownDomains].join(' ');
+  const emitted = [
+    ...plan.upstreams.flatMap((upstream) => {
+      const own = upstreamClusterName(upstream.service, upstream.port);
+      const emit = () => once(upstreams, upstream, context, () => emitUpstream(plan, upstream, context));
+      return attempt((name) => name === own, emit);
+    }),
+    ...plan.inbound.flatMap((port) => {
+      const names = [inboundListenerName(port.port), inboundRouteName(port.port), nameOfApp(port)];
+      const emit = () => once(inbounds, port, context, () => emitInbound(plan, port));
+      return attempt((name) => names.includes(name), emit);
+    }),
+    ...attempt(isOutboundName, () => once(outbounds, plan.outbound, '', () => emitOutbound(plan))),
   ];
+  return { emitted, faults };
+};
+
+/** The same, all or nothing. @throws Error if a part cannot be emitted */
+export const emitProxy = (plan: ProxyPlan): readonly Emitted[] => {
+  const { emitted, faults } = emitParts(plan);
+  if (faults.length > 0) throw new Error(faults.map(({ message }) => message).join('; '));
+  return emitted;
 };
 
 // An endpoint that comes or goes is one new assignment for all callers: the cluster hangs on what is declared.

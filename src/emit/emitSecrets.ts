@@ -1,13 +1,31 @@
-import { bundleSecret, svidSecret } from '../features/certificates/envoy.ts';
+import { bundlesSecret, svidSecret } from '../features/certificates/envoy.ts';
 import { Secret } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
-import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
+import { invariant } from '../lib/errors.ts';
+import { callersBundleId, trustDomainId } from '../spiffe/spiffeId.ts';
+import type { TrustBundles, X509Svid } from '../spiffe/svid.ts';
 import { type Emitted, encode } from './emitted.ts';
 
-/** The SDS secrets of one sidecar: its own certificate with its key, and the trust bundle, which is encoded once for all. */
-export const emitSecrets = (svid: X509Svid, bundle: TrustBundle): readonly Emitted[] => {
-  const shared = bundles.get(bundle) ?? encode(Secret, bundleSecret(bundle));
-  bundles.set(bundle, shared);
-  return [encode(Secret, svidSecret(svid)), shared];
+/**
+ * The SDS secrets of one sidecar: its own certificate with its key, and what it holds others against. `trust` is encoded
+ * once for all, as long as it is the same object.
+ */
+export const emitSecrets = (svid: X509Svid, trust: TrustBundles): readonly Emitted[] => {
+  const shared = encoded.get(trust) ?? emitBundles(trust);
+  encoded.set(trust, shared);
+  return [encode(Secret, svidSecret(svid)), ...shared];
 };
 
-const bundles = new WeakMap<TrustBundle, Emitted>();
+const encoded = new WeakMap<TrustBundles, readonly Emitted[]>();
+
+// Two secrets where others are trusted: a caller must not take their word for a server of this mesh.
+const emitBundles = ({ own, foreign }: TrustBundles): readonly Emitted[] => {
+  const [first] = own;
+  invariant(first !== undefined, 'a mesh has a trust domain of its own');
+  const { trustDomain } = first;
+  return [
+    encode(Secret, bundlesSecret(trustDomainId(trustDomain), own)),
+    ...(foreign.length === 0
+      ? []
+      : [encode(Secret, bundlesSecret(callersBundleId(trustDomain), [...own, ...foreign]))]),
+  ];
+};

@@ -10,6 +10,7 @@ import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
 import { Route, VirtualHost } from '../gen/envoy/config/route/v3/route_components.ts';
 import { HttpConnectionManager } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
 import type { ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import { namesOf } from '../spiffe/spiffeId.ts';
 import { type Emitted, encode, encodeAs } from './emitted.ts';
 import { outboundHttpFilters } from './httpChain.ts';
 
@@ -23,7 +24,7 @@ export const emitGrpcClient = (plan: ProxyPlan): readonly Emitted[] => {
   return plan.outbound.routes.flatMap(({ hosts, upstream: key }) => {
     const upstream = upstreams.get(key);
     if (upstream === undefined || upstream.protocol === 'http') return [];
-    return [...hosts.map((host) => listenerOf(host, upstream)), ...clusterOf(upstream)];
+    return [...hosts.map((host) => listenerOf(host, upstream)), ...clusterOf(plan, upstream)];
   });
 };
 
@@ -43,13 +44,13 @@ const listenerOf = (host: string, upstream: Upstream): Emitted => {
 };
 
 /** gRPC dials IP addresses of EDS, all of a cluster in one way: endpoints that need another are left out. */
-const clusterOf = (upstream: Upstream): readonly Emitted[] => {
+const clusterOf = (plan: ProxyPlan, upstream: Upstream): readonly Emitted[] => {
   const name = upstreamClusterName(upstream.service, upstream.port);
   const cluster = Cluster.fromPartial({
     name,
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: fromAds() },
-    ...(upstream.tls ? { transportSocket: providedTls(upstream.identity) } : {}),
+    ...(upstream.tls ? { transportSocket: providedTls(namesOf(upstream.identity, plan.ownDomains)) } : {}),
   });
   const endpoints = upstream.endpoints.filter(({ address, tls }) => tls === upstream.tls && isIP(address) !== 0);
   const assignment = ClusterLoadAssignment.fromPartial({

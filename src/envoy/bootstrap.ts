@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { showHostPort } from '../lib/hostPort.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
 import { anchorNames, serverNameOf } from '../spiffe/anchorName.ts';
-import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
+import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import { CONTROL_PLANE_CLUSTER } from './names.ts';
 
 type HostPort = { readonly host: string; readonly port: number };
@@ -12,10 +12,10 @@ export type BootstrapOptions = {
   readonly nodeId: string;
   /** A join token, or the folder where somebody keeps a client certificate (see `CLIENT_CERTIFICATE`). */
   readonly credential: { readonly token: Secret } | { readonly folder: string };
-  readonly trustDomain: TrustDomain;
   readonly xds: HostPort;
-  /** Every anchor of the channel, PEM, the newest last. */
+  /** Every anchor of the channel, PEM, the newest last, and what the control plane may call itself. */
   readonly channelAnchorPem: string;
+  readonly serverIds: readonly SpiffeId[];
   /** Where this instance listens and what callers are told; absent: every address, and where its stream comes from. */
   readonly address?: string | undefined;
   readonly outbound: HostPort;
@@ -56,12 +56,16 @@ export const clientCertificateSecret = (folder: string): object => {
   };
 };
 
-/** Node metadata by which a sidecar says where it listens, where its admin port is, and which anchors it knows. */
+/**
+ * Node metadata by which a sidecar says where it listens, where its admin port is, and which anchors it knows; and `time`, its
+ * wall clock in ms, of who asks for its certificate alone.
+ */
 export const METADATA = {
   address: 'signet.address',
   outbound: 'signet.outbound',
   admin: 'signet.envoy-admin',
   anchors: 'signet.anchors',
+  time: 'signet.time',
 } as const;
 
 const socket = ({ host, port }: HostPort): object => ({ socket_address: { address: host, port_value: port } });
@@ -132,7 +136,7 @@ const serverName = (anchorPem: string): object => {
   return newest === undefined ? {} : { sni: serverNameOf(newest) };
 };
 
-const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }: BootstrapOptions): object => ({
+const controlPlaneCluster = ({ xds, serverIds, channelAnchorPem, credential }: BootstrapOptions): object => ({
   name: CONTROL_PLANE_CLUSTER,
   type: isIP(xds.host) === 0 ? 'STRICT_DNS' : 'STATIC',
   connect_timeout: '5s',
@@ -160,7 +164,7 @@ const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }:
         // Exactly the control plane, by its own anchor: a workload's certificate passes neither.
         validation_context: {
           trusted_ca: { inline_string: channelAnchorPem },
-          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlPlaneId(trustDomain) } }],
+          match_typed_subject_alt_names: serverIds.map((exact) => ({ san_type: 'URI', matcher: { exact } })),
         },
       },
     },

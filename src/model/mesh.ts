@@ -1,7 +1,8 @@
 import type { Curve, MeshSigner } from '../features/certificates/spec.ts';
 import type { Location } from '../lib/diagnostic.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
+import type { OwnDomains, SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
+import type { TrustBundle } from '../spiffe/svid.ts';
 import type { Rule } from './rule.ts';
 
 /** `NAMESPACE/NAME` of a service. */
@@ -12,6 +13,10 @@ export type Mesh = {
   /** Hash of everything that the file says; equal files have equal revisions. */
   readonly revision: string;
   readonly trustDomain: TrustDomain;
+  /** Other names of it: an identity has the same path in each of them. */
+  readonly trustDomainAliases: readonly TrustDomain[];
+  /** Other trust domains whose certificates are believed. In the order of their names. */
+  readonly trust: readonly TrustedDomain[];
   readonly certificates: {
     readonly ttl: Duration;
     readonly curve: Curve;
@@ -24,6 +29,21 @@ export type Mesh = {
   /** In the order of the keys. */
   readonly services: ReadonlyMap<ServiceKey, Service>;
 };
+
+/** A trust domain of somebody else, with the roots that may speak for it and for nobody else. */
+export type TrustedDomain = TrustBundle & {
+  /** When each authority ends. */
+  readonly ends: readonly Instant[];
+  /** The bundle's file, as it is written. */
+  readonly file: string;
+  readonly location: Location;
+};
+
+/** The mesh's trust domain, then its aliases. */
+export const ownDomains = ({ trustDomain, trustDomainAliases }: Mesh): OwnDomains => [
+  trustDomain,
+  ...trustDomainAliases,
+];
 
 export type Service = {
   readonly key: ServiceKey;

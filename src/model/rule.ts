@@ -1,6 +1,6 @@
 import type { Location } from '../lib/diagnostic.ts';
 import type { Instant } from '../lib/time.ts';
-import type { SpiffeId } from '../spiffe/spiffeId.ts';
+import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 
 /** One allow or deny rule as it applies to one service: its ports are that service's numbers. */
 export type Rule = {
@@ -18,15 +18,21 @@ export type Rule = {
 export type Source =
   /** Whoever it is, with or without an identity. */
   | { readonly kind: 'anyone' }
-  /** A proven identity of this or, where principals name one, another trust domain. */
-  | {
-      readonly kind: 'identity';
-      readonly principals?: readonly Principal[];
-      readonly namespaces?: readonly string[];
-      readonly not?: { readonly principals?: readonly Principal[]; readonly namespaces?: readonly string[] };
-    };
+  /**
+   * A proven identity. An allow means one of this mesh, unless `principals` or `trustDomains` name those of another trust
+   * domain; a deny that names none means every identity.
+   */
+  | ({ readonly kind: 'identity'; readonly not?: IdentityMatch } & IdentityMatch);
+
+/** Fields are ANDed, each list is ORed, a missing field means any. Namespaces are this mesh's. */
+export type IdentityMatch = {
+  readonly principals?: readonly Principal[];
+  readonly namespaces?: readonly string[];
+  readonly trustDomains?: readonly TrustDomain[];
+};
 
 export type Principal =
+  /** One of this mesh's own trust domains means all its names: see `namesOf`. */
   | { readonly kind: 'id'; readonly id: SpiffeId }
   /** `prod/*` */
   | { readonly kind: 'namespace'; readonly namespace: string }

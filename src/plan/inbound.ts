@@ -25,11 +25,11 @@ export const planInbound = (
   port: Port,
   now: Instant,
   ref: ProxyRef,
-  { revoked, trustDomain }: { readonly revoked: Revoked; readonly trustDomain: TrustDomain },
+  { revoked, own }: { readonly revoked: Revoked; readonly own: readonly TrustDomain[] },
 ): InboundPort => {
   const host = ref.address ?? '0.0.0.0';
   const mtls = mtlsAt(port.mtls, now);
-  const access = { ...planAccess(service, port, now), revoked: digestsFor(service, port, revoked, trustDomain) };
+  const access = { ...planAccess(service, port, now), revoked: digestsFor(service, port, revoked, own) };
   const cut = revoked.cuts.get(`${service.key}:${port.port}`);
   const byHost = planned.get(port) ?? new Map<string, InboundPort>();
   planned.set(port, byHost);

@@ -1,6 +1,6 @@
 import { keepNewest } from '../lib/newest.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mesh, Port, Service } from '../model/mesh.ts';
+import { type Mesh, ownDomains, type Port, type Service } from '../model/mesh.ts';
 import { planInbound } from './inbound.ts';
 import { planOutbound, visiblePorts } from './outbound.ts';
 import type { EndpointTable, Outbound, ProxyPlan, ProxyRef, Upstream } from './proxyPlan.ts';
@@ -30,9 +30,11 @@ export const planProxy = (
     service: service.key,
     identity: service.identity,
     trustDomain: mesh.trustDomain,
+    ownDomains: ownDomains(mesh),
+    federated: mesh.trust.length > 0,
     certificateTtl: mesh.certificates.ttl,
     inbound: service.ports.map((port) =>
-      planInbound(service, port, now, ref, { revoked: refused, trustDomain: mesh.trustDomain }),
+      planInbound(service, port, now, ref, { revoked: refused, own: ownDomains(mesh) }),
     ),
     upstreams,
     outbound: outboundOf(mesh, service, ref, upstreams),

@@ -32,6 +32,10 @@ export type ProxyPlan = {
   readonly service: ServiceKey;
   readonly identity: SpiffeId;
   readonly trustDomain: TrustDomain;
+  /** It and its aliases. */
+  readonly ownDomains: readonly TrustDomain[];
+  /** Certificates of other trust domains are believed, too. */
+  readonly federated: boolean;
   /** Life of a certificate, which also bounds held connections and streams. */
   readonly certificateTtl: Duration;
   readonly inbound: readonly InboundPort[];

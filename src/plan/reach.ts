@@ -1,7 +1,7 @@
 import { sourceMatches, writtenFor } from '../features/authorization/plan.ts';
-import type { Mesh, Service } from '../model/mesh.ts';
+import { type Mesh, ownDomains, type Service } from '../model/mesh.ts';
 import type { Principal, Source } from '../model/rule.ts';
-import { namespacePrefix, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
+import { namesOf, namespacePrefix, trustDomainId } from '../spiffe/spiffeId.ts';
 import type { UpstreamKey } from './proxyPlan.ts';
 
 /** Which ports some allow rule opens to whom, looked up by the widest thing that the rule names. */
@@ -19,6 +19,7 @@ export const mayCall = (mesh: Mesh, service: Service): readonly UpstreamKey[] =>
     reach = buildReach(mesh);
     reaches.set(mesh, reach);
   }
+  const own = ownDomains(mesh);
   const keys = [
     service.identity,
     namespacePrefix(mesh.trustDomain, service.namespace),
@@ -26,7 +27,7 @@ export const mayCall = (mesh: Mesh, service: Service): readonly UpstreamKey[] =>
   ];
   return keys
     .flatMap((key) => reach.by.get(key) ?? [])
-    .filter(({ source }) => sourceMatches(source, service.identity, mesh.trustDomain))
+    .filter(({ source }) => sourceMatches(source, service.identity, { ownDomains: own, action: 'allow' }))
     .map(({ target }) => target);
 };
 
@@ -49,11 +50,12 @@ const buildReach = (mesh: Mesh): Reach => {
 
 const keysOf = (mesh: Mesh, source: Source): readonly string[] => {
   if (source.kind === 'anyone' || source.principals === undefined) return [trustDomainId(mesh.trustDomain)];
-  return source.principals.map((principal) => keyOf(mesh, principal));
+  return source.principals.flatMap((principal) => keysOfPrincipal(mesh, principal));
 };
 
-const keyOf = (mesh: Mesh, principal: Principal): string | SpiffeId => {
-  if (principal.kind === 'id') return principal.id;
-  if (principal.kind === 'namespace') return namespacePrefix(mesh.trustDomain, principal.namespace);
-  return trustDomainId(mesh.trustDomain);
+// Callers are looked up by their identities in the mesh's own trust domain, which a rule may name by an alias.
+const keysOfPrincipal = (mesh: Mesh, principal: Principal): readonly string[] => {
+  if (principal.kind === 'id') return namesOf(principal.id, ownDomains(mesh));
+  if (principal.kind === 'namespace') return [namespacePrefix(mesh.trustDomain, principal.namespace)];
+  return [trustDomainId(mesh.trustDomain)];
 };

@@ -5,6 +5,8 @@
 
 /** A lower-case trust domain name, for example `shop.example`. */
 export type TrustDomain = string & { readonly __trustDomain: true };
+/** All names of one mesh: its trust domain first, then its aliases. */
+export type OwnDomains = readonly [TrustDomain, ...TrustDomain[]];
 /** A whole SPIFFE ID, for example `spiffe://shop.example/ns/prod/sa/web`. */
 export type SpiffeId = `spiffe://${string}` & { readonly __spiffeId: true };
 
@@ -31,6 +33,10 @@ export const workloadId = (trustDomain: TrustDomain, namespace: string, identity
 export const namespacePrefix = (trustDomain: TrustDomain, namespace: string): string =>
   `spiffe://${trustDomain}/ns/${namespace}/sa/`;
 
+/** Names in SDS the bundles for whatever may call: those of this mesh and of the trust domains that it trusts. */
+export const callersBundleId = (trustDomain: TrustDomain): SpiffeId =>
+  `spiffe://${trustDomain}/signet/callers` as SpiffeId;
+
 /** The control plane's ID, which no workload can have: it is not below `/ns/`. */
 export const controlPlaneId = (trustDomain: TrustDomain): SpiffeId =>
   `spiffe://${trustDomain}/signet/control-plane` as SpiffeId;
@@ -38,3 +44,18 @@ export const controlPlaneId = (trustDomain: TrustDomain): SpiffeId =>
 /** The trust domain that an ID belongs to. */
 export const trustDomainOf = (id: SpiffeId): TrustDomain =>
   id.slice('spiffe://'.length).split('/', 1)[0] as TrustDomain;
+
+/** What follows the trust domain: `/ns/prod/sa/web`. */
+export const pathOfId = (id: SpiffeId): string => id.slice(trustDomainId(trustDomainOf(id)).length);
+
+/**
+ * All names of one identity: an ID of one of the mesh's own trust domains has the same path in each of them, any other ID
+ * is its only name. Its own name stands first.
+ */
+export const namesOf = (id: SpiffeId, ownDomains: readonly TrustDomain[]): readonly SpiffeId[] => {
+  const home = trustDomainOf(id);
+  if (!ownDomains.includes(home)) return [id];
+  const path = pathOfId(id);
+  const others = ownDomains.filter((domain) => domain !== home);
+  return [id, ...others.map((domain) => `${trustDomainId(domain)}${path}` as SpiffeId)];
+};

@@ -15,9 +15,16 @@ export type X509Svid = {
   readonly notAfter: Instant;
 };
 
-/** The roots that vouch for one trust domain. */
+/** The roots that vouch for one trust domain, and for no other. */
 export type TrustBundle = {
   readonly trustDomain: TrustDomain;
   /** One PEM certificate each, oldest first. */
   readonly authorities: readonly string[];
+};
+
+/** Whose certificates are believed: the mesh's own names, which share its roots, and the trust domains that it trusts. */
+export type TrustBundles = {
+  /** The mesh's own trust domain first, then its aliases. */
+  readonly own: readonly TrustBundle[];
+  readonly foreign: readonly TrustBundle[];
 };

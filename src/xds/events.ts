@@ -20,8 +20,11 @@ export type RefusalCode =
   | 'unimplemented';
 
 /** What happens on a stream, in order. A stream that was `opened` is `closed` exactly once. */
-export type StreamEvent = { readonly stream: StreamId; readonly at: Instant } & (
-  | { readonly kind: 'opened'; readonly node: NodeIdentity; readonly peer: Peer }
+export type StreamEvent = {
+  readonly stream: StreamId;
+  readonly at: Instant;
+} /** `only`: it is a stream of the service of one type. */ & (
+  | { readonly kind: 'opened'; readonly node: NodeIdentity; readonly peer: Peer; readonly only: TypeUrl | undefined }
   | {
       readonly kind: 'sent';
       readonly type: TypeUrl;

@@ -1,8 +1,9 @@
 import type { Instant } from '../lib/time.ts';
 import type { Peer, StreamEvent, StreamId } from './events.ts';
 import type { NodeIdentity } from './request.ts';
-import { type TypeUrl, typeNameOf } from './resource.ts';
+import { TYPE, type TypeUrl, typeNameOf } from './resource.ts';
 import type { NamedVersion, Progress } from './sessionState.ts';
+import { SmallMap } from './smallMap.ts';
 
 /** A version of a whole type at a moment. */
 export type Mark = { readonly version: string; readonly at: Instant };
@@ -20,10 +21,18 @@ export type SidecarRecord = {
   readonly node: NodeIdentity;
   readonly peer: Peer;
   readonly connectedSince: Instant;
+  /** The one type of its service; `undefined` on ADS. */
+  readonly only: TypeUrl | undefined;
+  /** Of what it asked for so far. */
+  readonly said: Progress;
+  /** The same, but never `settled` before it asked for all that it will ask for. */
   readonly progress: Progress;
   /** Since when it is in that progress. */
   readonly progressSince: Instant;
-  readonly types: ReadonlyMap<TypeUrl, TypeRecord>;
+  /** What it spoke of. */
+  readonly asked: ReadonlySet<TypeUrl>;
+  /** Of these, what it was sent something of. */
+  readonly types: SmallMap<TypeUrl, TypeRecord>;
 };
 
 const UNTOUCHED: TypeRecord = Object.freeze({ sent: undefined, acked: undefined, nacked: undefined });
@@ -35,11 +44,14 @@ const UNTOUCHED: TypeRecord = Object.freeze({ sent: undefined, acked: undefined,
 export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent): SidecarRecord | undefined => {
   const { at } = event;
   if (event.kind === 'opened') {
-    const { stream, node, peer } = event;
-    return { stream, node, peer, connectedSince: at, progress: 'pending', progressSince: at, types: new Map() };
+    const { stream, node, peer, only } = event;
+    const pending = { said: 'pending', progress: 'pending', progressSince: at } as const;
+    return { stream, node, peer, connectedSince: at, only, ...pending, asked: new Set(), types: new SmallMap() };
   }
   if (before === undefined) return undefined;
   switch (event.kind) {
+    case 'asked':
+      return withProgress({ ...before, asked: new Set([...before.asked, event.type]) }, at);
     case 'sent': {
       const { acked, nacked } = before.types.get(event.type) ?? UNTOUCHED;
       return withType(before, event.type, { sent: { version: event.version, at }, acked, nacked });
@@ -55,7 +67,7 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
       return withType(before, event.type, { sent, acked, nacked: { version, at, error, resources } });
     }
     case 'progress':
-      return { ...before, progress: event.progress, progressSince: at };
+      return withProgress({ ...before, said: event.progress }, at);
     case 'refused':
       return before;
     case 'closed':
@@ -65,8 +77,17 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
 
 const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord): SidecarRecord => ({
   ...s,
-  types: new Map(s.types).set(url, type),
+  types: s.types.with(url, type),
 });
+
+const withProgress = (s: SidecarRecord, at: Instant): SidecarRecord => {
+  const progress = s.said === 'settled' && willAskMore(s) ? 'pending' : s.said;
+  return progress === s.progress ? s : { ...s, progress, progressSince: at };
+};
+
+/** An Envoy that starts asks for listeners when its clusters are warm, which may be long after it took them. */
+const willAskMore = ({ only, asked }: SidecarRecord): boolean =>
+  only === undefined && asked.has(TYPE.cds) && !asked.has(TYPE.lds);
 
 /** Who has not taken all of the newest state, and why. */
 export type Waiting = {
@@ -75,7 +96,7 @@ export type Waiting = {
   readonly since: Instant;
   /** `refused`: the client said no, and waiting will not help until the content changes. */
   readonly why: 'pending' | 'refused';
-  /** Short names of the types that were sent and not ACKed. */
+  /** Short names of the types that were sent and not ACKed, or are still to be asked for. */
   readonly types: readonly string[];
 };
 
@@ -89,10 +110,12 @@ export const waitingFor = (records: Iterable<SidecarRecord>): readonly Waiting[]
   return waiting.sort((a, b) => a.since - b.since);
 };
 
-const openTypes = (record: SidecarRecord): readonly string[] =>
-  [...record.types]
+const openTypes = (record: SidecarRecord): readonly string[] => [
+  ...[...record.types]
     .filter(([, t]) => t.nacked !== undefined || t.sent?.version !== t.acked?.version)
-    .map(([url]) => typeNameOf(url) ?? url);
+    .map(([url]) => typeNameOf(url) ?? url),
+  ...(willAskMore(record) ? ['lds'] : []),
+];
 
 /** Every connected sidecar ACKed everything that the newest snapshot has for it. True of an empty mesh. */
 export const allAcked = (records: Iterable<SidecarRecord>): boolean => waitingFor(records).length === 0;

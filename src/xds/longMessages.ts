@@ -14,6 +14,10 @@ export const writeInPieces = (call: Call): void => {
   if (stream === undefined) return;
   const whole = stream._write.bind(stream);
   stream._write = (message: Buffer, encoding, written) => {
+    if (message.length <= PIECE) {
+      whole(message, encoding, written);
+      return;
+    }
     const from = (start: number): void => {
       const end = start + PIECE;
       const next = end < message.length ? (error?: Error | null) => (error ? written(error) : from(end)) : written;

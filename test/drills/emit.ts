@@ -52,7 +52,9 @@ const clashes = (plan: ProxyPlan): readonly string[] => {
 const plain = ({ identity, trustDomain }: ProxyPlan): Shown[string] => {
   const { chainPem, keyPem } = authority.leaf(identity);
   const svid = { id: identity, chainPem, keyPem: secret(keyPem), serial: '', notBefore: NOW, notAfter: NOW };
-  const shown = showJson(emitSecrets(svid, { trustDomain, authorities: [authority.anchorPem] })).secrets;
+  const shown = showJson(
+    emitSecrets(svid, { own: [{ trustDomain, authorities: [authority.anchorPem] }], foreign: [] }),
+  ).secrets;
   return JSON.parse(JSON.stringify(shown).replaceAll('"[redacted]"', JSON.stringify({ inline_string: keyPem })));
 };
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { FleetStatus } from '../../src/control/status.ts';
 import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
@@ -38,6 +39,28 @@ describe('signet check', function () {
     assert.match(stdout, /\n√ healthy\n$/);
   });
 
+  it('takes no Envoy that starts for done before it took its listeners', async () => {
+    let [started, seen] = [false, 0];
+    const watch = async (): Promise<void> => {
+      while (!started) {
+        const { sidecars } = JSON.parse((await mesh.api('/api/v1/status')).body) as FleetStatus;
+        for (const { node, progress, types } of sidecars) {
+          if (progress === 'settled') assert.ok(types.lds?.acked, `${node} is settled and has no listeners`);
+          else seen += 1;
+        }
+      }
+    };
+    const watching = watch();
+    const starting = Array.from({ length: 3 }, () => world.sidecar(mesh, 'prod/web'));
+    for (const sidecar of await Promise.all(starting).finally(() => {
+      started = true;
+    })) {
+      await sidecar.stop();
+    }
+    await watching;
+    assert.ok(seen > 0, 'no Envoy was seen while it started');
+  });
+
   it('tells of a bad save with its line, and exit 1, until it is corrected', async () => {
     await mesh.save(webAndOrders(app.port).replace('allow: [web]', 'allow: [wbe]'));
     const bad = await eventually(async () => {
@@ -65,9 +88,20 @@ describe('signet check', function () {
     assert.equal((await web?.call({ host: 'orders', method: 'POST' }))?.status, 403);
   });
 
-  it('finds the mesh healthy again after one of two replicas was killed and withdrawn', async () => {
+  it('tells of a replica that is killed in the first minute after a start: it is withdrawn after that, and all is healthy', async () => {
     await first?.stop('SIGKILL');
-    await eventually(async () => assert.deepEqual(await told(), at(second)), 8_000);
+    const killed = Date.now();
+    await eventually(async () => {
+      assert.ok(Date.now() - killed > 5_000);
+      const { stdout } = await check();
+      assert.match(
+        stdout,
+        /^‼ CHK0401 Signet started .*nothing is withdrawn before \S+; 1 instance is away: prod\/orders/m,
+      );
+    }, 8_000);
+    assert.deepEqual(await told(), at(first, second));
+    await eventually(async () => assert.deepEqual(await told(), at(second)), 65_000);
+    assert.match((await check()).stdout, /^√ CHK0401 the first minute after the start is over/m);
     const { code, stdout } = await check('--wait');
     assert.equal(code, 0, stdout);
     assert.doesNotMatch(stdout, /[×‼]/);
@@ -91,7 +125,7 @@ describe('signet check', function () {
     assert.match((await check()).stdout, /^‼ CHK0402 .*none is withdrawn before/m);
   });
 
-  it('tells in the first minute after a start that nothing is withdrawn, and who is not back', async () => {
+  it('tells in the first minute after a start that nothing is withdrawn, and who is away', async () => {
     await mesh.kill();
     const silent = await check();
     assert.equal(silent.code, 1);
@@ -103,7 +137,7 @@ describe('signet check', function () {
     await eventually(async () => {
       const { stdout } = await check();
       const [line = ''] = /^‼ CHK0401 .*$/m.exec(stdout) ?? [];
-      assert.match(line, /nothing is withdrawn before \S+; 2 instances are not back yet/, stdout);
+      assert.match(line, /nothing is withdrawn before \S+; 2 instances are away/, stdout);
       for (const { node } of crowd) assert.ok(line.includes(node), line);
     }, 15_000);
     assert.deepEqual(await told(), at(second, ...crowd));

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
@@ -7,6 +9,9 @@ import { call } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { runSignetHere } from '../support/signet.ts';
+import { testAuthority } from '../support/testAuthority.ts';
+import { type Shown, tlsCall } from '../support/tlsCall.ts';
+import { takeCertificate } from '../support/workload.ts';
 import { useWorld } from '../support/world.ts';
 
 // Rules by chance, but the same ones in every run.
@@ -14,8 +19,11 @@ const SEED = 20_270_630;
 const MESHES = 12;
 const CALLS_PER_CALLER = 30;
 
-const CALLERS = ['web', 'orders', 'nobody', 'anyone'] as const;
+/** `renamed` shows a certificate of the name that the mesh had before, `partner` one of another trust domain. */
+const CALLERS = ['web', 'orders', 'nobody', 'anyone', 'renamed', 'partner'] as const;
 type Caller = (typeof CALLERS)[number];
+const RENAMED = 'spiffe://old.example/ns/default/sa/orders';
+const PARTNER = 'spiffe://partner.example/ns/default/sa/web';
 
 const METHODS = ['GET', 'POST', 'PUT'];
 const PATTERNS = ['/a', '/a/*', '/a/b', '/A/*', '*.png', '/t/{*}', '/t/{*}/s', '/t/{**}', '/', '/*', '/ab', '/a/b/'];
@@ -33,8 +41,11 @@ const FUTURE = '2099-01-01T00:00:00Z';
 
 const from = fc.oneof(
   names,
-  fc.constantFrom('anyone', '*', 'default/*', 'web', 'spiffe://shop.example/ns/default/sa/orders'),
+  fc.constantFrom('anyone', '*', 'default/*', 'web', 'spiffe://shop.example/ns/default/sa/orders', RENAMED, PARTNER),
   fc.record({ namespaces: fc.constant(['default']), not: fc.record({ principals: names }) }),
+  fc.record({ trustDomains: some(['shop.example', 'old.example', 'partner.example'], 2) }),
+  fc.record({ not: fc.record({ trustDomains: some(['old.example', 'partner.example'], 1) }) }),
+  fc.record({ not: fc.record({ principals: some(['web', RENAMED, PARTNER], 2) }) }),
 );
 const operation = fc.oneof(
   fc.constantFrom(...METHODS),
@@ -73,7 +84,12 @@ const calls = fc.array(fc.tuple(fc.constantFrom(...METHODS), fc.constantFrom(...
 // JSON is YAML. The other port says when this mesh is in force: its one rule has the number in it.
 const meshYaml = (target: number, number: number, { verdict, strict, allow, deny }: Policy): string =>
   JSON.stringify({
-    mesh: { trustDomain: 'shop.example', authorization: verdict },
+    mesh: {
+      trustDomain: 'shop.example',
+      trustDomainAliases: ['old.example'],
+      trust: [{ trustDomain: 'partner.example', bundle: { file: 'partner.pem' } }],
+      authorization: verdict,
+    },
     services: {
       web: { uses: ['files:http', 'files:marker'] },
       orders: { uses: ['files:http'] },
@@ -97,6 +113,10 @@ const meshYaml = (target: number, number: number, { verdict, strict, allow, deny
     },
   });
 
+/** Before there are rules. */
+const bare = (trustDomain: string, trustDomainAliases: readonly string[]): string =>
+  JSON.stringify({ mesh: { trustDomain, trustDomainAliases }, services: { orders: {} } });
+
 const onHttp = (rule: { readonly to?: unknown }): object => {
   const { to: written } = rule;
   if (written === undefined) return { ...rule, to: { ports: ['http'] } };
@@ -119,15 +139,31 @@ describe('rules by chance mean the same to Envoy and to signet can', function ()
   this.timeout(120_000);
   const world = useWorld();
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-  const samples = fc.sample(fc.tuple(policy, fc.tuple(calls, calls, calls, calls)), { seed: SEED, numRuns: MESHES });
+  const samples = fc.sample(fc.tuple(policy, fc.tuple(calls, calls, calls, calls, calls, calls)), {
+    seed: SEED,
+    numRuns: MESHES,
+  });
   let target: number;
   let mesh: TestMesh;
+  let shown: Readonly<Record<'renamed' | 'partner', Shown>>;
   let [web, orders, nobody, files]: Sidecar[] = [];
   const seen = { allowed: 0, denied: 0, unreadable: 0 };
 
   before(async () => {
     target = world.own(await httpApp('files')).port;
-    mesh = await world.mesh(meshYaml(target, -1, { verdict: 'deny', strict: true, allow: [], deny: [] }));
+    mesh = await world.mesh(bare('old.example', []));
+    const partner = testAuthority();
+    shown = { renamed: await takeCertificate(mesh, 'default/orders', RENAMED), partner: partner.leaf(PARTNER) };
+    await writeFile(join(mesh.folder, 'partner.pem'), partner.anchorPem);
+    const texts = [
+      bare('old.example', ['shop.example']),
+      bare('shop.example', ['old.example']),
+      meshYaml(target, -1, { verdict: 'deny', strict: true, allow: [], deny: [] }),
+    ];
+    for (const text of texts) {
+      await mesh.save(text);
+      await eventually(async () => assert.equal((await mesh.signet('check', '--wait')).code, 0), 30_000);
+    }
     const all = ['default/web', 'default/orders', 'default/nobody', 'default/files'] as const;
     [web, orders, nobody, files] = await world.sidecars(mesh, ...all);
     for (const caller of [web, orders, nobody]) await caller.callUntil(403, { host: 'files' });
@@ -149,12 +185,18 @@ describe('rules by chance mean the same to Envoy and to signet can', function ()
         () => 0,
       );
     }
+    if (caller === 'renamed' || caller === 'partner') {
+      const at = { host: files?.address ?? '', port: 8080 };
+      return (await tlsCall(at, shown[caller], { host: 'files', method, path })).status;
+    }
     const sidecar = { web, orders, nobody }[caller];
     return (await sidecar?.call({ host: 'files', method, path, agent }))?.status ?? 0;
   };
 
   const predicted = async (caller: Caller, method: string, path: string): Promise<boolean> => {
-    const who = caller === 'anyone' ? ['anyone'] : [`default/${caller}`];
+    const ids = { renamed: RENAMED, partner: PARTNER };
+    const name = caller === 'renamed' || caller === 'partner' ? ids[caller] : `default/${caller}`;
+    const who = caller === 'anyone' ? ['anyone'] : [name];
     const rest = caller === 'anyone' ? ['--plaintext'] : [];
     const done = await runSignetHere([
       'can',

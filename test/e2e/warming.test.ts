@@ -10,7 +10,7 @@ import { ClusterLoadAssignment } from '../../src/gen/envoy/config/endpoint/v3/en
 import { Any } from '../../src/gen/google/protobuf/any.ts';
 import { ok } from '../../src/lib/result.ts';
 import { secret } from '../../src/lib/secret.ts';
-import type { TrustDomain } from '../../src/spiffe/spiffeId.ts';
+import { controlPlaneId, type TrustDomain } from '../../src/spiffe/spiffeId.ts';
 import { type Snapshot, TYPE } from '../../src/xds/resource.ts';
 import { type StreamEvent, type StreamId, startXdsServer, type XdsServer } from '../../src/xds/server.ts';
 import { serverTls, tls } from '../support/controlPlaneTls.ts';
@@ -81,9 +81,9 @@ describe('a sidecar whose stream breaks', function () {
     const config = bootstrap({
       nodeId: 'prod/web/1',
       credential: { token: secret('token') },
-      trustDomain: 'shop.example' as TrustDomain,
       xds: server.address(),
       channelAnchorPem: tls.chainPem,
+      serverIds: [controlPlaneId('shop.example' as TrustDomain)],
       outbound: { host: '127.0.0.1', port: 15_001 },
       envoyAdmin: at,
     });

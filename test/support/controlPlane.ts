@@ -1,12 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { meshLoader } from '../../src/app/meshFile.ts';
+import { meshLoader } from '../../src/app/meshLoader.ts';
 import { barredKey, type IssuedCertificate } from '../../src/ca/issued.ts';
-import { ControlPlane, type SvidKeeper } from '../../src/control/controlPlane.ts';
+import { ControlPlane } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';
 import { watchStore } from '../../src/control/watchedStore.ts';
+import type { SvidKeeper } from '../../src/control/workloadCertificates.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
 import type { Store } from '../../src/lib/store.ts';
 import { parseTrustDomain } from '../../src/spiffe/spiffeId.ts';
@@ -17,7 +18,7 @@ import { memoryStore } from '../fakes/memoryStore.ts';
 import { FakeClock, settle } from './fakeClock.ts';
 import { until } from './until.ts';
 
-/** Certificates that only say when and for whom they were made; renewed at half of their life. */
+/** Certificates that only say when and for whom they were made; kept in memory. */
 export class FakeSvids implements SvidKeeper {
   readonly issued: string[] = [];
   readonly #held = new Map<string, X509Svid>();
@@ -26,24 +27,23 @@ export class FakeSvids implements SvidKeeper {
   /** Certificates of these nodes are waited for. */
   readonly slow = new Map<string, Promise<void>>();
 
-  readonly current: SvidKeeper['current'] = async (node, id, ttl, now) => {
-    await this.slow.get(node);
-    const held = this.#held.get(node);
-    if (held?.id === id && now < this.renewalTime(held, node)) return held;
-    return this.renew(node, id, ttl, now);
-  };
+  readonly held: SvidKeeper['held'] = (node) => this.#held.get(node);
+
+  readonly list: SvidKeeper['list'] = () =>
+    [...this.#held].map(([instance, svid]) => ({ instance, svid, issuer: '0a', earlier: [] }));
+
+  readonly current: SvidKeeper['current'] = (node, id, ttl, now) => this.renew(node, id, ttl, now);
 
   readonly renew: SvidKeeper['renew'] = async (node, id, ttl, now) => {
+    await this.slow.get(node);
     if (this.failing) throw new Error('no certificates today');
     const serial = String(this.issued.push(`${node} ${id}`));
     const chainPem = `chain ${serial}`;
-    const svid = { id, chainPem, keyPem: secret('key'), serial, notBefore: now, notAfter: now + ttl };
+    const svid = { id, chainPem, keyPem: secret('key'), serial, notBefore: now - 60_000, notAfter: now + ttl };
     this.#held.set(node, svid);
     this.#all.push({ serial, id, instance: node, notAfter: svid.notAfter });
     return svid;
   };
-
-  readonly renewalTime: SvidKeeper['renewalTime'] = ({ notBefore, notAfter }) => (notBefore + notAfter) / 2;
 
   readonly holderOf: SvidKeeper['holderOf'] = (serial, now) => {
     const [node, svid] = [...this.#held].find(([, held]) => held.serial === serial) ?? [];
@@ -72,13 +72,14 @@ export type Published = { readonly stream: StreamId; readonly snapshot: Snapshot
 /** A control plane with everything real but disk, certificates, streams and time. */
 export class TestControl {
   readonly clock = new FakeClock();
-  readonly svids = new FakeSvids();
+  readonly svids: FakeSvids;
   readonly published: Published[] = [];
   readonly ended: { stream: StreamId; refusal: Refusal }[] = [];
   readonly log: string[] = [];
   readonly refused: string[] = [];
   readonly pushed: string[] = [];
   readonly converged: number[] = [];
+  readonly renewalsFailed: string[] = [];
   readonly store: Store;
   readonly folder: string;
   readonly file: string;
@@ -87,7 +88,8 @@ export class TestControl {
   onPublished: () => void = () => {};
   #streams = 0;
 
-  private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock) {
+  private constructor(folder: string, store: Store, source: MeshSource, clock: FakeClock, svids: FakeSvids) {
+    this.svids = svids;
     this.folder = folder;
     this.file = join(folder, 'mesh.yaml');
     this.store = store;
@@ -101,7 +103,9 @@ export class TestControl {
       source,
       svids: this.svids,
       bundle: () => ({ trustDomain: parseTrustDomain('shop.example') as never, authorities: ['root'] }),
+      authorities: () => [],
       anchorPem: () => 'anchor',
+      serverIds: () => [],
       advertised: () => ({ host: '127.0.0.1', port: 18000 }),
       publish: (stream, snapshot) => {
         this.published.push({ stream, snapshot });
@@ -119,17 +123,24 @@ export class TestControl {
         pushed: (type, outcome) => this.pushed.push(`${type} ${outcome}`),
         refused: (code) => this.refused.push(code),
         converged: (span) => this.converged.push(span),
+        renewalFailed: (kind) => this.renewalsFailed.push(kind),
+        clockJumped: () => {},
       },
     });
   }
 
-  static async start(mesh: string, store = memoryStore(), clock = new FakeClock()): Promise<TestControl> {
+  static async start(
+    mesh: string,
+    store = memoryStore(),
+    clock = new FakeClock(),
+    svids = new FakeSvids(),
+  ): Promise<TestControl> {
     const folder = await mkdtemp(join(tmpdir(), 'signet-control-'));
     const file = join(folder, 'mesh.yaml');
     await writeFile(file, mesh);
     const load = meshLoader({});
     const source = await MeshSource.open({ file, store, clock, load: async (...bytes) => load(...bytes) });
-    const test = new TestControl(folder, store, source, clock);
+    const test = new TestControl(folder, store, source, clock, svids);
     test.control.start();
     return test;
   }
@@ -168,7 +179,7 @@ export class TestControl {
     const identity: NodeIdentity = { id: node, cluster: '', metadata, userAgent: 'test' };
     const admitted = await this.control.admit(caller.value, identity, stream);
     if (!admitted.ok) return admitted.error;
-    this.event({ kind: 'opened', stream, at: this.clock.now(), node: identity, peer });
+    this.event({ kind: 'opened', stream, at: this.clock.now(), node: identity, peer, only: undefined });
     await settle();
     return stream;
   }

@@ -12,6 +12,7 @@ import type { Mesh, Service } from '../../src/model/mesh.ts';
 import { planProxy } from '../../src/plan/planProxy.ts';
 import type { EndpointTable, UpstreamKey } from '../../src/plan/proxyPlan.ts';
 import type { Revoked } from '../../src/plan/revoked.ts';
+import { trustBundles } from '../../src/plan/trustBundles.ts';
 import type { SpiffeId } from '../../src/spiffe/spiffeId.ts';
 import type { Shown } from './staticEnvoy.ts';
 import { testAuthority } from './testAuthority.ts';
@@ -29,7 +30,8 @@ export const cases = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .sort();
 
 export const meshOf = (folder: string): Mesh => {
-  const loaded = loadMesh('mesh.yaml', readFileSync(join(root, folder, 'mesh.yaml')), { now: NOW });
+  const beside = (path: string): Uint8Array => readFileSync(join(root, folder, path));
+  const loaded = loadMesh('mesh.yaml', readFileSync(join(root, folder, 'mesh.yaml')), { now: NOW, beside });
   if (!loaded.ok) assert.fail(loaded.error.map(showDiagnostic).join('\n'));
   return loaded.value.mesh;
 };
@@ -66,7 +68,10 @@ export const shownOf = (folder: string, mesh: Mesh, service: Service): Shown => 
 export const secretsOf = (mesh: Mesh, service: Service): Shown[string] => {
   const { chainPem, keyPem } = authority.leaf(service.identity);
   const svid = { id: service.identity, chainPem, keyPem: secret(keyPem), serial: '', notBefore: NOW, notAfter: NOW };
-  const secrets = emitSecrets(svid, { trustDomain: mesh.trustDomain, authorities: [authority.anchorPem] });
+  const secrets = emitSecrets(
+    svid,
+    trustBundles(mesh, { trustDomain: mesh.trustDomain, authorities: [authority.anchorPem] }),
+  );
   const text = JSON.stringify(showJson(secrets).secrets);
   assert.ok(!text.includes(keyPem.slice(40, 80)), 'a private key is shown');
   return JSON.parse(text.replaceAll('"[redacted]"', JSON.stringify({ inline_string: keyPem })));

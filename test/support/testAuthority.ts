@@ -4,8 +4,8 @@ import forge from 'node-forge';
 /** A certificate authority that no mesh knows, for those who pretend. */
 export type TestAuthority = {
   readonly anchorPem: string;
-  /** A leaf with one URI name, its chain and key in PEM. */
-  readonly leaf: (uri: string) => { readonly chainPem: string; readonly keyPem: string };
+  /** A leaf with one URI name or, as no SVID may have, several; its chain and key in PEM. */
+  readonly leaf: (...uris: readonly string[]) => { readonly chainPem: string; readonly keyPem: string };
 };
 
 const keys = (): { readonly publicKey: string; readonly privateKey: string } =>
@@ -41,13 +41,13 @@ export const testAuthority = (): TestAuthority => {
   const anchorPem = certificate({ name, publicKey: root.publicKey, extensions }, own);
   return {
     anchorPem,
-    leaf: (uri) => {
+    leaf: (...uris) => {
       const { publicKey, privateKey } = keys();
       const leafExtensions = [
         { name: 'basicConstraints', cA: false, critical: true },
         { name: 'keyUsage', digitalSignature: true, critical: true },
         { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-        { name: 'subjectAltName', altNames: [{ type: 6, value: uri }] },
+        { name: 'subjectAltName', altNames: uris.map((value) => ({ type: 6, value })) },
       ];
       const chainPem = certificate({ name: 'leaf', publicKey, extensions: leafExtensions }, own);
       return { chainPem, keyPem: privateKey };

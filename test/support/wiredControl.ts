@@ -1,13 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { meshLoader } from '../../src/app/meshFile.ts';
+import { meshLoader } from '../../src/app/meshLoader.ts';
 import type { CertificateFacts } from '../../src/ca/authority.ts';
 import type { CaKeyPair } from '../../src/ca/caCertificate.ts';
 import { readDocument } from '../../src/ca/caDocument.ts';
 import { activeIntermediate, activeRoot } from '../../src/ca/meshState.ts';
 import { openAuthority } from '../../src/ca/openAuthority.ts';
-import { renewalTime } from '../../src/ca/renewal.ts';
 import { activeOf } from '../../src/ca/slots.ts';
 import { CHANNEL_FORM, MESH_FORM } from '../../src/ca/state.ts';
 import { createSvidKeeper } from '../../src/ca/svidStore.ts';
@@ -61,8 +60,8 @@ export const startWired = async (
   await writeFile(file, mesh);
   const trustDomain = parseTrustDomain('shop.example') as never;
   const { mesh: authority, channel } = await openAuthority({ store, trustDomain, now: clock.now() });
-  const held = readDocument(store, MESH_FORM, trustDomain);
-  const anchors = readDocument(store, CHANNEL_FORM, trustDomain).anchors;
+  const held = readDocument(store, MESH_FORM, [trustDomain]);
+  const anchors = readDocument(store, CHANNEL_FORM, [trustDomain]).anchors;
   const ca = {
     root: activeRoot(held).keys,
     intermediate: activeIntermediate(held).keys,
@@ -78,15 +77,23 @@ export const startWired = async (
     clock,
     store: watchStore(store, clock),
     source: await MeshSource.open({ file, store, clock, load: async (...read) => load(...read) }),
-    svids: { ...keeper, renewalTime },
+    svids: keeper,
     bundle: authority.trustBundle,
+    authorities: () => [],
     anchorPem: channel.anchor,
+    serverIds: channel.serverIds,
     advertised: () => server?.address(),
     publish: (stream, snapshot) => server?.publish(stream, snapshot),
     end: (stream, refusal) => server?.end(stream, refusal),
     onMesh: quiet,
     log: { info: quiet, warn: quiet, error: quiet },
-    observer: { pushed: quiet, refused: (code) => refused.push(code), converged: quiet },
+    observer: {
+      pushed: quiet,
+      refused: (code) => refused.push(code),
+      converged: quiet,
+      renewalFailed: quiet,
+      clockJumped: quiet,
+    },
   });
   const { chainPem, keyPem } = channel.serverCredentials(clock.now());
   const clients: AdsClient[] = [];
@@ -126,7 +133,7 @@ export const startWired = async (
     },
     renew: async (service) => void (await control.renew(service as `${string}/${string}`)),
     reissue: async (node, id) => void (await keeper.renew(node, id, 20_000, clock.now())),
-    join: (token) => ({ token: secret(token), xds: address(), anchorPem: channel.anchor(), serverId: SERVER_ID }),
+    join: (token) => ({ token: secret(token), xds: address(), anchorPem: channel.anchor(), serverIds: [SERVER_ID] }),
     open: (options) => {
       const client = openAds({ address: address(), anchorPem: channel.anchor(), serverId: SERVER_ID, ...options });
       clients.push(client);

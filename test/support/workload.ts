@@ -44,13 +44,15 @@ export type Workload = {
 export const stranger = async (mesh: TestMesh, service: string): Promise<Workload> => {
   const { bootstrap } = await printBootstrap(mesh, [service]);
   const anchorPem = anchorOf(bootstrap);
+  const serverId = find(find(bootstrap, 'match_typed_subject_alt_names'), 'exact');
+  if (typeof serverId !== 'string') throw new Error('the bootstrap does not say who the control plane is');
   return {
     anchorPem,
     connect: (nodeId, token, open = openAds) =>
       open({
         address: mesh.xds,
         anchorPem,
-        serverId: 'spiffe://shop.example/signet/control-plane',
+        serverId,
         ...(token === undefined ? {} : { token }),
         nodeId,
         metadata: { 'signet.outbound': showHostPort({ host: mesh.xds.host, port: 15_001 }) },

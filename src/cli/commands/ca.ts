@@ -1,8 +1,9 @@
 import type { BundleAnswer, CaAnswer, RenewAnswer, SlotAnswer } from '../../admin/responses.ts';
 import { count } from '../../control/health/words.ts';
 import { showDuration } from '../../lib/time.ts';
+import { spiffeBundle } from '../../spiffe/writeBundle.ts';
 import { adminClient } from '../adminClient.ts';
-import { type CommandSpec, OUTPUT, print, printJson, SERVER, serviceArgument, wantsJson } from '../command.ts';
+import { type CommandSpec, OUTPUT, print, printJson, SERVER, serviceArgument, usage, wantsJson } from '../command.ts';
 import { table } from '../table.ts';
 import { nameOf } from './ca/showRotation.ts';
 
@@ -33,10 +34,15 @@ export const caStatusCommand: CommandSpec = {
       serial,
       `${notAfter} (${showDuration(Date.parse(notAfter) - Date.now())} left)`,
     ];
-    print(
-      io,
-      `trust domain ${ca.trustDomain}\n${waiting(ca)}${table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row))}\n${rotationLine(ca)}`,
-    );
+    const names = [
+      `trust domain ${ca.trustDomain}`,
+      ...ca.aliases.map((alias) => `also called ${alias}`),
+      ...ca.trusted.map(
+        ({ trustDomain, file, roots, notAfter }) => `trusts ${trustDomain}: ${roots} in ${file}, until ${notAfter}`,
+      ),
+    ];
+    const slots = table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row));
+    print(io, `${names.join('\n')}\n${waiting(ca)}${slots}\n${rotationLine(ca)}`);
     return 0;
   },
 };
@@ -53,13 +59,21 @@ const waiting = ({ request, signer }: CaAnswer): string => {
 export const caBundleCommand: CommandSpec = {
   name: 'ca bundle',
   args: [],
-  summary: 'print the trust bundle as PEM',
-  example: 'signet ca bundle > roots.pem',
-  options: [OUTPUT, ...SERVER],
+  summary: 'print the trust bundle as PEM, or as a SPIFFE bundle for another trust domain',
+  example: 'signet ca bundle > roots.pem\nsignet ca bundle --format spiffe > shop.example.json',
+  options: [
+    { flags: '--format <format>', description: 'pem, or spiffe for a SPIFFE bundle (JWK set)', default: 'pem' },
+    OUTPUT,
+    ...SERVER,
+  ],
   run: async (input, io) => {
     const json = wantsJson(input);
+    const format = input.text('format');
+    if (format !== 'pem' && format !== 'spiffe') throw usage(`--format ${format} is neither pem nor spiffe`);
+    if (json && format === 'spiffe') throw usage('--format spiffe is JSON already: leave -o json out');
     const bundle = await (await adminClient(input, io)).get<BundleAnswer>('/api/v1/ca/bundle');
     if (json) printJson(io, bundle);
+    else if (format === 'spiffe') printJson(io, spiffeBundle(bundle.authorities, bundle.sequence));
     else print(io, bundle.authorities.map((pem) => `${pem.trim()}\n`).join(''));
     return 0;
   },

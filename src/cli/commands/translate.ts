@@ -7,7 +7,7 @@ import { showJson } from '../../emit/showJson.ts';
 import { AppError } from '../../lib/errors.ts';
 import { type HostPort, parseHostPort } from '../../lib/hostPort.ts';
 import { planProxy } from '../../plan/planProxy.ts';
-import { trustDomainId } from '../../spiffe/spiffeId.ts';
+import { callersBundleId, trustDomainId } from '../../spiffe/spiffeId.ts';
 import { CONFIG, type CommandSpec, JSON_ONLY, PLACE, printJson, serviceArgument, usage } from '../command.ts';
 
 /** What one sidecar would be sent, offline. */
@@ -32,6 +32,7 @@ export const translateCommand: CommandSpec = {
     const secrets = [
       { name: plan.identity, tls_certificate: { private_key: { inline_string: '[redacted]' } } },
       { name: trustDomainId(mesh.trustDomain), validation_context: {} },
+      ...(plan.federated ? [{ name: callersBundleId(mesh.trustDomain), validation_context: {} }] : []),
     ];
     printJson(io, { clusters, endpoints, listeners, routes, secrets });
     return 0;

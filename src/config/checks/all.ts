@@ -10,12 +10,14 @@ import { ruleLifetimes } from './ruleLifetimes.ts';
 import { rulePorts } from './rulePorts.ts';
 import { services } from './services.ts';
 import { signer } from './signer.ts';
+import { trust } from './trust.ts';
 import { uses } from './uses.ts';
 
 /** Every check; their order is of no consequence, for findings are sorted by place. */
 export const CHECKS: readonly Check[] = [
   meshSettings,
   signer,
+  trust,
   names,
   services,
   mtlsDeadlines,

@@ -52,7 +52,7 @@ export const meshSettings: Check = ({ file: { mesh }, place }, report) => {
   const leaf = ttl ?? TTL.usual;
   if (life !== undefined && life < LEAVES_IN_A_ROOT * leaf)
     report({
-      code: 'SIG0308',
+      code: 'SIG0310',
       place: descend(at, 'certificates', 'rootLife'),
       message: `a root that lives for ${showDuration(life)} cannot be replaced in time under certificates that live for ${showDuration(leaf)}`,
       hint: `${showDuration(LEAVES_IN_A_ROOT * leaf)} or more: ten times certificates.ttl`,

@@ -1,20 +1,8 @@
+import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
 import type { Duration, Instant } from '../../lib/time.ts';
-import type { AuthorityFacts, SidecarFacts } from './facts.ts';
+import type { SidecarFacts } from './facts.ts';
 import { type Check, failure, fine, type Line, orFine, warning } from './finding.ts';
 import { count, grouped, moment, named, span } from './words.ts';
-
-/** Renewal is due at 60 % of a life at the latest (docs/certificates.md): by then it has failed for a while. */
-const OVERDUE = 0.8;
-/** Replacing an authority takes planning. */
-const AHEAD: Duration = 30 * 86_400_000;
-
-type State = 'early' | 'expired' | 'overdue' | 'good';
-
-const stateOf = ({ notBefore, notAfter }: { notBefore: Instant; notAfter: Instant }, now: Instant): State => {
-  if (now >= notAfter) return 'expired';
-  if (now < notBefore) return 'early';
-  return now - notBefore > (notAfter - notBefore) * OVERDUE ? 'overdue' : 'good';
-};
 
 export const workloadCertificates: Check = {
   code: 'CHK0501',
@@ -22,9 +10,11 @@ export const workloadCertificates: Check = {
   about: 'the certificate of every sidecar is good and renewed in time',
   look: ({ sidecars, now }) => {
     const held = sidecars.flatMap(({ node, certificate }) =>
-      certificate === undefined ? [] : [{ node, ...certificate, state: stateOf(certificate, now) }],
+      certificate === undefined ? [] : [{ node, ...certificate, window: expiryWindow(certificate, now) }],
     );
-    const lines = grouped(held, ({ state }) => state).flatMap(([state, alike]) => bad(state as State, alike, now));
+    const lines = grouped(held, ({ window }) => window).flatMap(([window, alike]) =>
+      bad(window as ExpiryWindow, alike, now),
+    );
     if (lines.length > 0) return lines;
     const first = held.reduce<Held | undefined>(
       (a, b) => (a === undefined || b.notAfter < a.notAfter ? b : a),
@@ -37,16 +27,17 @@ export const workloadCertificates: Check = {
 
 type Held = Pick<SidecarFacts, 'node'> & NonNullable<SidecarFacts['certificate']>;
 
-const bad = (state: State, held: readonly Held[], now: Instant): readonly Line[] => {
+const bad = (window: ExpiryWindow, held: readonly Held[], now: Instant): readonly Line[] => {
   const list = (say: (held: Held) => string): string => named(held.map((one) => `${one.node} (${say(one)})`));
+  const left = list(({ notAfter }) => `${span(notAfter - now)} left`);
   const renew = `\`signet ca renew ${held[0]?.node.split('/').slice(0, 2).join('/') ?? 'NS/NAME'}\` says why not, and so does the log of \`signet serve\``;
-  switch (state) {
+  switch (window) {
     case 'expired':
       return [failure(`certificates have expired: ${list(({ notAfter }) => `at ${moment(notAfter)}`)}`, renew)];
-    case 'overdue': {
-      const left = list(({ notAfter }) => `${span(notAfter - now)} left`);
+    case 'ending':
+      return [failure(`certificates end soon and are not renewed: ${left}`, renew)];
+    case 'overdue':
       return [warning(`certificates should have been renewed by now: ${left}`, renew)];
-    }
     case 'early': {
       const from = list(({ notBefore }) => `from ${moment(notBefore)}`);
       return [failure(`certificates are not valid yet: ${from}`, "set this host's clock right")];
@@ -56,36 +47,49 @@ const bad = (state: State, held: readonly Held[], now: Instant): readonly Line[]
   }
 };
 
-export const authorities: Check = {
-  code: 'CHK0502',
+/** An Envoy takes a secret in well under a second. */
+const PATIENCE: Duration = 10_000;
+
+export const certificatesHeld: Check = {
+  code: 'CHK0511',
   group: 'certificates',
-  about: 'no authority ends soon',
-  look: ({ authorities: all, now }) => {
-    const lines = all.flatMap((authority): readonly Line[] => {
-      const { role, notBefore, notAfter } = authority;
-      const name = NAMES[role];
-      if (now >= notAfter) return [failure(`the ${name} expired at ${moment(notAfter)}`, remedy(authority))];
-      if (now < notBefore)
-        return [failure(`the ${name} is not valid before ${moment(notBefore)}`, "set this host's clock right")];
-      if (notAfter - now > AHEAD) return [];
-      return [warning(`the ${name} ends in ${span(notAfter - now)}, at ${moment(notAfter)}`, remedy(authority))];
-    });
-    const left = all.map(({ role, notAfter }) => `${role} ${span(notAfter - now)}`).join(', ');
-    return orFine(lines, `no authority ends soon: ${left}`);
+  about: 'every sidecar holds the certificate that it was sent last',
+  look: ({ sidecars, now }) => {
+    const refused = sidecars.filter(({ holding }) => holding?.state === 'refused');
+    // Who settled without it has no use for it and did not ask; what was sent a moment ago is told by CHK0301.
+    const late = sidecars.filter(
+      ({ holding, progress, progressSince }) =>
+        holding?.state === 'sent' && progress === 'pending' && now - progressSince > PATIENCE,
+    );
+    const names = (some: readonly SidecarFacts[]): string => named(some.map(({ node }) => node));
+    const lines: Line[] = grouped(refused, ({ holding }) => holding?.error ?? '').map(([words, alike]) =>
+      failure(
+        `${names(alike)} refused the new certificate: ${words}`,
+        'it uses the one from before until that ends, and is sent another one ever more rarely: look at the log of that Envoy',
+      ),
+    );
+    if (late.length > 0) {
+      const action = 'look whether that Envoy is overloaded or stopped, and at its log';
+      lines.push(warning(`sent and not taken: the certificate of ${names(late)}`, action));
+    }
+    return orFine(lines, 'every sidecar took the certificate that it was sent last');
   },
 };
 
-const NAMES: Readonly<Record<AuthorityFacts['role'], string>> = {
-  root: 'root of the mesh',
-  intermediate: 'issuing intermediate',
-  channel: 'channel CA',
+export const renewalsSucceed: Check = {
+  code: 'CHK0512',
+  group: 'certificates',
+  about: 'every certificate that is due can be renewed',
+  look: ({ failing, now }) => {
+    const issuing = failing.filter(({ kind }) => kind === 'issue');
+    const lines = grouped(issuing, ({ why }) => why).map(([why, alike]) => {
+      const since = Math.min(...alike.map(({ since }) => since));
+      const who = named(alike.map(({ node }) => node));
+      return failure(
+        `for ${span(now - since)} no new certificate can be had for ${who}: ${why}`,
+        'what they hold goes on until it ends (CHK0501); Signet tries again at least every 5 minutes, `signet ca renew NS/NAME` does at once',
+      );
+    });
+    return orFine(lines, 'no renewal fails');
+  },
 };
-
-const REMEDIES: Readonly<Record<AuthorityFacts['role'], string>> = {
-  intermediate:
-    'it is replaced when a certificate is issued: `signet ca renew NS/NAME` for a connected service; else the log of `signet serve` says why not',
-  root: '`signet ca rotate` shows the rotation that replaces it; `signet ca rotate --yes` begins one',
-  channel: '`signet ca rotate --channel` shows how to replace it: every bootstrap is to be made anew by then',
-};
-
-const remedy = ({ role }: AuthorityFacts): string => REMEDIES[role];

@@ -1,4 +1,6 @@
-import { authorities, workloadCertificates } from './certificates.ts';
+import { authorities } from './authorities.ts';
+import { certificatesHeld, renewalsSucceed, workloadCertificates } from './certificates.ts';
+import { clocksAgree } from './clocks.ts';
 import { answers, storeTakesWrites } from './controlPlane.ts';
 import { everyServiceServed, noCrowd, serviceIsLive, startIsOver } from './endpoints.ts';
 import { permissivePorts, plaintextPorts, rulesInTime } from './exceptions.ts';
@@ -9,6 +11,7 @@ import { revocations } from './revocations.ts';
 import { channelAnchors, rotation } from './rotation.ts';
 import { allSettled, configurationMade, nothingRefused, oneStreamEach } from './sidecars.ts';
 import { signer } from './signer.ts';
+import { oneName, trustedRoots } from './trust.ts';
 
 /** Everything that `signet check` looks at, in the order in which it is shown. `docs/check.md` explains each code. */
 export const CHECKS: readonly Check[] = [
@@ -26,6 +29,11 @@ export const CHECKS: readonly Check[] = [
   everyServiceServed,
   workloadCertificates,
   authorities,
+  trustedRoots,
+  oneName,
+  certificatesHeld,
+  renewalsSucceed,
+  clocksAgree,
   signer,
   rotation,
   channelAnchors,

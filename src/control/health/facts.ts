@@ -1,10 +1,15 @@
-import type { Instant } from '../../lib/time.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { X509Svid } from '../../spiffe/svid.ts';
 import type { Progress } from '../../xds/sessionState.ts';
+import type { Drift } from '../clockDrift.ts';
+import type { ClockJump } from '../clockWatch.ts';
 import type { KeptReason } from '../departures.ts';
+import type { HeldCertificate } from '../heldCertificates.ts';
 import type { MeshProblem } from '../meshSource.ts';
 import type { QuarantineStatus } from '../quarantineStatus.ts';
+import type { FailedRenewal } from '../renewals.ts';
 import type { RevocationFacts } from '../revocation/revocation.ts';
 import type { ChannelReport } from '../rotation/channel.ts';
 import type { RotationReport } from '../rotation/loop.ts';
@@ -46,6 +51,9 @@ export type ControlFacts = {
   readonly kept: readonly KeptInstance[];
   /** Until when nothing is withdrawn because of the start; `undefined` once that is over. */
   readonly graceUntil: Instant | undefined;
+  /** Certificates that are due and could not be replaced. */
+  readonly failing: readonly FailedRenewal[];
+  readonly clock: ClockFacts;
 };
 
 export type FileFacts = {
@@ -64,13 +72,18 @@ export type SidecarFacts = {
   readonly peer: string;
   readonly progress: Progress;
   readonly progressSince: Instant;
-  /** Short names of the types that were sent and not ACKed. */
+  /** Short names of the types that were sent and not ACKed, or are still to be asked for. */
   readonly open: readonly string[];
   /** Refusals that stand, in the sidecar's words, with the lines of mesh.yaml behind them. */
   readonly refused: readonly { readonly type: string; readonly words: string }[];
   /** Why its newest configuration could not be made. */
   readonly trouble: string | undefined;
+  /** The one that it uses, as far as is known: what it took last, else what it was sent. */
   readonly certificate: Pick<X509Svid, 'serial' | 'notBefore' | 'notAfter'> | undefined;
+  /** Whom that certificate names. */
+  readonly identity?: SpiffeId | undefined;
+  /** What it says of the one that it was sent last. */
+  readonly holding: Pick<HeldCertificate, 'state' | 'error'> | undefined;
 };
 
 export type KeptInstance = {
@@ -86,4 +99,13 @@ export type AuthorityFacts = {
   readonly role: 'root' | 'intermediate' | 'channel';
   readonly notBefore: Instant;
   readonly notAfter: Instant;
+};
+
+export type ClockFacts = {
+  /** How much later it may be than this host's wall clock says, because that was set back. */
+  readonly behind: Duration;
+  readonly lastJump: ClockJump | undefined;
+  readonly drifting: readonly Drift[];
+  /** How many sidecars told their time lately. */
+  readonly telling: number;
 };

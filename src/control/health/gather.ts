@@ -12,6 +12,7 @@ import type { Reconciler } from '../reconciler.ts';
 import type { RevocationFacts } from '../revocation/revocation.ts';
 import { explainNack } from '../status.ts';
 import type { WatchedStore } from '../watchedStore.ts';
+import type { WorkloadCertificates } from '../workloadCertificates.ts';
 import type { ControlFacts, SidecarFacts } from './facts.ts';
 
 /** Where the facts are. */
@@ -24,6 +25,7 @@ export type Sources = {
   readonly reconciler: Reconciler;
   readonly tracker: EndpointTracker;
   readonly quarantined: () => readonly QuarantineStatus[];
+  readonly certificates: WorkloadCertificates;
   readonly revocations: () => readonly RevocationFacts[];
 };
 
@@ -42,18 +44,20 @@ export const gatherFacts = async (sources: Sources): Promise<ControlFacts> => {
     file: { name: file, unread, problem, warnings: warnings.map(showDiagnostic) },
     mesh,
     planning: reconciler.busy,
-    sidecars: fleet.members().map((member) => sidecarFacts(member, reconciler)),
+    sidecars: fleet.members().map((member) => sidecarFacts(member, sources)),
     quarantined: sources.quarantined(),
     revocations: sources.revocations(),
     registered,
     kept: tracker.kept(now),
     graceUntil: tracker.graceUntil(now),
+    failing: sources.certificates.renewals.failing(),
+    clock: sources.certificates.clocks(),
   };
 };
 
 const sidecarFacts = (
   { sidecar, record }: ReturnType<Fleet['members']>[number],
-  reconciler: Reconciler,
+  { reconciler, certificates }: Pick<Sources, 'reconciler' | 'certificates'>,
 ): SidecarFacts => ({
   node: sidecar.node,
   token: sidecar.token,
@@ -67,5 +71,8 @@ const sidecarFacts = (
     return [{ type: typeNameOf(url) ?? url, words }];
   }),
   trouble: reconciler.troubleOf(sidecar.stream),
-  certificate: reconciler.svidOf(sidecar.stream),
+  certificate: certificates.of(sidecar.stream)?.svid ?? reconciler.svidOf(sidecar.stream),
+  identity: reconciler.svidOf(sidecar.stream)?.id,
+  // A gRPC client takes it from files.
+  holding: sidecar.client === 'grpc' ? undefined : certificates.of(sidecar.stream),
 });

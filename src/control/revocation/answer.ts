@@ -5,6 +5,7 @@ import type { Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import { visiblePorts } from '../../plan/outbound.ts';
 import type { UpstreamKey } from '../../plan/proxyPlan.ts';
+import { pathOfId } from '../../spiffe/spiffeId.ts';
 import { moment as iso } from '../health/words.ts';
 import type { Claim, TokenRecord } from '../joinTokens.ts';
 import type { RevocationAct } from './act.ts';
@@ -78,8 +79,9 @@ export const sideEffects = (
   { what, certificates }: Pick<RevocationAct, 'what' | 'certificates'>,
   { mesh, now, claims, token, ports, cut }: Around,
 ): Pick<RevocationAnswer, 'services' | 'openTokens' | 'fixedEndpoints' | 'ends'> => {
-  const ids = new Set<string>([what, ...certificates.map(({ id }) => id)]);
-  const services = [...mesh.services.values()].filter(({ identity }) => ids.has(identity));
+  // By the path alone: the mesh may have another name than when they were issued.
+  const paths = new Set([what, ...certificates.map(({ id }) => id)].map((id) => id.replace(/^spiffe:\/\/[^/]+/, '')));
+  const services = [...mesh.services.values()].filter(({ identity }) => paths.has(pathOfId(identity)));
   const nodes = new Set(certificates.map(({ instance }) => instance));
   const joinedBy = new Set(claims.filter(({ node }) => nodes.has(node)).map((claim) => claim.token));
   const isOpen = (record: TokenRecord): boolean =>

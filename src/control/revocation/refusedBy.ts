@@ -3,7 +3,7 @@ import type { Emitted } from '../../emit/emitted.ts';
 import { inboundListenerName, inboundRouteName } from '../../envoy/names.ts';
 import { listedAt } from '../../features/revocation/plan.ts';
 import type { Instant } from '../../lib/time.ts';
-import type { Mesh, ServiceKey } from '../../model/mesh.ts';
+import { type Mesh, ownDomains, type ServiceKey } from '../../model/mesh.ts';
 import type { InboundPort } from '../../plan/proxyPlan.ts';
 import { digestsFor } from '../../plan/revoked.ts';
 import type { StreamEvent, StreamId } from '../../xds/events.ts';
@@ -120,7 +120,7 @@ const neededBy = (mesh: Mesh, certificates: readonly IssuedCertificate[]): ((ser
     const service = mesh.services.get(key);
     const ports = new Map<number, ReadonlySet<string>>();
     for (const port of service?.ports ?? []) {
-      const digests = service && digestsFor(service, port, { certificates, cuts: new Map() }, mesh.trustDomain);
+      const digests = service && digestsFor(service, port, { certificates, cuts: new Map() }, ownDomains(mesh));
       if (digests !== undefined && digests.length > 0) ports.set(port.port, new Set(digests));
     }
     known.set(key, ports);

@@ -1,7 +1,7 @@
 import { ok, type Result } from '../../lib/result.ts';
 import type { Store } from '../../lib/store.ts';
 import type { Mesh } from '../../model/mesh.ts';
-import type { SpiffeId } from '../../spiffe/spiffeId.ts';
+import { pathOfId, type SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { StreamEvent } from '../../xds/events.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet.ts';
@@ -111,7 +111,7 @@ export class Revocation {
   /** A sentence where certificates of this identity are revoked: the verdict of the rules is not all then. */
   noteOn(id: SpiffeId): string | undefined {
     const { clock, svids } = this.#options;
-    const ofIt = svids.live(clock.now()).filter((one) => one.id === id);
+    const ofIt = svids.live(clock.now()).filter((one) => pathOfId(one.id) === pathOfId(id));
     const revoked = ofIt.filter(({ serial }) => this.revocations.revocationOf(serial) !== undefined);
     if (revoked.length === 0) return undefined;
     const last = iso(Math.max(...revoked.map(({ notAfter }) => notAfter)));

@@ -1,7 +1,7 @@
 import type { IssuedCertificate } from '../../ca/issued.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
-import type { Mesh, Service, ServiceKey } from '../../model/mesh.ts';
-import { parseSpiffeId, type SpiffeId, trustDomainOf, workloadId } from '../../spiffe/spiffeId.ts';
+import { type Mesh, ownDomains, type Service, type ServiceKey } from '../../model/mesh.ts';
+import { parseSpiffeId, pathOfId, type SpiffeId, trustDomainOf, workloadId } from '../../spiffe/spiffeId.ts';
 import type { RevokeRefusal } from './act.ts';
 
 /** Everything that is known of who holds what. */
@@ -72,13 +72,14 @@ const ofSerial = ({ mesh, issued }: Holders, serial: string): Result<Target, Rev
   }
   const certificates = issued.filter(({ instance }) => instance === found.instance);
   const ids = [...new Set(certificates.map(({ id }) => id))];
-  const services = servicesOf(mesh, (service) => ids.includes(service.identity));
+  const services = servicesOf(mesh, ({ identity }) => ids.some((id) => pathOfId(id) === pathOfId(identity)));
   return ok({ what: found.serial, ids, certificates, instances: [found.instance], services, wholeIdentity: false });
 };
 
 const ofIdentity = ({ mesh, issued, joined }: Holders, id: SpiffeId): Result<Target, RevokeRefusal> => {
   const services = servicesOf(mesh, (service) => service.identity === id);
-  const holding = issued.filter((one) => one.id === id).map(({ instance }) => instance);
+  // Under whichever name of the mesh it was issued.
+  const holding = issued.filter((one) => pathOfId(one.id) === pathOfId(id)).map(({ instance }) => instance);
   if (services.length === 0 && holding.length === 0) {
     return refuse('unknown_identity', `${id} is the identity of no service, and no valid certificate has it`);
   }
@@ -93,7 +94,8 @@ const findIdentity = (mesh: Mesh, written: string): Result<SpiffeId, RevokeRefus
   if (written.includes('://')) {
     const id = parseSpiffeId(written);
     if (id === undefined) return refuse('invalid_request', `${JSON.stringify(written)} is not a SPIFFE ID`);
-    if (trustDomainOf(id) === mesh.trustDomain) return ok(id);
+    if (ownDomains(mesh).includes(trustDomainOf(id)))
+      return ok(`spiffe://${mesh.trustDomain}${pathOfId(id)}` as SpiffeId);
     return refuse('unknown_identity', `${id} is of another trust domain: its certificates are not issued here`);
   }
   const [namespace = '', name = '', ...more] = written.split('/');

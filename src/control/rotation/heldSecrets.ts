@@ -1,5 +1,5 @@
 import { keepNewest } from '../../lib/newest.ts';
-import { trustDomainId } from '../../spiffe/spiffeId.ts';
+import { callersBundleId, trustDomainId } from '../../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../../spiffe/svid.ts';
 import type { StreamEvent, StreamId } from '../../xds/events.ts';
 import { TYPE } from '../../xds/resource.ts';
@@ -14,24 +14,32 @@ export type PublishedSecrets = {
 /** What a sidecar is known to hold; `undefined` for what it was sent and did not confirm, or confirmed in another form. */
 export type HeldSecrets = { readonly svid: X509Svid | undefined; readonly bundle: TrustBundle | undefined };
 
-const NOTHING: HeldSecrets = Object.freeze({ svid: undefined, bundle: undefined });
+/** With the versions of the names that it confirmed so far. */
+type Learned = HeldSecrets & { readonly versions: ReadonlyMap<string, string> };
+
+const NOTHING: Learned = Object.freeze({ svid: undefined, bundle: undefined, versions: new Map() });
 
 /** Of sidecars that went away. */
 const MOST_AWAY = 10_000;
 
 /** Learns from the ACK ledger's events which certificate and which bundle each sidecar took. */
 export const newHeldSecrets = () => {
-  const streams = new Map<StreamId, HeldSecrets>();
+  const streams = new Map<StreamId, Learned>();
   const away = new Map<string, HeldSecrets>();
 
   /** What it names is known if it is what it was published last, and not known any more if it is not. */
-  const learn = (before: HeldSecrets, named: ReadonlyMap<string, string>, published: PublishedSecrets): HeldSecrets => {
-    const isNewest = (name: string): boolean => named.get(name) === published.resources.get(name)?.version;
+  const learn = (before: Learned, named: ReadonlyMap<string, string>, published: PublishedSecrets): Learned => {
+    const versions = new Map([...before.versions, ...named]);
+    const isNewest = (name: string): boolean => versions.get(name) === published.resources.get(name)?.version;
     const { svid, bundle } = published;
-    const own = trustDomainId(bundle.trustDomain);
+    // What callers are held against is a secret of its own where others are trusted, and only servers ask for it.
+    const callers = callersBundleId(bundle.trustDomain);
+    const asked = versions.has(callers) && published.resources.has(callers);
+    const bundles = [trustDomainId(bundle.trustDomain), ...(asked ? [callers] : [])];
     return {
       svid: named.has(svid.id) ? (isNewest(svid.id) ? svid : undefined) : before.svid,
-      bundle: named.has(own) ? (isNewest(own) ? bundle : undefined) : before.bundle,
+      bundle: bundles.some((name) => named.has(name)) ? (bundles.every(isNewest) ? bundle : undefined) : before.bundle,
+      versions,
     };
   };
 

@@ -1,5 +1,12 @@
-import type { Operation, Principal, Rule, Source } from '../../model/rule.ts';
-import { namespacePrefix, type SpiffeId, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
+import type { IdentityMatch, Operation, Principal, Rule, Source } from '../../model/rule.ts';
+import {
+  namesOf,
+  namespacePrefix,
+  type SpiffeId,
+  type TrustDomain,
+  trustDomainId,
+  trustDomainOf,
+} from '../../spiffe/spiffeId.ts';
 import { pathMatches } from './path.ts';
 
 /** Methods or paths, also below `not`: what only HTTP can carry. */
@@ -7,18 +14,41 @@ export const hasHttpFields = ({ methods, paths, not }: Operation): boolean =>
   methods !== undefined || paths !== undefined || not?.methods !== undefined || not?.paths !== undefined;
 
 /** Is this caller meant? `undefined` is a caller without identity: `anyone` alone means it, and no `not` ever does. */
-export const sourceMatches = (source: Source, identity: SpiffeId | undefined, trustDomain: TrustDomain): boolean => {
+export const sourceMatches = (
+  source: Source,
+  identity: SpiffeId | undefined,
+  { ownDomains, action }: { readonly ownDomains: readonly TrustDomain[]; readonly action: Rule['action'] },
+): boolean => {
   if (source.kind === 'anyone') return true;
   if (identity === undefined) return false;
-  const principal = (wanted: Principal): boolean => principalMatches(wanted, identity, trustDomain);
-  const namespace = (wanted: string): boolean => identity.startsWith(namespacePrefix(trustDomain, wanted));
+  const principal = (wanted: Principal): boolean => principalMatches(wanted, identity, ownDomains);
+  const namespace = (wanted: string): boolean => isInNamespace(identity, wanted, ownDomains);
+  const domain = (wanted: TrustDomain): boolean => alike(wanted, ownDomains).includes(trustDomainOf(identity));
+  const { not } = source;
   return (
+    (!isOwnOnly(source, action) || ownDomains.includes(trustDomainOf(identity))) &&
     (source.principals?.some(principal) ?? true) &&
     (source.namespaces?.some(namespace) ?? true) &&
-    !(source.not?.principals?.some(principal) ?? false) &&
-    !(source.not?.namespaces?.some(namespace) ?? false)
+    (source.trustDomains?.some(domain) ?? true) &&
+    !(not?.principals?.some(principal) ?? false) &&
+    !(not?.namespaces?.some(namespace) ?? false) &&
+    !(not?.trustDomains?.some(domain) ?? false)
   );
 };
+
+/**
+ * An allow that says only who is not meant must not let in those of other trust domains. Principals and trust domains
+ * say whose they are, and namespaces are this mesh's.
+ */
+export const isOwnOnly = ({ principals, namespaces, trustDomains }: IdentityMatch, action: Rule['action']): boolean =>
+  action === 'allow' && principals === undefined && namespaces === undefined && trustDomains === undefined;
+
+/** All names of a trust domain: the mesh's own mean each other. */
+export const alike = (domain: TrustDomain, ownDomains: readonly TrustDomain[]): readonly TrustDomain[] =>
+  ownDomains.includes(domain) ? ownDomains : [domain];
+
+const isInNamespace = (identity: SpiffeId, namespace: string, ownDomains: readonly TrustDomain[]): boolean =>
+  ownDomains.some((domain) => identity.startsWith(namespacePrefix(domain, namespace)));
 
 /**
  * Does the rule mean this caller on this port? A deny by identity also refuses callers without one where plaintext
@@ -27,20 +57,21 @@ export const sourceMatches = (source: Source, identity: SpiffeId | undefined, tr
 export const callerMatches = (
   rule: Rule,
   identity: SpiffeId | undefined,
-  port: { readonly trustDomain: TrustDomain; readonly takesPlaintext: boolean },
+  port: { readonly ownDomains: readonly TrustDomain[]; readonly takesPlaintext: boolean },
 ): boolean => {
   if (rule.action === 'deny' && identity === undefined && port.takesPlaintext) return rule.from.length > 0;
-  return rule.from.some((source) => sourceMatches(source, identity, port.trustDomain));
+  const { action } = rule;
+  return rule.from.some((source) => sourceMatches(source, identity, { ownDomains: port.ownDomains, action }));
 };
 
-const principalMatches = (principal: Principal, identity: SpiffeId, trustDomain: TrustDomain): boolean => {
+const principalMatches = (principal: Principal, identity: SpiffeId, ownDomains: readonly TrustDomain[]): boolean => {
   switch (principal.kind) {
     case 'id':
-      return principal.id === identity;
+      return namesOf(principal.id, ownDomains).includes(identity);
     case 'namespace':
-      return identity.startsWith(namespacePrefix(trustDomain, principal.namespace));
+      return isInNamespace(identity, principal.namespace, ownDomains);
     case 'mesh':
-      return identity.startsWith(`${trustDomainId(trustDomain)}/`);
+      return ownDomains.some((domain) => identity.startsWith(`${trustDomainId(domain)}/`));
   }
 };
 

@@ -6,7 +6,7 @@ export const verdictSpec = z.enum(['deny', 'allow']);
 const texts = z.union([z.string(), z.array(z.string())]);
 const portNames = z.union([z.string(), z.number(), z.array(z.union([z.string(), z.number()]))]);
 
-const callers = { principals: texts.optional(), namespaces: texts.optional() };
+const callers = { principals: texts.optional(), namespaces: texts.optional(), trustDomains: texts.optional() };
 const sourceSpec = z.strictObject({ ...callers, not: z.strictObject(callers).optional() });
 
 const calls = { methods: texts.optional(), paths: texts.optional(), ports: portNames.optional() };

@@ -42,7 +42,13 @@ describe('admin API', () => {
     test = await TestControl.start(MESH, store);
     const { control } = test;
     const metrics = createMetrics();
-    metrics.watch(control, () => FACTS.notAfter);
+    metrics.watch(control, () => [
+      { role: 'root', ...FACTS },
+      { role: 'intermediate', ...FACTS, notAfter: 5_000_000_000_000 },
+      { role: 'channel', ...FACTS, notAfter: 6_000_000_000_000 },
+    ]);
+    metrics.observer.renewalFailed('issue');
+    metrics.observer.clockJumped('back');
     metrics.observer.pushed('cds', 'acked');
     metrics.observer.converged(120);
     metrics.observer.refused('unauthenticated');
@@ -109,7 +115,7 @@ describe('admin API', () => {
   });
 
   it('answers nothing of the API without the admin token', async () => {
-    const paths = ['status', 'check', 'mesh', 'tokens', 'ca', 'ca/bundle', 'openapi.json', 'nothing'];
+    const paths = ['status', 'check', 'mesh', 'xds', 'tokens', 'ca', 'ca/bundle', 'openapi.json', 'nothing'];
     for (const headers of [
       {},
       { authorization: 'Bearer wrong' },
@@ -246,12 +252,14 @@ describe('admin API', () => {
       { ...dated, kind: 'root', state: 'old', since: '1970-01-01T00:00:01.000Z', root: '01' },
       { ...dated, kind: 'channel', state: 'old', since: null, root: '01' },
     ]);
-    assert.deepEqual((await api('GET', 'ca/bundle')).json(), { trustDomain: 'shop.example', authorities: ['PEM'] });
+    assert.deepEqual([ca.aliases, ca.trusted], [[], []]);
+    const bundle = { trustDomain: 'shop.example', sequence: 3, authorities: ['PEM'] };
+    assert.deepEqual((await api('GET', 'ca/bundle')).json(), bundle);
   });
 
   it('describes itself', async () => {
     const { paths } = (await api('GET', 'openapi.json')).json<{ paths: object }>();
-    for (const path of ['status', 'check', 'tokens', 'bootstraps', 'can', 'ca/renew'])
+    for (const path of ['status', 'check', 'xds', 'tokens', 'bootstraps', 'can', 'ca/renew'])
       assert.ok(`/api/v1/${path}` in paths, path);
   });
 
@@ -269,6 +277,15 @@ describe('admin API', () => {
       'signet_certificates_issued_total 1',
       `signet_certificate_expiry_timestamp_seconds{identity="spiffe://shop.example/ns/prod/sa/web"} ${(test.clock.now() + 86_400_000) / 1000}`,
       'signet_root_expiry_timestamp_seconds 4000000000',
+      'signet_intermediate_expiry_timestamp_seconds 5000000000',
+      'signet_channel_ca_expiry_timestamp_seconds 6000000000',
+      'signet_certificates{state="sent"} 1',
+      'signet_certificates{state="held"} 0',
+      'signet_certificate_renewal_overdue{window="overdue"} 0',
+      'signet_certificate_renewal_failures_total{reason="issue"} 1',
+      'signet_certificate_renewal_failures_total{reason="refused"} 0',
+      'signet_clock_jumps_total{direction="back"} 1',
+      'signet_clock_behind_seconds 0',
     ];
     for (const line of lines) assert.ok(text.includes(`\n${line}\n`), `${line}\n${text.slice(-2000)}`);
   });

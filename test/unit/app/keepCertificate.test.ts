@@ -131,6 +131,26 @@ describe('the client certificate that a sidecar keeps', function () {
     assert.deepEqual(said, []);
   });
 
+  it('is renewed in time although the clock was set back', async () => {
+    await keep(await wired.token('prod/web'));
+    const first = await serial();
+    await pass(5);
+    wired.clock.jump(-15_000);
+    await successor(first, 9);
+    assert.deepEqual(said, []);
+  });
+
+  it('comes with the time of its host, so that Signet can name a clock that is off', async () => {
+    wired.clock.jump(-45_000);
+    await keep(await wired.token('prod/web'));
+    const { drifting, telling } = wired.control.certificates.clocks();
+    assert.equal(telling, 1);
+    assert.deepEqual(
+      drifting.map(({ node, ahead }) => [node, Math.round(ahead / 10_000)]),
+      [[NODE, 5]],
+    );
+  });
+
   it('is renewed with itself, when the token may bring nobody new any more', async () => {
     await keep(await wired.token('prod/web', 1, 1_000));
     await successor(await serial(), 13);
@@ -184,7 +204,7 @@ describe('the client certificate that a sidecar keeps', function () {
     const { code, message } = await refusedBy(keepCertificate(options).then(() => {}));
     assert.equal(code, 'unreachable');
     assert.match(message, /127\.0\.0\.1:1 .*ECONNREFUSED/);
-    const impostor = { ...wired.join(token), serverId: 'spiffe://shop.example/ns/prod/sa/web' };
+    const impostor = { ...wired.join(token), serverIds: ['spiffe://shop.example/ns/prod/sa/web'] };
     assert.match((await refusedBy(keepCertificate({ ...options, join: impostor }).then(() => {}))).message, /not the/);
     await assert.rejects(readdir(folder));
   });

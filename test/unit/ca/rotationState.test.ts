@@ -281,7 +281,7 @@ describe('ca restore', () => {
         code: 'ca_corrupt',
         message: /with signet ca restore while Signet/,
       });
-      assert.deepEqual(await restoreAuthority(store, TD, NOW), ['mesh']);
+      assert.deepEqual(await restoreAuthority(store, [TD], NOW), ['mesh']);
       const again = await freshMesh(NOW, store);
       assert.equal(again.mesh.describe().root.serial, mesh.describe().root.serial);
       assert.deepEqual([states(again.mesh, 'root'), again.channel.anchor()], [['active'], anchor]);

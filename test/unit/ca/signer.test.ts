@@ -6,12 +6,14 @@ import type { SignerChoice } from '../../../src/ca/external/remoteSigner.ts';
 import { signerQueue } from '../../../src/ca/external/signerQueue.ts';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
 import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
+import { Renewals } from '../../../src/control/renewals.ts';
 import type { Store } from '../../../src/lib/store.ts';
 import { OID } from '../../../src/spiffe/oid.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 import { certify, KEYS, type Shape } from '../../support/enterprise.ts';
 import { type EnterpriseSigner, enterpriseSigner } from '../../support/enterpriseSigner.ts';
 import { eventually } from '../../support/eventually.ts';
+import { FakeClock } from '../../support/fakeClock.ts';
 import { DAY, HOUR, opensslVerify, split, TD, WEB } from './support.ts';
 
 const corp = certify({ name: 'Corp Root' });
@@ -193,15 +195,12 @@ describe('a signer of leaves', () => {
   it('with another root: nobody is given a leaf of it before it is distributed', async () => {
     const signer = enterpriseSigner(corp);
     const made = await signedMesh('leaves', signer);
-    const keeper = createSvidKeeper({
-      store: made.store,
-      authority: made.mesh,
-      now: made.time.now,
-      onFailure: () => {},
-    });
+    const keeper = createSvidKeeper({ store: made.store, authority: made.mesh, now: made.time.now });
     const held = await keeper.current('prod/web/1', WEB, HOUR, made.time.now);
     signer.use(next);
-    assert.equal((await keeper.current('prod/web/1', WEB, HOUR, made.time.now + 50 * 60_000)).serial, held.serial);
+    const later = made.time.now + 50 * 60_000;
+    await assert.rejects(keeper.current('prod/web/1', WEB, HOUR, later), { code: 'root_not_distributed' });
+    assert.equal(keeper.held('prod/web/1')?.serial, held.serial);
     await assert.rejects(made.mesh.obtain(WEB, HOUR, made.time.now), {
       code: 'root_not_distributed',
       message: /not every sidecar trusts/,
@@ -219,16 +218,19 @@ describe('a signer of leaves', () => {
       answer = resolve;
     });
     const authority = { ...made.mesh };
-    const keeper = createSvidKeeper({ store: made.store, authority, now: made.time.now, onFailure: assert.ifError });
-    const held = await keeper.current('prod/web/1', WEB, HOUR, made.time.now);
+    const svids = createSvidKeeper({ store: made.store, authority, now: made.time.now });
+    const clock = new FakeClock(made.time.now);
+    const log = { info: () => {}, warn: () => {}, error: () => {} };
+    const renewals = new Renewals({ clock, svids, behind: () => 0, log, observer: { renewalFailed: assert.fail } });
+    const held = await renewals.current('prod/web/1', WEB, HOUR);
     authority.obtain = async (...asked) => {
       await slowly;
       return made.mesh.obtain(...asked);
     };
-    const later = made.time.now + 50 * 60_000;
-    assert.equal((await keeper.current('prod/web/1', WEB, HOUR, later)).serial, held.serial);
+    clock.jump(50 * 60_000);
+    assert.equal((await renewals.current('prod/web/1', WEB, HOUR)).serial, held.serial);
     answer();
-    await eventually(async () => assert.notEqual(keeper.list()[0]?.svid.serial, held.serial));
+    await eventually(async () => assert.notEqual(svids.held('prod/web/1')?.serial, held.serial));
   });
 
   it('takes over from a root of Signet’s own, which signs until the other root is distributed and then is gone', async () => {

@@ -58,7 +58,7 @@ describe('the authority’s state', () => {
     await assert.rejects(openAuthority({ store, trustDomain: trustDomain('other.example'), now: NOW }), {
       name: 'AppError',
       code: 'ca_foreign',
-      message: `the data directory belongs to trust domain ${TD}, and mesh.trustDomain is other.example: write ${TD} again, or use another --data`,
+      message: `the data directory belongs to trust domain ${TD}, and mesh.trustDomain is other.example: write ${TD} again, keep it in mesh.trustDomainAliases to rename the mesh, or use another --data`,
     });
     assert.deepEqual(dump(store), before);
   });

@@ -177,24 +177,26 @@ describe('the SVID keeper', () => {
     assert.equal((await keeper.current(A, WEB, DAY, NOW)).id, WEB);
   });
 
-  it('goes on with a valid certificate when its renewal fails, says so, and never beyond its end', async () => {
-    const { store, mesh } = await keeperOver();
-    let full = false;
-    const failures: string[] = [];
-    const keeper = createSvidKeeper({
-      store: { ...store, commit: (writes) => (full ? Promise.reject(new Error('disk full')) : store.commit(writes)) },
-      authority: mesh,
-      now: NOW,
-      onFailure: (instance, why) => failures.push(`${instance} ${why}`),
-    });
+  it('lists whose each certificate is, by which intermediate, and those from before that live on', async () => {
+    const { keeper, store, mesh } = await keeperOver();
+    const issuer = mesh.describe().intermediate.serial;
     const first = await keeper.current(A, WEB, DAY, NOW);
-    full = true;
-    assert.equal(await keeper.current(A, WEB, DAY, NOW + 20 * HOUR), first);
-    assert.deepEqual(failures, [`${A} Error: disk full`]);
-    await assert.rejects(keeper.current(A, workloadId(TD, 'prod', 'other'), DAY, NOW + 20 * HOUR), /disk full/);
-    await assert.rejects(keeper.current(A, WEB, DAY, first.notAfter), /disk full/);
-    full = false;
-    assert.notEqual(await keeper.current(A, WEB, DAY, NOW + 20 * HOUR), first);
+    const second = await keeper.renew(A, WEB, DAY, NOW + HOUR);
+    const { serial, notBefore, notAfter } = first;
+    const expected = [
+      { instance: A, serial: second.serial, issuer, earlier: [{ serial, notBefore, notAfter, issuer }] },
+    ];
+    const listed = (by: typeof keeper) =>
+      by.list().map(({ instance, svid, issuer, earlier }) => ({ instance, serial: svid.serial, issuer, earlier }));
+    assert.deepEqual(listed(keeper), expected);
+    assert.deepEqual(listed((await keeperOver(NOW + HOUR, store)).keeper), expected);
+    // As a Signet wrote it that kept serial and end alone.
+    const record = JSON.parse(Buffer.from(store.get(`svid/${A}`)?.value ?? []).toString());
+    const old = { ...record, earlier: [{ serial, notAfter }] };
+    await store.commit([{ key: `svid/${A}`, value: Buffer.from(JSON.stringify(old)) }]);
+    const again = (await keeperOver(NOW + HOUR, store)).keeper;
+    assert.deepEqual(again.list()[0]?.earlier, [{ serial, notAfter }]);
+    assert.equal(again.held(A)?.serial, second.serial);
   });
 
   it('forgets what it is told to, and what has expired', async () => {

@@ -90,7 +90,7 @@ describe('signet check', () => {
     const started = performance.now();
     const { code, stdout } = await check('--wait', '--timeout', '300ms');
     assert.equal(code, 1);
-    assert.ok(performance.now() - started < 2_000);
+    assert.ok(performance.now() - started < 10_000);
     assert.match(stdout, /^‼ CHK0301 .*default\/web\/a$/m);
     assert.match(stdout, /\n× not healthy within 300ms: 1 warning\n$/);
   });

@@ -45,7 +45,7 @@ describe('the command line', () => {
   }
 
   it('every command that prints data takes -o json', () => {
-    const silent = new Set(['serve', 'sidecar', 'token revoke']);
+    const silent = new Set(['serve', 'sidecar', 'csds', 'token revoke']);
     for (const { name, options } of COMMANDS) {
       assert.equal(
         options.some(({ flags }) => flags.startsWith('-o, ')),
@@ -90,6 +90,8 @@ describe('the command line', () => {
     ['check --server nowhere', /^signet: --server nowhere is no URL/],
     ['check -o yaml', /^signet: -o yaml is neither json nor text\n$/],
     ['check prod/web', /^signet: too many arguments/],
+    ['ca bundle --format der', /^signet: --format der is neither pem nor spiffe\n$/],
+    ['ca bundle --format spiffe -o json', /^signet: --format spiffe is JSON already: leave -o json out\n$/],
     ['status -o yaml', /^signet: -o yaml is neither json nor text\n$/],
     ['status --server nowhere', /^signet: --server nowhere is no URL/],
     ['status --server http://a:b@127.0.0.1', /^signet: --server takes no credentials/],
@@ -160,6 +162,29 @@ describe('the command line', () => {
       ['spiffe://shop.example/ns/prod/sa/web', 'spiffe://shop.example'],
     );
     assert.doesNotMatch(stdout, /PRIVATE KEY/);
+  });
+
+  it('validate, translate, can: with the trust bundle that lies beside the file', async () => {
+    const root = await readFile(new URL('../../golden/diagnostics/trust/good.pem', import.meta.url));
+    await writeFile(join(folder, 'partner.pem'), root);
+    const trust =
+      'trust: [{ trustDomain: partner.example, bundle: { file: FILE } }]\n  allow: ["spiffe://partner.example/a"]';
+    const named = (name: string): string =>
+      MESH.replace('namespaces:', `  ${trust.replace('FILE', name)}\nnamespaces:`);
+    const good = await file('trusting.yaml', named('partner.pem'));
+    const lost = await file('lost.yaml', named('lost.pem'));
+    assert.equal((await runCli(['validate', good])).code, 0);
+    assert.match((await runCli(['validate', lost])).stderr, /lost\.yaml:3:\d+ SIG0307 lost\.pem does not exist/);
+    const { secrets } = JSON.parse((await runCli(['translate', 'prod/web', '--config', good])).stdout);
+    assert.deepEqual(
+      secrets.slice(1).map(({ name }: { readonly name: string }) => name),
+      ['spiffe://shop.example', 'spiffe://shop.example/signet/callers'],
+    );
+    const can = (id: string) => runCli(['can', id, 'prod/web', 'GET', '/', '--config', good]);
+    assert.deepEqual(
+      [(await can('spiffe://partner.example/a')).code, (await can('spiffe://other.example/a')).code],
+      [0, 1],
+    );
   });
 
   it('translate: 1 and a suggestion for a service that is not there', async () => {

@@ -56,7 +56,7 @@ describe('the published JSON Schemas', () => {
   });
 
   it('hold for what is printed about an empty mesh', async () => {
-    for (const line of ['status', 'check', 'token list', 'ca status', 'ca bundle', 'ca renew default/web'])
+    for (const line of ['status', 'check', 'token list', 'ca status', 'ca bundle', 'ca list', 'ca renew default/web'])
       await fits(line);
   });
 
@@ -74,6 +74,7 @@ describe('the published JSON Schemas', () => {
     await writeFile(test.file, 'mesh: {}');
     await test.clock.advance(1_000);
     await fits('ca renew default/web');
+    await fits('ca list');
     await fits('check');
     const status = fleetStatus.parse((await json('status')).value);
     const moment = new Date(at).toISOString();

@@ -10,10 +10,15 @@ const options = {
   env: { NAME: 'x', PORT: '8080', ZONE: '7', DOMAIN: 'shop.example', YES: 'true' },
 };
 
+const besideOf = (path: string): Uint8Array | string => (existsSync(path) ? readFileSync(path) : 'does not exist');
+
 describe('diagnostics', () => {
   for (const name of readdirSync(root).sort())
     it(name, () => {
-      const found = `${complaints(readFileSync(`${root}${name}/mesh.yaml`), options).join('\n')}\n`;
+      const found = `${complaints(readFileSync(`${root}${name}/mesh.yaml`), {
+        ...options,
+        beside: (path) => besideOf(`${root}${name}/${path}`),
+      }).join('\n')}\n`;
       const file = `${root}${name}/expected.txt`;
       if (process.env.UPDATE_GOLDEN === '1') writeFileSync(file, found);
       assert.ok(existsSync(file), 'no expectation: run with UPDATE_GOLDEN=1');

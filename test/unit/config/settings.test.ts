@@ -106,9 +106,9 @@ describe('certificates.rootLife', () => {
     const bad = (text: string) => complaints(`mesh: { trustDomain: a, certificates: { ${text} } }\n`)[0] ?? '';
     assert.match(
       bad('ttl: 1h, rootLife: 9h'),
-      /:1:60 SIG0308 a root that lives for 9h cannot .* \(10h or more: ten times/,
+      /:1:60 SIG0310 a root that lives for 9h cannot .* \(10h or more: ten times/,
     );
-    assert.match(bad('rootLife: 239h'), /SIG0308 .*certificates that live for 1d \(10d or more/);
+    assert.match(bad('rootLife: 239h'), /SIG0310 .*certificates that live for 1d \(10d or more/);
     assert.match(bad('rootLife: 99s'), /SIG0209 99s is out of bounds \(write 1m40s to 36500d/);
     assert.match(bad('rootLife: never'), /SIG0209 never is not a duration/);
   });

@@ -246,7 +246,7 @@ describe('control plane', () => {
     const first = test.published.at(-1)?.snapshot;
     await test.clock.advance(11 * 3_600_000);
     assert.equal(test.svids.issued.length, 1);
-    await test.clock.advance(1 * 3_600_000 + 60_000);
+    await test.clock.advance(3.5 * 3_600_000);
     assert.equal(test.svids.issued.length, 2);
     assert.equal(test.count(web), 2);
     const second = test.published.at(-1)?.snapshot;
@@ -255,11 +255,11 @@ describe('control plane', () => {
     }
   });
 
-  it('notices within 30 s that the wall clock was set forward', async () => {
+  it('notices within 2 s that the wall clock was set forward', async () => {
     await start();
     await test.connect(await test.token('prod/web'), 'prod/web/a');
     test.clock.jump(20 * 3_600_000);
-    await test.clock.advance(30_100);
+    await test.clock.advance(2_100);
     assert.equal(test.svids.issued.length, 2);
   });
 
@@ -267,11 +267,11 @@ describe('control plane', () => {
     await start();
     const web = await test.connect(await test.token('prod/web'), 'prod/web/a');
     test.svids.failing = true;
-    await test.clock.advance(13 * 3_600_000);
+    await test.clock.advance(15 * 3_600_000);
     assert.equal(test.count(web), 1);
     assert.equal(test.ended.length, 0);
     test.svids.failing = false;
-    await test.clock.advance(31_000);
+    await test.clock.advance(300_000);
     assert.equal(test.count(web), 2);
     assert.equal(test.svids.issued.length, 2);
   });

@@ -30,6 +30,8 @@ const load: MeshSourceOptions['load'] = async (file, bytes) => {
   const mesh: Mesh = {
     revision: text.split('\n')[0] ?? '',
     trustDomain: 'test.example' as TrustDomain,
+    trustDomainAliases: [],
+    trust: [],
     certificates: { ttl: 1, curve: 'P-256', rootLife: 1 },
     rejoin: 1,
     services: new Map(),
@@ -167,10 +169,27 @@ describe('mesh source', () => {
 
   it('refuses what must not follow, and says so', async () => {
     await writeFile(file, 'one\nend\n');
-    const opened = await open((next) => (next.revision === 'two' ? 'two is not for you' : undefined));
+    const opened = await open((next) =>
+      next.revision === 'two' ? { message: 'two is not for you', again: false } : undefined,
+    );
     await writeFile(file, 'two\nend\n');
     await until(() => opened.state().problem?.message === 'two is not for you');
     assert.equal(opened.state().mesh.revision, 'one');
+  });
+
+  it('asks again about what is refused for now, and says why once', async () => {
+    await writeFile(file, 'one\nend\n');
+    let ready = false;
+    const opened = await open((next) =>
+      next.revision === 'two' && !ready ? { message: 'two must wait', again: true } : undefined,
+    );
+    await writeFile(file, 'two\nend\n');
+    await until(() => opened.state().problem?.message === 'two must wait');
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    assert.deepEqual([opened.state().mesh.revision, problems], ['one', ['two must wait']]);
+    ready = true;
+    await until(() => opened.state().mesh.revision === 'two');
+    assert.equal(opened.state().problem, undefined);
   });
 
   it('does not start for the first time without a good file', async () => {

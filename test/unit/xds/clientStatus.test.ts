@@ -243,7 +243,7 @@ describe('client status', function () {
     for (const node of nodes) {
       const client = await join(node, snapshot);
       client.ack(await client.next());
-      await until(() => world.ledger.get(world.streamOf(node) ?? ('' as never))?.progress === 'settled');
+      await until(() => world.ledger.get(world.streamOf(node) ?? ('' as never))?.said === 'settled');
     }
     assert.match(await statusOf(fetchBytes()), /^RESOURCE_EXHAUSTED this answer is larger than 4 MiB: narrow it/);
     assert.equal((await fetched({ exclude_resource_contents: true })).length, 7);

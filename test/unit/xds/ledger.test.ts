@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Happening, StreamId } from '../../../src/xds/events.ts';
 import { afterEvent, allAcked, type SidecarRecord, waitingFor } from '../../../src/xds/ledger.ts';
-import { TYPE } from '../../../src/xds/resource.ts';
+import { TYPE, type TypeUrl } from '../../../src/xds/resource.ts';
 
 const stream = 's-1' as StreamId;
 const node = { id: 'prod/web/1', cluster: '', metadata: {}, userAgent: 'envoy/1.40.0' };
 const peer = { address: '127.0.0.1', port: 4711 };
 
-const opened: Happening = { kind: 'opened', node, peer };
+const opened: Happening = { kind: 'opened', node, peer, only: undefined };
+const asked = (type: TypeUrl): Happening => ({ kind: 'asked', type });
 const sent = (version: string): Happening => ({
   kind: 'sent',
   type: TYPE.cds,
@@ -74,12 +75,24 @@ describe('the ACK ledger', () => {
     const of = (...h: readonly Happening[]): readonly SidecarRecord[] => [recordOf(opened, ...h) as SidecarRecord];
     assert.ok(allAcked([]));
     assert.ok(!allAcked(of()));
-    assert.deepEqual(waitingFor(of(sent('v1'))), [
+    const one = { ...opened, only: TYPE.cds };
+    assert.deepEqual(waitingFor([recordOf(one, sent('v1')) as SidecarRecord]), [
       { stream, node: 'prod/web/1', since: 0, why: 'pending', types: ['cds'] },
     ]);
-    assert.ok(allAcked(of(sent('v1'), acked('v1'), progress('settled'))));
-    assert.ok(!allAcked(of(sent('v1'), acked('v1'), progress('settled'), progress('pending'))));
+    assert.ok(allAcked([recordOf(one, sent('v1'), acked('v1'), progress('settled')) as SidecarRecord]));
+    assert.ok(!allAcked(of(asked(TYPE.lds), sent('v1'), acked('v1'), progress('settled'), progress('pending'))));
     const refused = waitingFor(of(sent('v1'), nacked('v1'), progress('refused')));
     assert.deepEqual(refused, [{ stream, node: 'prod/web/1', since: 3000, why: 'refused', types: ['cds'] }]);
+  });
+
+  it('waits for a sidecar that took its clusters and has still to ask for listeners; what it held is enough then', () => {
+    const warming = [asked(TYPE.cds), sent('v1'), acked('v1'), progress('settled')];
+    const record = recordOf(opened, ...warming) as SidecarRecord;
+    assert.deepEqual(waitingFor([record]), [{ stream, node: 'prod/web/1', since: 0, why: 'pending', types: ['lds'] }]);
+    const warm = recordOf(opened, ...warming, asked(TYPE.lds)) as SidecarRecord;
+    assert.deepEqual([warm.progress, warm.progressSince], ['settled', 5_000]);
+    const taking = recordOf(opened, ...warming, asked(TYPE.lds), progress('pending')) as SidecarRecord;
+    assert.equal(taking.progress, 'pending');
+    assert.ok(allAcked([recordOf(opened, asked(TYPE.lds), progress('settled')) as SidecarRecord]), 'a gRPC client');
   });
 });

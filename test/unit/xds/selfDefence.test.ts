@@ -24,6 +24,9 @@ import { snapshotOf } from './conversation.ts';
 
 const pause = (span: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, span));
 
+/** In ms. Somebody served only after the attack would wait for longer; how long it takes otherwise is for the benchmark. */
+const PROMPT = 2_000;
+
 /** The start of a TLS record that announces a handshake of 512 bytes, and none of them. */
 const HALF_HELLO = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]);
 
@@ -152,14 +155,14 @@ describe('the self-defence of the xDS server', function () {
     const times: number[] = [];
     for (let i = 0; i < 10; i += 1) times.push(await pushTime('prod/web/1', good));
     const late = await join('prod/web/2');
-    assert.ok((await pushTime('prod/web/2', late)) < 250);
+    assert.ok((await pushTime('prod/web/2', late)) < PROMPT);
     await until(() => crowd.filter(({ over }) => over()).length >= 900);
-    assert.ok(Math.max(...times) < 250, `pushes took ${times.join(' ')} ms`);
+    assert.ok(Math.max(...times) < PROMPT, `pushes took ${times.join(' ')} ms`);
     assert.ok(server.unproven() <= 100);
     assert.deepEqual(new Set(dropped), new Set(['crowded']));
     assert.equal(dropped.length, 900);
     // Who was there first and is proven was not touched.
-    assert.ok((await pushTime('prod/web/1', good)) < 250);
+    assert.ok((await pushTime('prod/web/1', good)) < PROMPT);
   });
 
   it('hangs up at once beyond the last bound', async () => {
@@ -170,14 +173,14 @@ describe('the self-defence of the xDS server', function () {
   });
 
   it('cuts handshakes that do not go on, silent or half, and lets others pass them', async () => {
-    await start({ limits: { handshakeWithin: 400, handshakesPerTurn: 1 } });
+    await start({ limits: { handshakeWithin: 2_500, handshakesPerTurn: 1 } });
     const slow = Array.from({ length: 100 }, dial);
     for (const { socket } of slow.slice(50)) socket.write(HALF_HELLO);
     await until(() => server.unproven() === 100);
     const began = performance.now();
     await join('prod/web/1');
-    assert.ok(performance.now() - began < 350, 'nobody waits for those who say nothing');
-    await until(() => slow.every(({ over }) => over()), 2_000);
+    assert.ok(performance.now() - began < PROMPT, 'nobody waits for those who say nothing');
+    await until(() => slow.every(({ over }) => over()), 6_000);
     assert.deepEqual(new Set(dropped), new Set(['handshake']));
   });
 
@@ -189,7 +192,7 @@ describe('the self-defence of the xDS server', function () {
     const good = await join('prod/web/1');
     await until(() => idle.destroyed && calling.destroyed, 2_000);
     assert.deepEqual(dropped, ['no_stream', 'no_stream']);
-    assert.ok((await pushTime('prod/web/1', good)) < 250);
+    assert.ok((await pushTime('prod/web/1', good)) < PROMPT);
   });
 
   it('takes a connection for unproven again when its last stream is over', async () => {
@@ -249,6 +252,30 @@ describe('the self-defence of the xDS server', function () {
     await join('prod/web/1');
   });
 
+  it('counts what it does not serve: unknown methods, polling, compressed requests, each once and without their words', async () => {
+    await start();
+    const session = await http2();
+    const send = async (path: string, more: Record<string, string> = {}): Promise<void> => {
+      const call = session.request(headersOf(path, more));
+      call.on('error', () => {});
+      call.end(Buffer.from('grpc-encoding' in more ? [1, 0, 0, 0, 1, 0] : [0, 0, 0, 0, 0]));
+      call.resume();
+      await new Promise((resolve) => call.once('close', resolve));
+    };
+    await send('/x.Y/MadeUp');
+    await send('/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters');
+    await send('/grpc.health.v1.Health/Check', { 'grpc-encoding': 'gzip' });
+    await send(`/${ADS}/DeltaAggregatedResources`, { authorization: 'Bearer good', 'grpc-encoding': 'gzip' });
+    await send('/grpc.health.v1.Health/Check');
+    await until(() => events.length === 4);
+    for (const event of events) {
+      assert.ok(event.kind === 'refused' && event.refusal.code === 'unimplemented', event.kind);
+      assert.equal(event.peer.address, '127.0.0.1');
+      assert.doesNotMatch(event.refusal.message, /MadeUp|gzip/);
+    }
+    assert.equal(new Set(events.map(({ stream }) => stream)).size, 4);
+  });
+
   it('refuses compressed requests unread', async () => {
     await start();
     const session = await http2();
@@ -275,12 +302,12 @@ describe('the self-defence of the xDS server', function () {
     const slow = await deaf('prod/web/slow');
     const good = await join('prod/web/1');
     server.publish(admitted.get('prod/web/slow') as StreamId, big);
-    for (let i = 0; i < 5; i += 1) assert.ok((await pushTime('prod/web/1', good)) < 250);
+    for (let i = 0; i < 5; i += 1) assert.ok((await pushTime('prod/web/1', good)) < PROMPT);
     await until(() => slow.destroyed, 3_000);
     assert.deepEqual(dropped, ['unread']);
     const refusals = events.flatMap((e) => (e.kind === 'refused' ? [e.refusal.message] : []));
     assert.deepEqual(refusals, ['this client does not read what it is sent']);
-    assert.ok((await pushTime('prod/web/1', good)) < 250);
+    assert.ok((await pushTime('prod/web/1', good)) < PROMPT);
   });
 
   it('cuts the connection of a stream that was ended and cannot be told, because its client does not read', async () => {
@@ -341,7 +368,7 @@ describe('the self-defence of the xDS server', function () {
     const closed = events.filter((e) => e.kind === 'closed').length;
     assert.equal(closed, 2);
     const newest = streams.at(-1) as AdsClient;
-    assert.ok((await pushTime('prod/web/1', newest)) < 250);
+    assert.ok((await pushTime('prod/web/1', newest)) < PROMPT);
     // Another node has its own share.
     await join('prod/web/2');
     assert.equal(events.filter((e) => e.kind === 'closed').length, 2);

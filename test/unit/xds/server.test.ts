@@ -102,7 +102,17 @@ describe('the xDS server', function () {
       userAgent: 'envoy/1.40.0',
     });
     assert.deepEqual(peers, ['127.0.0.1']);
-    assert.deepEqual(kinds(), ['opened', 'sent', 'acked', 'progress', 'progress', 'sent', 'acked', 'progress']);
+    assert.deepEqual(kinds(), [
+      'opened',
+      'asked',
+      'sent',
+      'acked',
+      'progress',
+      'progress',
+      'sent',
+      'acked',
+      'progress',
+    ]);
     client.close();
     await until(() => kinds().at(-1) === 'closed');
   });

@@ -80,7 +80,7 @@ describe('the xDS server, in state of the world', function () {
     const round = ['sent', 'acked'];
     assert.deepEqual(
       kinds().filter((k) => k !== 'progress'),
-      ['opened', ...round, ...round, ...round],
+      ['opened', 'asked', ...round, ...round, ...round],
     );
     const sent = events.filter((e) => e.kind === 'sent');
     const acked = events.filter((e) => e.kind === 'acked');

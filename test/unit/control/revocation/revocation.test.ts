@@ -37,7 +37,7 @@ describe('revocation', () => {
     return done.ok ? done.value : assert.fail(done.error.message);
   };
   const serialOf = (node: string): string =>
-    test.control.certificates().find((one) => one.node === node)?.svid.serial ?? assert.fail(`${node} has none`);
+    test.control.certificates.inUse().find((one) => one.node === node)?.serial ?? assert.fail(`${node} has none`);
   const digestOf = (serial: string): string => serial.padStart(64, '0');
   const routes = (stream: StreamId): string => test.resources(stream, 'rds').join();
   const ended = (stream: StreamId): string | undefined => test.ended.find((one) => one.stream === stream)?.refusal.code;

@@ -1,4 +1,4 @@
-import type { Duration } from '../lib/time.ts';
+import type { Duration } from './time.ts';
 
 /** The outcome, or `meanwhile` if that takes longer than `patience`; the work goes on. */
 export const orMeanwhile = <T>(outcome: Promise<T>, meanwhile: T, patience: Duration): Promise<T> =>

@@ -1,0 +1,70 @@
+import type { AuthorityStatus, CertificateFacts } from '../../ca/authority.ts';
+import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
+import type { AuthorityFacts } from './facts.ts';
+import { type Check, failure, type Line, orFine, warning } from './finding.ts';
+import { moment, span } from './words.ts';
+
+/** Those that are in force. */
+export const authorityFacts = (mesh: AuthorityStatus, channel: CertificateFacts): readonly AuthorityFacts[] => [
+  { role: 'root', ...mesh.root },
+  { role: 'intermediate', ...mesh.intermediate },
+  { role: 'channel', ...channel },
+];
+
+/** Replacing a root takes planning; the last month is none. */
+const AHEAD: Duration = 180 * 86_400_000;
+const LATE: Duration = 30 * 86_400_000;
+
+/** An intermediate is renewed like a leaf; what bootstraps and other meshes know is replaced by people, who are told half a year ahead. */
+export const authorityWindow = (facts: AuthorityFacts, now: Instant): ExpiryWindow => {
+  if (facts.role === 'intermediate') return expiryWindow(facts, now);
+  if (now >= facts.notAfter) return 'expired';
+  if (now < facts.notBefore) return 'early';
+  if (facts.notAfter - now <= LATE) return 'ending';
+  return facts.notAfter - now <= AHEAD ? 'overdue' : 'good';
+};
+
+export const AUTHORITY_NAMES: Readonly<Record<AuthorityFacts['role'], string>> = {
+  root: 'root of the mesh',
+  intermediate: 'issuing intermediate',
+  channel: 'channel CA',
+};
+
+export const authorities: Check = {
+  code: 'CHK0502',
+  group: 'certificates',
+  about: 'no authority ends soon',
+  look: ({ authorities: all, now }) => {
+    const lines = all.flatMap((authority) => lineOf(authority, now));
+    const left = all.map(({ role, notAfter }) => `${role} ${span(notAfter - now)}`).join(', ');
+    return orFine(lines, `no authority ends soon: ${left}`);
+  },
+};
+
+const lineOf = (authority: AuthorityFacts, now: Instant): readonly Line[] => {
+  const { role, notBefore, notAfter } = authority;
+  const name = AUTHORITY_NAMES[role];
+  const ends = `the ${name} ends in ${span(notAfter - now)}, at ${moment(notAfter)}`;
+  switch (authorityWindow(authority, now)) {
+    case 'expired':
+      return [failure(`the ${name} expired at ${moment(notAfter)}`, remedy(authority))];
+    case 'early':
+      return [failure(`the ${name} is not valid before ${moment(notBefore)}`, "set this host's clock right")];
+    case 'ending':
+      return [failure(ends, remedy(authority))];
+    case 'overdue':
+      return [warning(ends, remedy(authority))];
+    case 'good':
+      return [];
+  }
+};
+
+const REMEDIES: Readonly<Record<AuthorityFacts['role'], string>> = {
+  intermediate:
+    'it is replaced when a certificate is issued: `signet ca renew NS/NAME` for a connected service; else the log of `signet serve` says why not',
+  root: '`signet ca rotate` shows the rotation that replaces it; `signet ca rotate --yes` begins one',
+  channel: '`signet ca rotate --channel` shows how to replace it: every bootstrap is to be made anew by then',
+};
+
+const remedy = ({ role }: AuthorityFacts): string => REMEDIES[role];
