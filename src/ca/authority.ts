@@ -3,9 +3,11 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CertificateFacts, SlotFacts } from './facts.ts';
+import type { Issuers } from './issuers.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
 
 export type { CertificateFacts, SlotFacts } from './facts.ts';
+export type { Issuers } from './issuers.ts';
 
 /** The mesh's certificate authority: roots, issuing intermediates, leaves for workloads. */
 export type Authority = {
@@ -28,6 +30,10 @@ export type IssuingAuthority = Authority & {
   readonly prepare: (ttl: Duration, now: Instant) => Promise<void>;
   /** Whether a stored SVID chains to a trusted root by an intermediate that has not expired and is not revoked. */
   readonly vouchesFor: (svid: X509Svid, now: Instant) => boolean;
+  /** Whether one of its own leaves may be handed out again: not if its CA was compromised or is gone. */
+  readonly mayServe: (svid: X509Svid) => boolean;
+  /** The CAs above one of its own leaves. */
+  readonly issuersOf: (svid: X509Svid) => Issuers | undefined;
 };
 
 /**
@@ -49,7 +55,13 @@ export type RotationControl = {
   readonly restorePrevious: (now: Instant) => Promise<void>;
 };
 
-export type MeshAuthority = IssuingAuthority & { readonly rotation: RotationControl };
+export type MeshAuthority = IssuingAuthority & {
+  readonly rotation: RotationControl;
+  /** Roots of the certificates that clients show to Signet: those that are trusted, without tainted ones. */
+  readonly clientAnchors: () => readonly string[];
+  /** When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. */
+  readonly rootDue: () => Instant;
+};
 
 export type AuthorityStatus = {
   readonly trustDomain: TrustDomain;

@@ -8,6 +8,8 @@ export type HeldSvid = {
   /** `NAMESPACE/NAME/INSTANCE`, the node id. */
   readonly instance: string;
   readonly svid: X509Svid;
+  /** Those before it that have not ended, as far as they are remembered. */
+  readonly earlier: readonly Earlier[];
 };
 
 export const SVID_PREFIX = 'svid/';
@@ -26,12 +28,13 @@ const load = (store: Store, authority: IssuingAuthority, now: Instant): Map<stri
 const EARLIER = 16;
 
 /** What is left to remember of a record once its certificate is renewed. */
-const earlierThan = (record: SvidRecord | undefined, now: Instant): readonly Earlier[] =>
-  record === undefined
-    ? []
-    : [...record.earlier, { serial: record.svid.serial, notAfter: record.svid.notAfter }]
-        .filter(({ notAfter }) => notAfter > now)
-        .slice(-EARLIER);
+const earlierThan = (record: SvidRecord | undefined, authority: IssuingAuthority, now: Instant): readonly Earlier[] => {
+  if (record === undefined) return [];
+  const { serial, notAfter } = record.svid;
+  const issuers = authority.issuersOf(record.svid);
+  const last: Earlier = { serial, notAfter, ...(issuers === undefined ? {} : { issuers }) };
+  return [...record.earlier, last].filter((one) => one.notAfter > now).slice(-EARLIER);
+};
 
 const serialsOf = (record: SvidRecord | undefined): readonly string[] =>
   record === undefined ? [] : [record.svid.serial, ...record.earlier.map(({ serial }) => serial)];
@@ -57,14 +60,14 @@ export const holdSvids = (store: Store, authority: IssuingAuthority, now: Instan
   };
   return {
     svid: (instance) => held.get(instance)?.svid,
-    earlier: (instance, now) => earlierThan(held.get(instance), now),
+    earlier: (instance, now) => earlierThan(held.get(instance), authority, now),
     holderOf: (serial, now) => {
       const instance = holders.get(serial);
       const record = instance === undefined ? undefined : held.get(instance);
       const issued = record === undefined ? [] : [...record.earlier, record.svid];
       return issued.some((one) => one.serial === serial && one.notAfter > now) ? instance : undefined;
     },
-    list: () => [...held].map(([instance, { svid }]) => ({ instance, svid })),
+    list: () => [...held].map(([instance, { svid, earlier }]) => ({ instance, svid, earlier })),
     put: (instance, record) => {
       drop(instance);
       held.set(instance, record);

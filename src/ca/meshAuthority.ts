@@ -7,6 +7,7 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { AuthorityStatus, MeshAuthority, RotationControl } from './authority.ts';
 import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
+import { issuersOf, mayServe } from './issuers.ts';
 import { leafIssuer } from './leaf.ts';
 import { activeIntermediate, activeRoot, type MeshState, replaceIntermediate, rootOf } from './meshState.ts';
 import type { RotationKind } from './rotation.ts';
@@ -14,8 +15,11 @@ import { abortRotation, advanceRotation, pauseRotation, startRotation } from './
 import { activeOf, type Slots, slotFacts, trusted } from './slots.ts';
 import { vouches } from './vouch.ts';
 
-/** Life of the mesh root and of the channel CA. */
+/** Life of the channel CA, and of the mesh root unless `mesh.certificates.rootLife` says another. */
 export const ROOT_LIFE: Duration = 3650 * 86_400_000;
+
+/** A root is replaced at this share of its life: the rest is for sidecars that are away, and for trouble. */
+const ROTATE_AT = 0.8;
 
 /** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
 export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
@@ -61,18 +65,18 @@ const describe = (trustDomain: TrustDomain, state: MeshState): AuthorityStatus =
   ],
 });
 
-type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve };
+type Making = { readonly trustDomain: TrustDomain; readonly curve: () => Curve; readonly rootLife: () => Duration };
 
 /** A new intermediate below `issuer`. */
 const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPair, now: Instant): CaKeyPair =>
   makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve: curve(), issuer });
 
 const rotationControl = (document: CaDocument<MeshState>, making: Making): RotationControl => {
-  const { trustDomain, curve } = making;
+  const { trustDomain, curve, rootLife } = making;
   const newCas = (kind: RotationKind, state: MeshState, now: Instant) => {
     if (kind === 'intermediate')
       return { root: undefined, intermediate: newIntermediate(making, activeRoot(state).keys, now) };
-    const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve: curve() });
+    const root = makeCa('root', { trustDomain, life: rootLife(), now, curve: curve() });
     return { root, intermediate: newIntermediate(making, root, now) };
   };
   return Object.freeze({
@@ -101,8 +105,9 @@ export const meshAuthority = (
   trustDomain: TrustDomain,
   curve: () => Curve,
   document: CaDocument<MeshState>,
+  rootLife: () => Duration = () => ROOT_LIFE,
 ): MeshAuthority => {
-  const making = { trustDomain, curve };
+  const making = { trustDomain, curve, rootLife };
   let preparing: Promise<void> | undefined;
   const bundleOf = remember(
     (roots: Slots): TrustBundle =>
@@ -146,6 +151,16 @@ export const meshAuthority = (
       await preparing;
     },
     vouchesFor: (svid: X509Svid, now: Instant) => vouches(svid, document.state(), trustDomain, now),
+    mayServe: (svid: X509Svid) => mayServe(svid.chainPem, document.state(), trustDomain),
+    issuersOf: (svid: X509Svid) => issuersOf(svid.chainPem, document.state(), trustDomain),
+    clientAnchors: () =>
+      trusted(document.state().roots).flatMap(({ state, certificate }) =>
+        state === 'tainted' ? [] : [certificate.pem],
+      ),
+    rootDue: () => {
+      const { notBefore, notAfter } = activeRoot(document.state()).certificate;
+      return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
+    },
     describe: () => describe(trustDomain, document.state()),
     rotation: rotationControl(document, making),
   });

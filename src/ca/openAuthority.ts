@@ -1,7 +1,7 @@
 import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
-import type { Instant } from '../lib/time.ts';
+import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, MeshAuthority } from './authority.ts';
 import { type CaKeyPair, makeCa } from './caCertificate.ts';
@@ -14,9 +14,15 @@ import { CHANNEL_FORM, MESH_FORM } from './state.ts';
 
 type States = { readonly mesh: MeshState; readonly channel: ChannelState };
 
-const firstStart = async (store: Store, trustDomain: TrustDomain, now: Instant, curve: Curve): Promise<States> => {
+const firstStart = async (
+  store: Store,
+  trustDomain: TrustDomain,
+  now: Instant,
+  curve: Curve,
+  life: Duration,
+): Promise<States> => {
   const slots = (keys: CaKeyPair): Slots => [{ state: 'active', since: now, certificate: keys.certificate, keys }];
-  const root = makeCa('root', { trustDomain, life: ROOT_LIFE, now, curve });
+  const root = makeCa('root', { trustDomain, life, now, curve });
   const intermediate = makeCa('intermediate', { trustDomain, life: INTERMEDIATE_LIFE, now, curve, issuer: root });
   const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
   const mesh: MeshState = {
@@ -44,16 +50,18 @@ export const openAuthority = async (options: {
   readonly now: Instant;
   /** The curve of the keys that are made, asked each time; default P-256. */
   readonly curve?: () => Curve;
+  /** Of roots that are made, asked each time; default `ROOT_LIFE`. */
+  readonly rootLife?: () => Duration;
 }): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
-  const { store, trustDomain, now, curve = () => 'P-256' } = options;
+  const { store, trustDomain, now, curve = () => 'P-256', rootLife = () => ROOT_LIFE } = options;
   const { mesh, channel } = isBegun(store)
     ? {
         mesh: readDocument(store, MESH_FORM, trustDomain),
         channel: readDocument(store, CHANNEL_FORM, trustDomain),
       }
-    : await firstStart(store, trustDomain, now, curve());
+    : await firstStart(store, trustDomain, now, curve(), rootLife());
   return Object.freeze({
-    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh)),
+    mesh: meshAuthority(trustDomain, curve, caDocument(store, MESH_FORM, trustDomain, mesh), rootLife),
     channel: channelAuthority(trustDomain, curve, caDocument(store, CHANNEL_FORM, trustDomain, channel)),
   });
 };

@@ -5,9 +5,15 @@ import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
+import type { Issuers } from './issuers.ts';
 
 const SCHEMA = 1;
-const earlierSchema = z.strictObject({ serial: z.string(), notAfter: z.number() });
+const issuersSchema = z.strictObject({ root: z.string(), intermediate: z.string() });
+const earlierSchema = z.strictObject({
+  serial: z.string(),
+  notAfter: z.number(),
+  issuers: issuersSchema.exactOptional(),
+});
 const recordSchema = z.strictObject({
   schema: z.literal(SCHEMA),
   id: z.string(),
@@ -17,7 +23,10 @@ const recordSchema = z.strictObject({
 });
 
 /** A certificate that was renewed since. It stays valid until it ends, and proves the same instance. */
-export type Earlier = Pick<X509Svid, 'serial' | 'notAfter'>;
+export type Earlier = Pick<X509Svid, 'serial' | 'notAfter'> & {
+  /** The CAs above it, if that was recorded. */
+  readonly issuers?: Issuers;
+};
 
 /** What is kept of one instance: the newest certificate, and the serials of those before it that have not ended. */
 export type SvidRecord = { readonly svid: X509Svid; readonly earlier: readonly Earlier[] };

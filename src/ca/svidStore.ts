@@ -88,7 +88,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     return inTurn(instance, async () => {
       const svid = held.svid(instance);
       const mine = svid?.id === id ? svid : undefined;
-      if (mine !== undefined && stillServes(mine, instance, ttl, now)) return mine;
+      if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
       try {
         return await issue(instance, id, ttl, now);
       } catch (why) {
