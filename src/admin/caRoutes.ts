@@ -3,9 +3,11 @@ import type { AuthorityStatus, CertificateFacts, SlotFacts } from '../ca/authori
 import type { ControlPlane } from '../control/controlPlane.ts';
 import { iso } from '../control/status.ts';
 import type { TrustBundle } from '../spiffe/svid.ts';
+import { certificateAnswer, slotAnswer } from './caAnswers.ts';
 import { refuse } from './guards.ts';
 import { renewRequest } from './requests.ts';
-import type { BundleAnswer, CaAnswer, CertificateAnswer, RenewAnswer, SlotAnswer } from './responses.ts';
+import type { BundleAnswer, CaAnswer, RenewAnswer } from './responses.ts';
+import { type RotationPort, rotationAnswer, rotationRoutes } from './rotationRoutes.ts';
 import { askStatus } from './tokenRoutes.ts';
 
 /** What operators may see of the certificate authorities. */
@@ -15,34 +17,30 @@ export type CaPort = {
   /** All anchors of the channel. */
   readonly channelSlots: () => readonly SlotFacts[];
   readonly bundle: () => TrustBundle;
+  readonly rotation: RotationPort;
 };
-
-const certificate = (facts: CertificateFacts): CertificateAnswer => ({
-  subject: facts.subject,
-  serial: facts.serial,
-  notBefore: iso(facts.notBefore),
-  notAfter: iso(facts.notAfter),
-  fingerprint: facts.fingerprint,
-});
-
-const slot = (facts: SlotFacts): SlotAnswer => ({
-  kind: facts.kind,
-  state: facts.state,
-  since: facts.since === 0 ? null : iso(facts.since),
-  root: facts.root,
-  ...certificate(facts),
-});
 
 export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort): void => {
   app.get('/api/v1/ca', (): CaAnswer => {
     const { trustDomain, generation, root, intermediate, slots } = ca.describe();
+    const { rotation } = rotationAnswer(ca.rotation);
     return {
       trustDomain,
-      root: certificate(root),
-      intermediate: certificate(intermediate),
-      channel: certificate(ca.describeChannel()),
+      root: certificateAnswer(root),
+      intermediate: certificateAnswer(intermediate),
+      channel: certificateAnswer(ca.describeChannel()),
       generation,
-      slots: [...slots, ...ca.channelSlots()].map(slot),
+      slots: [...slots, ...ca.channelSlots()].map(slotAnswer),
+      rotation:
+        rotation === null
+          ? null
+          : {
+              id: rotation.id,
+              kind: rotation.kind,
+              step: rotation.step,
+              paused: rotation.paused,
+              waitingFor: rotation.waitingFor.length,
+            },
     };
   });
 
@@ -50,6 +48,8 @@ export const caRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaPort
     const { trustDomain, authorities } = ca.bundle();
     return { trustDomain, authorities };
   });
+
+  rotationRoutes(app, ca.rotation);
 
   app.post('/api/v1/ca/renew', async (request, reply) => {
     const renewed = await control.renew(renewRequest.parse(request.body).service);

@@ -15,6 +15,7 @@ export const checkRoutes = (app: FastifyInstance, control: ControlPlane, ca: CaP
       { role: 'intermediate', ...intermediate },
       { role: 'channel', ...ca.describeChannel() },
     ] as const;
-    return checkHealth({ ...facts, version: own, authorities });
+    const { loop, channel } = ca.rotation;
+    return checkHealth({ ...facts, version: own, authorities, rotation: loop.report(), channel: channel.report() });
   });
 };

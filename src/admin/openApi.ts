@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bootstrapRequest, canRequest, renewRequest, tokenRequest } from './requests.ts';
+import { channelRequest, rotationRequest } from './rotationRoutes.ts';
 import {
   bundleAnswer,
   caAnswer,
@@ -9,6 +10,7 @@ import {
   jsonSchema,
   meshAnswer,
   renewAnswer,
+  rotationAnswer,
   tokenCreated,
   tokenList,
 } from './schemas.ts';
@@ -86,6 +88,21 @@ export const openApi = (): object => ({
           '404': json('No such service'),
           ...failures,
         },
+      },
+    },
+    '/api/v1/ca/rotation': {
+      ...get('The rotation of the CAs: its step, for whom it waits and until when', rotationAnswer),
+      post: {
+        summary: 'Starts, pauses, resumes or aborts a rotation of the root or the intermediate',
+        requestBody: body(rotationRequest),
+        responses: { '200': json('As it is now', rotationAnswer), '409': json('A rule forbids it'), ...failures },
+      },
+    },
+    '/api/v1/ca/channel': {
+      post: {
+        summary: 'Begins, aborts or ends a rotation of the channel CA',
+        requestBody: body(channelRequest),
+        responses: { '200': json('As it is now', rotationAnswer), '409': json('A rule forbids it'), ...failures },
       },
     },
     '/api/v1/openapi.json': get('This document'),

@@ -68,6 +68,14 @@ export type CaAnswer = {
   readonly channel: CertificateAnswer;
   readonly generation: number;
   readonly slots: readonly SlotAnswer[];
+  /** The rotation that is running; `signet ca rotate` says more. */
+  readonly rotation: {
+    readonly id: string;
+    readonly kind: 'root' | 'intermediate' | 'compromise';
+    readonly step: 'distribute' | 'issue' | 'retire';
+    readonly paused: boolean;
+    readonly waitingFor: number;
+  } | null;
 };
 
 export type SlotAnswer = CertificateAnswer & {
@@ -81,6 +89,16 @@ export type BundleAnswer = { readonly trustDomain: string; readonly authorities:
 
 export type RenewAnswer = {
   readonly renewed: readonly { readonly node: string; readonly serial: string; readonly notAfter: string }[];
+};
+
+/** What `signet ca restore -o json` prints; no server is asked. */
+export type RestoreAnswer = {
+  readonly restored: readonly {
+    readonly document: 'mesh' | 'channel';
+    readonly broken: string | null;
+    readonly generation: number;
+    readonly cas: readonly SlotAnswer[];
+  }[];
 };
 
 export type ErrorAnswer = { readonly error: { readonly code: string; readonly message: string } };

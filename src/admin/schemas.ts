@@ -1,9 +1,19 @@
 import { z } from 'zod';
+import { ROTATION_KINDS, ROTATION_STEPS } from '../ca/rotation.ts';
 import type { CanAnswer } from '../control/can.ts';
 import type { HealthReport } from '../control/health/finding.ts';
 import type { FleetStatus } from '../control/status.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import type { BundleAnswer, CaAnswer, MeshAnswer, RenewAnswer, TokenCreated, TokenList } from './responses.ts';
+import type {
+  BundleAnswer,
+  CaAnswer,
+  MeshAnswer,
+  RenewAnswer,
+  RestoreAnswer,
+  TokenCreated,
+  TokenList,
+} from './responses.ts';
+import type { RotationAnswer } from './rotationResponses.ts';
 
 // The types of responses.ts and control once more, as values: published in docs/schemas/ and in the OpenAPI document,
 // and held against real answers by the tests. `ZodType<T>` keeps the two from drifting apart.
@@ -166,6 +176,70 @@ export const caAnswer: z.ZodType<CaAnswer> = z.strictObject({
   channel: certificate,
   generation: z.int().describe('counts the commits of the mesh authority'),
   slots: z.array(slot).describe('all CAs, the active ones included'),
+  rotation: z
+    .strictObject({
+      id: text,
+      kind: z.enum(ROTATION_KINDS),
+      step: z.enum(ROTATION_STEPS),
+      paused: z.boolean(),
+      waitingFor: count.describe('sidecars'),
+    })
+    .nullable()
+    .describe('the one that is running'),
+});
+
+export const rotationAnswer: z.ZodType<RotationAnswer> = z.strictObject({
+  rotation: z
+    .strictObject({
+      id: text,
+      kind: z.enum(ROTATION_KINDS),
+      step: z.enum(ROTATION_STEPS),
+      startedAt: moment,
+      stepSince: moment,
+      paused: z.boolean(),
+      reason: text,
+      from: text.describe('serial of the CA that goes'),
+      to: text.describe('serial of the CA that comes'),
+      waitingFor: z.array(
+        z.strictObject({
+          node: text,
+          why: text,
+          until: moment
+            .nullable()
+            .describe('when that ends by itself at the latest; null: it is for the sidecar to act'),
+        }),
+      ),
+      trouble: text.nullable().describe('why the last step could not be stored'),
+    })
+    .nullable()
+    .describe('the one that is running'),
+  active: z.strictObject({ root: text, intermediate: text }).describe('serials'),
+  scheduled: moment.describe('when a new root begins to be led in by itself'),
+  sidecars: z.strictObject({
+    connected: count,
+    away: z
+      .array(z.strictObject({ node: text, until: moment }))
+      .describe('with certificates that live until then, for which a rotation waits'),
+  }),
+  channel: z.strictObject({
+    anchors: z.array(slot),
+    onlyOld: z.array(text).describe('connected sidecars whose bootstrap does not hold the active anchor'),
+    away: z
+      .array(z.strictObject({ node: text, lastSeen: moment }))
+      .describe('while there is an old anchor: instances that may come back with it alone'),
+  }),
+});
+
+/** What `signet ca restore` prints. */
+const restoreAnswer: z.ZodType<RestoreAnswer> = z.strictObject({
+  restored: z.array(
+    z.strictObject({
+      document: z.enum(['mesh', 'channel']),
+      broken: text.nullable().describe('why it could not be used'),
+      generation: z.int().describe('the new one, which is what an earlier one was'),
+      cas: z.array(slot),
+    }),
+  ),
 });
 
 export const bundleAnswer: z.ZodType<BundleAnswer> = z.strictObject({
@@ -200,6 +274,8 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   'ca status': caAnswer,
   'ca bundle': bundleAnswer,
   'ca renew': renewAnswer,
+  'ca rotate': rotationAnswer,
+  'ca restore': restoreAnswer,
 };
 
 /** As published: keys may be added later, so unknown ones are no fault of a reader's. */

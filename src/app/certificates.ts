@@ -1,13 +1,14 @@
 import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
 import { renewalTime } from '../ca/renewal.ts';
-import { createSvidKeeper } from '../ca/svidStore.ts';
+import { createSvidKeeper, type SvidKeeper as StoredSvids } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
 import type { SvidKeeper } from '../control/controlPlane.ts';
 import type { Log } from '../control/log.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
+import { anchorNames, serverNameOf } from '../spiffe/anchorName.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ServerTls } from '../xds/tls.ts';
 
@@ -15,11 +16,17 @@ import type { ServerTls } from '../xds/tls.ts';
 export type Certificates = {
   readonly authority: MeshAuthority;
   readonly channel: ChannelAuthority;
-  readonly svids: SvidKeeper;
+  readonly svids: SvidKeeper & Pick<StoredSvids, 'list'>;
   /** What the xDS listener shows, and whose certificates it takes. */
   readonly serverTls: (now: Instant) => ServerTls;
-  /** Renews what the xDS listener shows and takes in time; the result stops it. */
-  readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => () => void;
+  /** Renews what the xDS listener shows and takes in time. */
+  readonly keepChannelFresh: (clock: Clock, use: (tls: ServerTls) => void, log: Log) => FreshChannel;
+};
+
+export type FreshChannel = {
+  /** Something that it shows or takes may be another now. */
+  readonly look: () => void;
+  readonly stop: () => void;
 };
 
 const LOOK_EVERY: Duration = 3_600_000;
@@ -31,6 +38,8 @@ export const openCertificates = async (options: {
   readonly now: Instant;
   /** What the mesh says now of the keys that are made. */
   readonly curve: () => Curve;
+  /** Of roots that are made. */
+  readonly rootLife: () => Duration;
   /** Told of each certificate that is issued. */
   readonly issued: () => void;
   readonly log: Log;
@@ -49,8 +58,12 @@ export const openCertificates = async (options: {
     log.error({ node, err: why }, 'the certificate could not be renewed; the one in force goes on');
   const keeper = createSvidKeeper({ store, authority, now, onFailure });
   const serverTls = (now: Instant): ServerTls => {
-    const { chainPem, keyPem } = channel.serverCredentials(now);
-    return { chainPem, keyPem, clientAnchorsPem: authority.trustBundle().authorities };
+    const byAnchor = channel.credentialsByAnchor(now);
+    const { chainPem, keyPem } = byAnchor[0] ?? channel.serverCredentials(now);
+    const named = byAnchor.flatMap(({ anchorPem, ...shown }) =>
+      anchorNames(anchorPem).map((name) => [serverNameOf(name), shown] as const),
+    );
+    return { chainPem, keyPem, named: new Map(named), clientAnchorsPem: authority.clientAnchors() };
   };
   return {
     authority,
@@ -66,12 +79,13 @@ const keepFresh = (
   clock: Clock,
   use: (tls: ServerTls) => void,
   log: Log,
-): (() => void) => {
-  const textOf = ({ chainPem, clientAnchorsPem }: ServerTls): string =>
-    [chainPem, ...(clientAnchorsPem ?? [])].join('');
+): FreshChannel => {
+  const textOf = ({ chainPem, named = new Map(), clientAnchorsPem = [] }: ServerTls): string =>
+    [chainPem, ...[...named.values()].map((shown) => shown.chainPem), ...clientAnchorsPem].join('');
   let held = textOf(serverTls(clock.now()));
   let cancel = (): void => {};
   const look = (): void => {
+    cancel();
     try {
       const tls = serverTls(clock.now());
       if (textOf(tls) !== held) use(tls);
@@ -82,5 +96,5 @@ const keepFresh = (
     cancel = clock.after(LOOK_EVERY, look);
   };
   cancel = clock.after(LOOK_EVERY, look);
-  return () => cancel();
+  return { look, stop: () => cancel() };
 };

@@ -2,10 +2,14 @@ import { existsSync } from 'node:fs';
 import { normalize, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
+import { watchRotation } from '../admin/rotationMetrics.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
+import { type ChannelRotation, channelRotation } from '../control/rotation/channel.ts';
+import { askEnvoySerials } from '../control/rotation/envoyCerts.ts';
+import { RotationLoop } from '../control/rotation/loop.ts';
 import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
 import { isPlainLoopback } from '../lib/address.ts';
@@ -18,7 +22,7 @@ import { openLmdbStore } from '../store/lmdbStore.ts';
 import { startXdsServer, type XdsServer } from '../xds/server.ts';
 import { openAdminToken } from './adminToken.ts';
 import { BootstrapFolder } from './bootstrapFolder.ts';
-import { type Certificates, openCertificates } from './certificates.ts';
+import { type Certificates, type FreshChannel, openCertificates } from './certificates.ts';
 import { Closers } from './closers.ts';
 import { listenAddress } from './listenAddress.ts';
 import { loadMeshFile } from './meshFile.ts';
@@ -71,11 +75,14 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     throw new AppError('usage', message);
   }
   const ground = await openGround(options, closers);
-  const late: Late = { server: undefined, folder: undefined };
+  const late: Late = { server: undefined, folder: undefined, channel: undefined, rotation: undefined };
   const control = startControl(options, ground, late, told);
   closers.add(() => control.close());
+  const rotation = startRotation(options, ground, late, control);
+  late.rotation = rotation;
+  watchRotation(ground.metrics.registry, () => rotation.report());
   // Streams can come from here on: everything that answers them stands.
-  const server = await startXds(options, bind, ground, control, closers);
+  const server = await startXds(options, bind, ground, late, control, closers);
   late.server = server;
   // Before anybody can ask whether Signet is ready: sidecars start with these files then.
   if (options.bootstraps !== undefined) {
@@ -83,9 +90,11 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     const { folder } = late;
     closers.add(() => folder.close());
   }
-  const adminServer = await startAdmin(options, admin, ground, control);
+  const adminServer = await startAdmin(options, admin, ground, late, control, rotation);
   closers.add(() => adminServer.close());
   control.start();
+  rotation.start();
+  closers.add(() => rotation.close());
   return {
     xds: { host: told ?? bind.host, port: server.address().port },
     admin: adminServer.address(),
@@ -105,7 +114,12 @@ type Ground = {
 };
 
 /** What control speaks to, and what can only stand after it. */
-type Late = { server: XdsServer | undefined; folder: BootstrapFolder | undefined };
+type Late = {
+  server: XdsServer | undefined;
+  folder: BootstrapFolder | undefined;
+  channel: FreshChannel | undefined;
+  rotation: RotationLoop | undefined;
+};
 
 const clock = systemClock;
 
@@ -121,12 +135,14 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const metrics = createMetrics();
   const { trustDomain } = source.state().mesh;
   const curve = () => source.state().mesh.certificates.curve;
+  const rootLife = () => source.state().mesh.certificates.rootLife;
   const { issued } = metrics;
   const certificates = await openCertificates({
     store,
     trustDomain,
     now: clock.now(),
     curve,
+    rootLife,
     issued,
     log: options.log,
   });
@@ -151,6 +167,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
       told === undefined || late.server === undefined ? undefined : { host: told, port: late.server.address().port },
     publish: (stream, snapshot) => late.server?.publish(stream, snapshot),
     end: (stream, refusal) => late.server?.end(stream, refusal),
+    onFetched: (...given) => late.rotation?.fetched(...given),
     onMesh: () => late.folder?.changed(),
     log,
     observer: metrics.observer,
@@ -159,10 +176,52 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
   return control;
 };
 
+/** What leads rotations of the CAs; it looks at nothing before it is started. */
+const startRotation = (
+  { log }: ServeOptions,
+  { certificates: { authority, svids } }: Ground,
+  late: Late,
+  control: ControlPlane,
+): RotationLoop =>
+  new RotationLoop({
+    clock,
+    log,
+    authority,
+    issued: svids.list,
+    holders: () => control.holders(),
+    holder: (stream) => control.holder(stream),
+    reissue: (holder) => control.reissue(holder),
+    onRoots: () => {
+      control.secretsChanged();
+      late.channel?.look();
+    },
+    askEnvoy: askEnvoySerials,
+  });
+
+/** What leads rotations of the channel CA, step by step as operators ask. */
+const startChannel = (
+  { log }: ServeOptions,
+  { channel: authority }: Certificates,
+  late: Late,
+  control: ControlPlane,
+): ChannelRotation =>
+  channelRotation({
+    clock,
+    log,
+    authority,
+    sidecars: () => control.anchorsKnown(),
+    away: () => control.away(),
+    onAnchors: () => {
+      late.channel?.look();
+      late.folder?.changed();
+    },
+  });
+
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
   { certificates, metrics, token }: Ground,
+  late: Late,
   control: ControlPlane,
   closers: Closers,
 ): Promise<XdsServer> => {
@@ -174,14 +233,18 @@ const startXds = async (
       admit: (caller, node, stream) => control.admit(caller, node, stream),
       credentialOf,
       fetchSecrets: (caller, node) => control.fetchSecrets(caller, node),
-      onEvent: (event) => control.onEvent(event),
+      onEvent: (event) => {
+        late.rotation?.onEvent(event);
+        control.onEvent(event);
+      },
       operators: { admits: bearerCheck(token), ledger: () => control.ledger() },
       onDropped: metrics.dropped,
     }),
   );
   metrics.watchDoor(server.unproven);
   closers.add(() => server.close(GRACE));
-  closers.add(certificates.keepChannelFresh(clock, (tls) => server.renewTls(tls), log));
+  late.channel = certificates.keepChannelFresh(clock, (tls) => server.renewTls(tls), log);
+  closers.add(late.channel.stop);
   return server;
 };
 
@@ -189,7 +252,9 @@ const startAdmin = async (
   options: ServeOptions,
   bind: HostPort,
   { token, metrics, certificates }: Ground,
+  late: Late,
   control: ControlPlane,
+  rotation: RotationLoop,
 ): Promise<AdminServer> => {
   const { authority, channel } = certificates;
   return listen('--admin', options.admin, () =>
@@ -202,6 +267,11 @@ const startAdmin = async (
         describeChannel: channel.describe,
         channelSlots: channel.slots,
         bundle: authority.trustBundle,
+        rotation: {
+          loop: rotation,
+          channel: startChannel(options, certificates, late, control),
+          describe: authority.describe,
+        },
       },
       registry: metrics.registry,
       onError: (error) => options.log.error({ err: error }, 'an admin request failed'),

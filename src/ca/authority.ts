@@ -2,12 +2,10 @@ import type { Secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
-import type { CertificateFacts, SlotFacts } from './facts.ts';
-import type { Issuers } from './issuers.ts';
+import type { CertificateFacts, Issuers, SlotFacts } from './facts.ts';
 import type { Rotation, RotationKind, RotationStep } from './rotation.ts';
 
-export type { CertificateFacts, SlotFacts } from './facts.ts';
-export type { Issuers } from './issuers.ts';
+export type { CertificateFacts, Issuers, SlotFacts } from './facts.ts';
 
 /** The mesh's certificate authority: roots, issuing intermediates, leaves for workloads. */
 export type Authority = {
@@ -74,6 +72,8 @@ export type AuthorityStatus = {
   readonly slots: readonly SlotFacts[];
 };
 
+export type ServerCredentials = { readonly chainPem: string; readonly keyPem: Secret; readonly notAfter: Instant };
+
 /** The channel CA: anchors the stream between sidecars and Signet, and nothing else. */
 export type ChannelAuthority = {
   /** PEM of every trusted anchor, for every bootstrap. */
@@ -82,14 +82,14 @@ export type ChannelAuthority = {
    * The control plane's own certificate and key for its TLS listener, from the active anchor. Names it by
    * `spiffe://TD/signet/control-plane`.
    */
-  readonly serverCredentials: (now: Instant) => {
-    readonly chainPem: string;
-    readonly keyPem: Secret;
-    readonly notAfter: Instant;
-  };
+  readonly serverCredentials: (now: Instant) => ServerCredentials;
+  /** The same from every anchor that may sign, the oldest first: whoever knows only that one is shown its certificate. */
+  readonly credentialsByAnchor: (now: Instant) => readonly (ServerCredentials & { readonly anchorPem: string })[];
   /** The active anchor. */
   readonly describe: () => CertificateFacts;
   readonly slots: () => readonly SlotFacts[];
+  /** Counts the commits. */
+  readonly generation: () => number;
   readonly rotation: ChannelRotation;
 };
 

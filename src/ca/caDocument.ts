@@ -17,7 +17,7 @@ export type JournalLine = {
 /** Journal lines that are kept: years of renewals and rotations. */
 const JOURNAL_LINES = 1000;
 
-const previousKey = (key: string): string => `${key}/previous`;
+export const previousKey = (key: string): string => `${key}/previous`;
 const journalPrefix = (key: string): string => key.replace('ca/', 'ca/journal/');
 const journalKey = (key: string, generation: number): string =>
   `${journalPrefix(key)}/${`${generation}`.padStart(10, '0')}`;

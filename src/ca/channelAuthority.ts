@@ -1,8 +1,8 @@
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
-import type { ChannelAuthority, ChannelRotation } from './authority.ts';
-import { makeCa } from './caCertificate.ts';
+import type { ChannelAuthority, ChannelRotation, ServerCredentials } from './authority.ts';
+import { type CaKeyPair, makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
 import { type Leaf, leafIssuer } from './leaf.ts';
 import { ROOT_LIFE } from './meshAuthority.ts';
@@ -69,25 +69,36 @@ export const channelAuthority = (
   curve: () => Curve,
   document: CaDocument<ChannelState>,
 ): ChannelAuthority => {
-  let held: { readonly anchor: string; readonly leaf: Leaf } | undefined;
+  const held = new Map<string, Leaf>();
   const active = () => activeOf(document.state().anchors);
+  const credentialsOf = (keys: CaKeyPair, now: Instant): ServerCredentials => {
+    const anchor = keys.certificate.facts.serial;
+    let leaf = held.get(anchor);
+    if (leaf === undefined || !isFresh(leaf, now)) {
+      const request = { id: controlPlaneId(trustDomain), use: 'server', ttl: SERVER_LIFE, now } as const;
+      leaf = leafIssuer(keys).issue(request, curve());
+      held.set(anchor, leaf);
+    }
+    const { certificatePem, keyPem, notAfter } = leaf;
+    return { chainPem: certificatePem, keyPem, notAfter };
+  };
   return Object.freeze({
     anchor: () =>
       trusted(document.state().anchors)
         .map(({ certificate }) => certificate.pem)
         .join(''),
-    serverCredentials: (now: Instant) => {
-      const { keys } = active();
-      const anchor = keys.certificate.facts.serial;
-      if (held?.anchor !== anchor || !isFresh(held.leaf, now)) {
-        const request = { id: controlPlaneId(trustDomain), use: 'server', ttl: SERVER_LIFE, now } as const;
-        held = { anchor, leaf: leafIssuer(keys).issue(request, curve()) };
-      }
-      const { certificatePem, keyPem, notAfter } = held.leaf;
-      return { chainPem: certificatePem, keyPem, notAfter };
-    },
+    serverCredentials: (now: Instant) => credentialsOf(active().keys, now),
+    credentialsByAnchor: (now: Instant) =>
+      document
+        .state()
+        .anchors.flatMap(({ state, keys }) =>
+          keys !== undefined && (state === 'active' || state === 'old') && now < keys.certificate.notAfter
+            ? [{ anchorPem: keys.certificate.pem, ...credentialsOf(keys, now) }]
+            : [],
+        ),
     describe: () => active().certificate.facts,
     slots: () => document.state().anchors.map((slot) => slotFacts('channel', slot, slot.certificate)),
+    generation: () => document.state().generation,
     rotation: channelRotation(document, trustDomain, curve),
   });
 };

@@ -24,3 +24,6 @@ export type SlotFacts = CertificateFacts & {
   /** Serial of the root that signed it; its own for a root. */
   readonly root: string;
 };
+
+/** Serials of the CAs above a leaf; `root` is empty where it is not held any more. */
+export type Issuers = { readonly root: string; readonly intermediate: string };

@@ -1,11 +1,9 @@
 import { keepNewest } from '../lib/newest.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import { type CaCertificate, readCa } from './caCertificate.ts';
+import type { Issuers } from './facts.ts';
 import { type MeshState, rootOf } from './meshState.ts';
 import { slotOf } from './slots.ts';
-
-/** Serials of the CAs above a leaf; `root` is empty where it is not held any more. */
-export type Issuers = { readonly root: string; readonly intermediate: string };
 
 /** All leaves of one intermediate carry the same text of it, so each is read once. */
 const READ = 64;

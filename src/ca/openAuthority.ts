@@ -1,11 +1,11 @@
 import type { Curve } from '../features/certificates/spec.ts';
-import { AppError } from '../lib/errors.ts';
+import { AppError, messageOf } from '../lib/errors.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { TrustDomain } from '../spiffe/spiffeId.ts';
+import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
 import type { ChannelAuthority, MeshAuthority } from './authority.ts';
 import { type CaKeyPair, makeCa } from './caCertificate.ts';
-import { caDocument, firstWrites, isBegun, readDocument, restoreDocument } from './caDocument.ts';
+import { caDocument, firstWrites, isBegun, previousKey, readDocument, restoreDocument } from './caDocument.ts';
 import { channelAuthority } from './channelAuthority.ts';
 import { INTERMEDIATE_LIFE, meshAuthority, ROOT_LIFE } from './meshAuthority.ts';
 import type { ChannelState, MeshState } from './meshState.ts';
@@ -66,14 +66,41 @@ export const openAuthority = async (options: {
   });
 };
 
-const isReadable = (read: () => unknown): boolean => {
+export type DocumentName = 'mesh' | 'channel';
+
+/** Why a document cannot be used; `undefined` if it can. */
+const faultIn = (read: () => unknown): string | undefined => {
   try {
     read();
-    return true;
+    return undefined;
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === 'ca_foreign') throw thrown;
-    return false;
+    return messageOf(thrown);
   }
+};
+
+/** Which documents of an authority that was begun cannot be used, and why. @throws AppError `ca_foreign` */
+export const brokenDocuments = (
+  store: Store,
+  trustDomain: TrustDomain,
+): Readonly<Record<DocumentName, string | undefined>> => ({
+  mesh: faultIn(() => readDocument(store, MESH_FORM, trustDomain)),
+  channel: faultIn(() => readDocument(store, CHANNEL_FORM, trustDomain)),
+});
+
+/** The trust domain that a store belongs to, read from whatever of its authority can be read. */
+export const storedTrustDomain = (store: Store): TrustDomain | undefined => {
+  for (const form of [MESH_FORM, CHANNEL_FORM])
+    for (const key of [form.key, previousKey(form.key)]) {
+      try {
+        const { trustDomain } = JSON.parse(Buffer.from(store.get(key)?.value ?? []).toString('utf8'));
+        const found = parseTrustDomain(String(trustDomain));
+        if (found !== undefined) return found;
+      } catch {
+        // The next one may say it.
+      }
+    }
+  return undefined;
 };
 
 /**
@@ -85,12 +112,10 @@ export const restoreAuthority = async (
   store: Store,
   trustDomain: TrustDomain,
   now: Instant,
-): Promise<readonly ('mesh' | 'channel')[]> => {
-  const broken = {
-    mesh: !isReadable(() => readDocument(store, MESH_FORM, trustDomain)),
-    channel: !isReadable(() => readDocument(store, CHANNEL_FORM, trustDomain)),
-  };
-  if (broken.channel) await restoreDocument(store, CHANNEL_FORM, trustDomain, now);
-  if (broken.mesh || !broken.channel) await restoreDocument(store, MESH_FORM, trustDomain, now);
-  return (['mesh', 'channel'] as const).filter((name) => broken[name] || (name === 'mesh' && !broken.channel));
+): Promise<readonly DocumentName[]> => {
+  const broken = brokenDocuments(store, trustDomain);
+  const mesh = broken.mesh !== undefined || broken.channel === undefined;
+  if (broken.channel !== undefined) await restoreDocument(store, CHANNEL_FORM, trustDomain, now);
+  if (mesh) await restoreDocument(store, MESH_FORM, trustDomain, now);
+  return [...(mesh ? (['mesh'] as const) : []), ...(broken.channel === undefined ? [] : (['channel'] as const))];
 };

@@ -1,5 +1,5 @@
 import type { Duration, Instant } from '../lib/time.ts';
-import type { Issuers } from './issuers.ts';
+import type { Issuers } from './facts.ts';
 
 /**
  * Why the CAs change: a new root with a new intermediate, a new intermediate below the same root, or a new root because
@@ -62,7 +62,7 @@ export type Gate = { readonly open: boolean; readonly waitingFor: readonly Waiti
 export const COMPROMISE_PATIENCE: Duration = 60_000;
 
 /** Whether a leaf is not from the CA that comes. One of an unknown CA counts as such. */
-const isFromOther = ({ kind, to }: Rotation, leaf: Leaf): boolean =>
+export const isFromOther = ({ kind, to }: Pick<Rotation, 'kind' | 'to'>, leaf: Issuers): boolean =>
   (kind === 'intermediate' ? leaf.intermediate : leaf.root) !== to;
 
 type Lack = { readonly why: string; readonly ends: Instant | undefined };

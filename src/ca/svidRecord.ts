@@ -5,7 +5,7 @@ import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
 import { parseSpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
-import type { Issuers } from './issuers.ts';
+import type { Issuers } from './facts.ts';
 
 const SCHEMA = 1;
 const issuersSchema = z.strictObject({ root: z.string(), intermediate: z.string() });

@@ -1,5 +1,7 @@
 import type { CommandSpec } from './command.ts';
 import { bootstrapCommand } from './commands/bootstrap.ts';
+import { caRestoreCommand } from './commands/ca/restore.ts';
+import { caRotateCommand } from './commands/ca/rotate.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
@@ -26,12 +28,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   caStatusCommand,
   caBundleCommand,
   caRenewCommand,
+  caRotateCommand,
+  caRestoreCommand,
 ];
 
 /** First words that hold several commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   token: 'join tokens: create, list, revoke',
-  ca: 'the certificate authority: status, bundle, renew',
+  ca: 'the certificate authority: status, bundle, renew, rotate, restore',
 };
 
 /** Commands of the contract that have no code yet. Delete a line when it has. */
@@ -53,9 +57,7 @@ export const NOT_BUILT: readonly string[] = [
   'report',
   'completion',
   'ca list',
-  'ca rotate',
   'ca revoke',
   'ca csr',
   'ca import',
-  'ca restore',
 ];

@@ -5,7 +5,7 @@ import { deepFreeze, readOnlyMap } from '../model/frozen.ts';
 import type { Endpoints, Mesh, Mtls, Port, Service, ServiceKey, Use } from '../model/mesh.ts';
 import { parseTrustDomain, workloadId } from '../spiffe/spiffeId.ts';
 import { buildRules } from './buildRules.ts';
-import { REJOIN, TTL } from './checks/meshSettings.ts';
+import { REJOIN, ROOT_LIFE, TTL } from './checks/meshSettings.ts';
 import type { DeclaredPort, DeclaredService } from './declared.ts';
 import { parseMoment } from './forms/moment.ts';
 import { modeOf, mtlsFor, type Outline } from './outline.ts';
@@ -44,6 +44,7 @@ export const buildMesh = (outline: Outline, locate: Locate): Mesh => {
     certificates: {
       ttl: parseDuration(mesh.certificates?.ttl ?? '') ?? TTL.usual,
       curve: mesh.certificates?.curve ?? 'P-256',
+      rootLife: parseDuration(mesh.certificates?.rootLife ?? '') ?? ROOT_LIFE.usual,
     },
     rejoin: parseDuration(mesh.rejoin ?? '') ?? REJOIN.usual,
     services: readOnlyMap(services),

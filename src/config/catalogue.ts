@@ -32,6 +32,7 @@ export const CATALOGUE = {
   SIG0303: 'an end where nothing ends',
   SIG0304: 'permissive has ended (warning)',
   SIG0305: 'certificates live very short (warning)',
+  SIG0308: 'roots live too short for their certificates',
   SIG0401: 'a service is defined twice',
   SIG0402: 'services share an identity (warning)',
   SIG0403: 'not a port',

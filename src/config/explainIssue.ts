@@ -8,7 +8,7 @@ import type { Finding, Place } from './places.ts';
 export const KEYS: Readonly<Record<Scope, readonly string[]>> = {
   file: ['mesh', 'services', 'namespaces'],
   mesh: ['trustDomain', 'mtls', 'authorization', 'certificates', 'rejoin', 'allow', 'deny'],
-  certificates: ['ttl', 'curve'],
+  certificates: ['ttl', 'curve', 'rootLife'],
   mtls: ['mode', 'until', 'then'],
   namespace: ['mtls', 'services', 'allow', 'deny'],
   service: ['identity', 'labels', 'mtls', 'ports', 'endpoints', 'uses', 'allow', 'deny'],

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { METADATA } from '../envoy/bootstrap.ts';
-import { plainAddress } from '../lib/address.ts';
+import { isPlainLoopback, plainAddress } from '../lib/address.ts';
 import { parseHostPort } from '../lib/hostPort.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Instant } from '../lib/time.ts';
@@ -59,7 +59,7 @@ export class Admission {
     if (node === undefined || token === undefined) return err(unauthenticated());
     // The file may have given the service another identity since.
     if (mesh.services.get(token.service)?.identity !== spiffeId) return err(unauthenticated());
-    return ok({ token: token.id, service: token.service, peer, certificate: { node, notAfter } });
+    return ok({ token: token.id, service: token.service, peer, certificate: { node, serial, notAfter } });
   }
 
   /** The service of a node id that agrees with its caller. */
@@ -92,6 +92,9 @@ export class Admission {
       token: caller.token,
       peer: plainAddress(caller.peer.address),
       certificateEnds: caller.certificate?.notAfter,
+      credential: caller.certificate?.serial,
+      anchors: textOf(claim.metadata, METADATA.anchors)?.split(',').slice(0, MOST_ANCHORS),
+      envoyAdmin: adminOf(claim.metadata, plainAddress(caller.peer.address)),
       // Nothing listens for callers where there is no sidecar.
       address: client === 'grpc' ? undefined : placed.value.registered,
       ref: { service: node.service, address: placed.value.listens, outbound: placed.value.outbound },
@@ -106,6 +109,8 @@ export class Admission {
     return tokens.join(caller.token, node.id, mesh().rejoin, clock.now());
   }
 }
+
+const MOST_ANCHORS = 16;
 
 type Place = {
   readonly listens: string;
@@ -126,6 +131,17 @@ const place = (service: Service, metadata: unknown, peer: string): Result<Place,
   const registered = registeredAddress(asked, peer);
   if (registered.ok) return ok({ listens, registered: registered.value, outbound });
   return registersItself(service) ? registered : ok({ listens, registered: undefined, outbound });
+};
+
+/**
+ * An admin port on the sidecar's own host, as its bootstrap was made to say: on loopback if it is this host, or at the address
+ * that its stream comes from. Whatever else it says is not asked: nobody sends Signet to other places.
+ */
+const adminOf = (metadata: unknown, peer: string): HostPort | undefined => {
+  const said = parseHostPort(textOf(metadata, METADATA.admin) ?? '');
+  if (said === undefined || said.port === 0) return undefined;
+  const isOwn = isPlainLoopback(peer) ? isPlainLoopback(said.host) : said.host === peer;
+  return isOwn ? said : undefined;
 };
 
 /** A caller only, or one whose endpoints the file names, needs no address that callers are told. */

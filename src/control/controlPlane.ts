@@ -1,5 +1,6 @@
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
+import { printable } from '../lib/printable.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
@@ -9,13 +10,13 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import type { SidecarRecord } from '../xds/ledger.ts';
-import type { Resource, Snapshot } from '../xds/resource.ts';
+import { type Resource, type Snapshot, TYPE } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet, type Member } from './fleet.ts';
 import type { ControlFacts } from './health/facts.ts';
 import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
@@ -25,7 +26,8 @@ import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Refusal, unauthenticated } from './refusals.ts';
-import type { Caller } from './sidecar.ts';
+import type { Holder } from './rotation/sidecarFacts.ts';
+import type { Caller, Sidecar } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
@@ -54,6 +56,8 @@ export type ControlPlaneOptions = {
   readonly advertised: () => HostPort | undefined;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
+  /** Somebody who keeps a node's secrets in files was given these. */
+  readonly onFetched?: (node: string, svid: X509Svid, bundle: TrustBundle) => void;
   /** Another mesh is in force. */
   readonly onMesh: (mesh: Mesh) => void;
   readonly log: Log;
@@ -181,11 +185,57 @@ export class ControlPlane {
     const svid = await svids.current(node.id, service.identity, ttl, clock.now());
     // Revoked while the certificate was made.
     if (this.tokens.get(caller.token)?.revokedAt !== undefined) return err(unauthenticated());
-    return ok(emitSecrets(svid, bundle()));
+    const trusted = bundle();
+    this.#options.onFetched?.(node.id, svid, trusted);
+    return ok(emitSecrets(svid, trusted));
   }
 
   onEvent(event: StreamEvent): void {
     this.#fleet.onEvent(event);
+  }
+
+  // What the rotation of CAs looks at and asks for.
+
+  holders(): readonly Holder[] {
+    return this.#fleet.streams().map((member) => this.#holderOf(member));
+  }
+
+  holder(stream: StreamId): Holder | undefined {
+    const member = this.#fleet.member(stream);
+    return member === undefined ? undefined : this.#holderOf(member);
+  }
+
+  /** Connected sidecars, with the channel's anchors in their bootstraps as far as they say. */
+  anchorsKnown(): readonly Pick<Sidecar, 'node' | 'anchors'>[] {
+    return this.#fleet.streams().map(({ sidecar }) => sidecar);
+  }
+
+  /** Instances that joined and may come back. */
+  away(): readonly Claim[] {
+    const here = new Set(this.#fleet.streams().map(({ sidecar }) => sidecar.node));
+    return this.tokens.claims().filter(({ node }) => !here.has(node));
+  }
+
+  /** The bundle may be another one, or certificates that were in force may serve no more. */
+  secretsChanged(): void {
+    this.#reconciler.markSecrets();
+  }
+
+  /** A new certificate for the node of a stream, whatever is left of the old one. */
+  async reissue({ node, stream }: Pick<Holder, 'node' | 'stream'>): Promise<void> {
+    const { mesh } = this.meshState();
+    const member = this.#fleet.member(stream);
+    const identity = member && mesh.services.get(member.sidecar.service)?.identity;
+    if (identity === undefined) return;
+    await this.#options.svids.renew(node, identity, mesh.certificates.ttl, this.#options.clock.now());
+    this.#reconciler.markSecrets(node);
+  }
+
+  #holderOf({ sidecar, record }: Member): Holder {
+    const { stream, node, client, credential, envoyAdmin } = sidecar;
+    const refused = record.types.get(TYPE.sds)?.nacked?.error;
+    const published = this.#reconciler.secretsOf(stream);
+    return { stream, node, client, credential, envoyAdmin, published, refused: refused && printable(refused) };
   }
 
   // What operators ask.

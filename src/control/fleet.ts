@@ -34,7 +34,7 @@ export type FleetOptions = {
   readonly observer: Observer;
 };
 
-type Member = { readonly sidecar: Sidecar; readonly record: SidecarRecord };
+export type Member = { readonly sidecar: Sidecar; readonly record: SidecarRecord };
 
 /** How often the store is told who is here, so that a crash forgets little of it. */
 const NOTE_EVERY: Duration = 600_000;
@@ -71,6 +71,15 @@ export class Fleet {
       const progress = this.#progressOf(sidecar, record.progress);
       return { sidecar, record: progress === record.progress ? record : { ...record, progress } };
     });
+  }
+
+  /** As their streams told it, without what the quarantine makes of it. */
+  streams(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
+  member(stream: StreamId): Member | undefined {
+    return this.#members.get(stream);
   }
 
   /** Sidecars may be kept from other things than before. */

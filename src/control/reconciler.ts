@@ -11,11 +11,12 @@ import { planProxy } from '../plan/planProxy.ts';
 import type { EndpointTable, ProxyPlan } from '../plan/proxyPlan.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
-import type { Snapshot } from '../xds/resource.ts';
+import { type Snapshot, TYPE } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
 import type { Clock } from './clock.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
+import type { PublishedSecrets } from './rotation/heldSecrets.ts';
 import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
 import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
@@ -43,6 +44,7 @@ type Held = {
   readonly sidecar: Sidecar;
   readonly planned: Planned | undefined;
   readonly svid: X509Svid | undefined;
+  readonly bundle: TrustBundle | undefined;
   readonly renewAt: Instant;
   readonly snapshot: Snapshot | undefined;
   /** Failures in a row, and when to try again. */
@@ -96,7 +98,7 @@ export class Reconciler {
   }
 
   add(sidecar: Sidecar): void {
-    const nothing = { planned: undefined, svid: undefined, renewAt: 0, snapshot: undefined };
+    const nothing = { planned: undefined, svid: undefined, bundle: undefined, renewAt: 0, snapshot: undefined };
     this.#held.set(sidecar.stream, { sidecar, ...nothing, ...NO_FAILURE });
     this.#mark([{ stream: sidecar.stream, urgency: 'endpoints', plan: true }]);
   }
@@ -156,6 +158,15 @@ export class Reconciler {
 
   svidOf(stream: StreamId): X509Svid | undefined {
     return this.#held.get(stream)?.svid;
+  }
+
+  /** What its secrets were made of when it was last published any. */
+  secretsOf(stream: StreamId): PublishedSecrets | undefined {
+    const { svid, bundle, snapshot } = this.#held.get(stream) ?? {};
+    const resources = snapshot?.get(TYPE.sds);
+    return svid === undefined || bundle === undefined || resources === undefined
+      ? undefined
+      : { svid, bundle, resources };
   }
 
   snapshotOf(stream: StreamId): Snapshot | undefined {
@@ -246,11 +257,12 @@ export class Reconciler {
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
-      const secrets = emitSecrets(svid, this.#options.bundle());
+      const bundle = this.#options.bundle();
+      const secrets = emitSecrets(svid, bundle);
       const content = this.#options.quarantine.serve(sidecar, planned.emitted);
       const snapshot = assemble(content, secrets, held.snapshot);
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
-      this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
+      this.#held.set(sidecar.stream, { sidecar, planned, svid, bundle, renewAt, snapshot, ...NO_FAILURE });
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {
       if (!this.#held.has(stream)) return;

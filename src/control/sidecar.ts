@@ -12,7 +12,7 @@ export type Caller = {
   readonly service: ServiceKey;
   readonly peer: { readonly address: string; readonly port: number };
   /** Of one that showed a client certificate: the node id that it was issued to, and when it ends. */
-  readonly certificate?: { readonly node: string; readonly notAfter: Instant };
+  readonly certificate?: { readonly node: string; readonly serial: string; readonly notAfter: Instant };
 };
 
 /** What waits apart from all else: a certificate is of one instance, a token of all that it may join. */
@@ -28,6 +28,12 @@ export type Sidecar = {
   readonly peer: string;
   /** When the certificate that its stream was opened with ends; `undefined` for one that came with a token alone. */
   readonly certificateEnds: Instant | undefined;
+  /** Its serial. */
+  readonly credential: string | undefined;
+  /** Where this process can ask its Envoy what it holds; `undefined` for all that is not on this host or an address of its own. */
+  readonly envoyAdmin: HostPort | undefined;
+  /** Names of the channel's anchors in its bootstrap; `undefined` in one of an earlier Signet. */
+  readonly anchors: readonly string[] | undefined;
   /** What callers are told; `undefined` for a service that nobody calls at a registered address. */
   readonly address: string | undefined;
   readonly ref: ProxyRef;

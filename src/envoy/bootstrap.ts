@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { showHostPort } from '../lib/hostPort.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
+import { anchorNames, serverNameOf } from '../spiffe/anchorName.ts';
 import { controlPlaneId, type TrustDomain } from '../spiffe/spiffeId.ts';
 import { CONTROL_PLANE_CLUSTER } from './names.ts';
 
@@ -13,7 +14,7 @@ export type BootstrapOptions = {
   readonly credential: { readonly token: Secret } | { readonly folder: string };
   readonly trustDomain: TrustDomain;
   readonly xds: HostPort;
-  /** The channel CA's certificate, PEM. */
+  /** Every anchor of the channel, PEM, the newest last. */
   readonly channelAnchorPem: string;
   /** Where this instance listens and what callers are told; absent: every address, and where its stream comes from. */
   readonly address?: string | undefined;
@@ -55,8 +56,13 @@ export const clientCertificateSecret = (folder: string): object => {
   };
 };
 
-/** Node metadata by which a sidecar says where it listens. */
-export const METADATA = { address: 'signet.address', outbound: 'signet.outbound' } as const;
+/** Node metadata by which a sidecar says where it listens, where its admin port is, and which anchors it knows. */
+export const METADATA = {
+  address: 'signet.address',
+  outbound: 'signet.outbound',
+  admin: 'signet.envoy-admin',
+  anchors: 'signet.anchors',
+} as const;
 
 const socket = ({ host, port }: HostPort): object => ({ socket_address: { address: host, port_value: port } });
 
@@ -74,6 +80,8 @@ export const bootstrap = (options: BootstrapOptions): Readonly<Record<string, un
     metadata: {
       [METADATA.outbound]: showHostPort(options.outbound),
       ...(options.address === undefined ? {} : { [METADATA.address]: options.address }),
+      ...adminMetadata(options.envoyAdmin),
+      [METADATA.anchors]: anchorNames(options.channelAnchorPem).join(),
     },
   },
   ...(options.envoyAdmin === undefined ? {} : { admin: { address: adminAddress(options.envoyAdmin) } }),
@@ -112,8 +120,17 @@ const ownCertificate = (credential: BootstrapOptions['credential']): object => {
   return { tls_certificate_sds_secret_configs: [{ name: SECRET_NAME, sds_config: sds }] };
 };
 
+/** A socket in somebody's private folder is for that somebody alone. */
+const adminMetadata = (admin: BootstrapOptions['envoyAdmin']): object =>
+  admin === undefined || 'pipe' in admin ? {} : { [METADATA.admin]: showHostPort(admin) };
+
 const adminAddress = (admin: HostPort | { readonly pipe: string }): object =>
   'pipe' in admin ? { pipe: { path: admin.pipe, mode: 0o600 } } : socket(admin);
+
+const serverName = (anchorPem: string): object => {
+  const newest = anchorNames(anchorPem).at(-1);
+  return newest === undefined ? {} : { sni: serverNameOf(newest) };
+};
 
 const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }: BootstrapOptions): object => ({
   name: CONTROL_PLANE_CLUSTER,
@@ -135,6 +152,7 @@ const controlPlaneCluster = ({ xds, trustDomain, channelAnchorPem, credential }:
     name: 'envoy.transport_sockets.tls',
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      ...serverName(channelAnchorPem),
       common_tls_context: {
         tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
         alpn_protocols: ['h2'],

@@ -12,7 +12,7 @@ export type Mesh = {
   /** Hash of everything that the file says; equal files have equal revisions. */
   readonly revision: string;
   readonly trustDomain: TrustDomain;
-  readonly certificates: { readonly ttl: Duration; readonly curve: Curve };
+  readonly certificates: { readonly ttl: Duration; readonly curve: Curve; readonly rootLife: Duration };
   /** For how long an instance that was away may come back with its token. */
   readonly rejoin: Duration;
   /** In the order of the keys. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { AppError } from '../lib/errors.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
@@ -8,6 +8,8 @@ import { reveal, type Secret } from '../lib/secret.ts';
 export type ServerTls = {
   readonly chainPem: string;
   readonly keyPem: Secret;
+  /** What is shown instead to clients that ask for it by a server name. */
+  readonly named?: ReadonlyMap<string, { readonly chainPem: string; readonly keyPem: Secret }>;
   /** Roots of client certificates, PEM. Without it none is asked for; whether there is one is fixed at the start. */
   readonly clientAnchorsPem?: readonly string[];
 };
@@ -17,23 +19,42 @@ export type ServerTls = {
  * `tls.createSecureContext` takes is passed through the constructor of the class instead.
  */
 export class Tls13Credentials extends ServerCredentials {
+  readonly #byName: ByName;
+
   constructor(tls: ServerTls) {
     const options = secureContext(tls);
+    const byName: ByName = { contexts: contextsByName(tls) };
     // Asked for and not demanded, which `createSsl` cannot say: a client may have a token instead. What it shows is worth
     // what `getAuthContext` says of it, see connection.ts.
     const asks = tls.clientAnchorsPem === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
-    super({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ...asks }, options);
+    super({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ...asks, SNICallback: contextFor(byName) }, options);
+    this.#byName = byName;
   }
 
   /** New connections are shown this certificate, and theirs held against these roots; those that stand keep what they have. */
   renew(tls: ServerTls): void {
-    this.updateSecureContextOptions(secureContext(tls));
+    const options = secureContext(tls);
+    this.#byName.contexts = contextsByName(tls);
+    this.updateSecureContextOptions(options);
   }
 
   override _equals(other: ServerCredentials): boolean {
     return this === other;
   }
 }
+
+type ByName = { contexts: ReadonlyMap<string, SecureContext> };
+
+const contextsByName = (tls: ServerTls): ReadonlyMap<string, SecureContext> =>
+  new Map(
+    [...(tls.named ?? [])].map(([name, shown]) => [name, createSecureContext(secureContext({ ...tls, ...shown }))]),
+  );
+
+/** The certificate that a client asks for by its server name; for any other name the one for everybody. */
+const contextFor =
+  (byName: ByName) =>
+  (name: string, answer: (error: Error | null, context?: SecureContext) => void): void =>
+    answer(null, byName.contexts.get(name));
 
 const secureContext = (tls: ServerTls): SecureContextOptions => {
   const options: SecureContextOptions = {

@@ -7,6 +7,7 @@ import { secret } from '../../src/lib/secret.ts';
 import type { TrustDomain } from '../../src/spiffe/spiffeId.ts';
 import { type CliResult, runCli } from './cli.ts';
 import type { TestControl } from './controlPlane.ts';
+import { idleRotation } from './idleRotation.ts';
 
 const FACTS = { subject: 'CN=x', serial: '01', notBefore: 0, notAfter: 4_000_000_000_000, fingerprint: 'ab' };
 const trustDomain = 'shop.example' as TrustDomain;
@@ -19,8 +20,10 @@ export type AdminOf = {
 };
 
 export const startAdminOf = async (test: TestControl): Promise<AdminOf> => {
+  const describe = () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] });
   const ca = {
-    describe: () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] }),
+    describe,
+    rotation: idleRotation(describe),
     describeChannel: () => FACTS,
     channelSlots: () => [{ ...FACTS, kind: 'channel', state: 'active', since: 0, root: FACTS.serial } as const],
     bundle: () => ({ trustDomain, authorities: ['PEM'] }),

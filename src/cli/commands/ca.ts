@@ -1,8 +1,17 @@
 import type { BundleAnswer, CaAnswer, RenewAnswer, SlotAnswer } from '../../admin/responses.ts';
+import { count } from '../../control/health/words.ts';
 import { showDuration } from '../../lib/time.ts';
 import { adminClient } from '../adminClient.ts';
 import { type CommandSpec, OUTPUT, print, printJson, SERVER, serviceArgument, wantsJson } from '../command.ts';
 import { table } from '../table.ts';
+import { nameOf } from './ca/showRotation.ts';
+
+const rotationLine = ({ rotation }: CaAnswer): string => {
+  if (rotation === null) return '';
+  const { kind, step, paused, waitingFor } = rotation;
+  const waits = waitingFor === 0 ? '' : `, waits for ${count(waitingFor, 'sidecar')}`;
+  return `rotation of ${nameOf(kind)} at its step ${step}${paused ? ', paused' : ''}${waits}: \`signet ca rotate\` says more`;
+};
 
 export const caStatusCommand: CommandSpec = {
   name: 'ca status',
@@ -26,7 +35,7 @@ export const caStatusCommand: CommandSpec = {
     ];
     print(
       io,
-      `trust domain ${ca.trustDomain}\n${table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row))}`,
+      `trust domain ${ca.trustDomain}\n${table(['ROLE', 'STATE', 'SUBJECT', 'SERIAL', 'NOT AFTER'], ca.slots.map(row))}\n${rotationLine(ca)}`,
     );
     return 0;
   },

@@ -81,7 +81,11 @@ const NAMES: Readonly<Record<AuthorityFacts['role'], string>> = {
   channel: 'channel CA',
 };
 
-const remedy = ({ role }: AuthorityFacts): string =>
-  role === 'intermediate'
-    ? 'it is replaced when a certificate is issued: `signet ca renew NS/NAME` for a connected service; else the log of `signet serve` says why not'
-    : 'it cannot be rotated yet: plan a new data directory (docs/certificates.md) and a new bootstrap for every sidecar';
+const REMEDIES: Readonly<Record<AuthorityFacts['role'], string>> = {
+  intermediate:
+    'it is replaced when a certificate is issued: `signet ca renew NS/NAME` for a connected service; else the log of `signet serve` says why not',
+  root: '`signet ca rotate` shows the rotation that replaces it; `signet ca rotate --yes` begins one',
+  channel: '`signet ca rotate --channel` shows how to replace it: every bootstrap is to be made anew by then',
+};
+
+const remedy = ({ role }: AuthorityFacts): string => REMEDIES[role];

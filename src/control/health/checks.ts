@@ -5,6 +5,7 @@ import { permissivePorts, plaintextPorts, rulesInTime } from './exceptions.ts';
 import type { HealthFacts } from './facts.ts';
 import { type Check, finding, type HealthReport, reportOf } from './finding.ts';
 import { fileInForce, fileWarnings } from './meshFile.ts';
+import { channelAnchors, rotation } from './rotation.ts';
 import { allSettled, configurationMade, nothingRefused, oneStreamEach } from './sidecars.ts';
 
 /** Everything that `signet check` looks at, in the order in which it is shown. `docs/check.md` explains each code. */
@@ -23,6 +24,8 @@ export const CHECKS: readonly Check[] = [
   everyServiceServed,
   workloadCertificates,
   authorities,
+  rotation,
+  channelAnchors,
   permissivePorts,
   plaintextPorts,
   rulesInTime,

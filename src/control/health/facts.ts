@@ -5,11 +5,15 @@ import type { Progress } from '../../xds/sessionState.ts';
 import type { KeptReason } from '../departures.ts';
 import type { MeshProblem } from '../meshSource.ts';
 import type { QuarantineStatus } from '../quarantineStatus.ts';
+import type { ChannelReport } from '../rotation/channel.ts';
+import type { RotationReport } from '../rotation/loop.ts';
 
 /** Everything that `signet check` judges, as one value of one moment. */
 export type HealthFacts = ControlFacts & {
   readonly version: string;
   readonly authorities: readonly AuthorityFacts[];
+  readonly rotation: RotationReport;
+  readonly channel: ChannelReport;
 };
 
 /** What the control plane itself knows of it. */

@@ -7,6 +7,7 @@ import { secret } from '../../../src/lib/secret.ts';
 import type { TrustDomain } from '../../../src/spiffe/spiffeId.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
 import { TestControl } from '../../support/controlPlane.ts';
+import { idleRotation } from '../../support/idleRotation.ts';
 
 const MESH = `mesh:
   trustDomain: shop.example
@@ -48,12 +49,14 @@ describe('admin API', () => {
     metrics.dropped('unread');
     metrics.watchDoor(() => 3);
     metrics.issued();
+    const describe = () => ({ trustDomain: TD, generation: 3, root: FACTS, intermediate: FACTS, slots: [SLOT] });
     server = await startAdminServer({
       listen: { host: '127.0.0.1', port: 0 },
       token: secret('right'),
       control,
       ca: {
-        describe: () => ({ trustDomain: TD, generation: 3, root: FACTS, intermediate: FACTS, slots: [SLOT] }),
+        describe,
+        rotation: idleRotation(describe),
         describeChannel: () => FACTS,
         channelSlots: () => [{ ...SLOT, kind: 'channel', since: 0 }],
         bundle: () => ({ trustDomain: TD, authorities: ['PEM'] }),

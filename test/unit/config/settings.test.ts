@@ -55,6 +55,25 @@ describe('certificates.curve', () => {
   });
 });
 
+describe('certificates.rootLife', () => {
+  it('is ten years where nothing is said, and ten times ttl at least', () => {
+    const life = (text: string) =>
+      meshOf(`mesh: { trustDomain: a, certificates: { ${text} } }\n`).certificates.rootLife;
+    assert.deepEqual(
+      [life('ttl: 1h'), life('ttl: 1h, rootLife: 10h'), life('rootLife: 240h')],
+      [3650 * 86_400_000, 36_000_000, 864_000_000],
+    );
+    const bad = (text: string) => complaints(`mesh: { trustDomain: a, certificates: { ${text} } }\n`)[0] ?? '';
+    assert.match(
+      bad('ttl: 1h, rootLife: 9h'),
+      /:1:60 SIG0308 a root that lives for 9h cannot .* \(10h or more: ten times/,
+    );
+    assert.match(bad('rootLife: 239h'), /SIG0308 .*certificates that live for 1d \(10d or more/);
+    assert.match(bad('rootLife: 99s'), /SIG0209 99s is out of bounds \(write 1m40s to 36500d/);
+    assert.match(bad('rootLife: never'), /SIG0209 never is not a duration/);
+  });
+});
+
 describe('a namespace called default', () => {
   it('is what top-level services are short for', () => {
     const mesh = meshOf('mesh: { trustDomain: a }\nservices: { web: {} }\n');

@@ -30,7 +30,7 @@ const load: MeshSourceOptions['load'] = async (file, bytes) => {
   const mesh: Mesh = {
     revision: text.split('\n')[0] ?? '',
     trustDomain: 'test.example' as TrustDomain,
-    certificates: { ttl: 1, curve: 'P-256' },
+    certificates: { ttl: 1, curve: 'P-256', rootLife: 1 },
     rejoin: 1,
     services: new Map(),
   };

@@ -3,6 +3,7 @@ import { checkHealth } from '../../../src/control/health/checks.ts';
 import { TYPE, type TypeName } from '../../../src/xds/resource.ts';
 import type { StreamId } from '../../../src/xds/server.ts';
 import { TestControl } from '../../support/controlPlane.ts';
+import { NO_ROTATION } from '../../support/idleRotation.ts';
 
 const meshOf = (path: string, more = ''): string => `mesh:
   trustDomain: shop.example
@@ -273,7 +274,7 @@ describe('quarantine', () => {
     const { a, b } = await twoAndARefusal();
     await settles(b);
     test.event({ kind: 'closed', stream: a, at: test.clock.now() });
-    const report = checkHealth({ ...(await test.control.health()), version: '1', authorities: [] });
+    const report = checkHealth({ ...(await test.control.health()), version: '1', ...NO_ROTATION });
     assert.equal(report.healthy, false);
     const [line] = report.findings.filter(({ level }) => level === 'failure');
     assert.match(

@@ -5,6 +5,7 @@ import { CHECKS, checkHealth } from '../../../../src/control/health/checks.ts';
 import type { HealthFacts, KeptInstance, SidecarFacts } from '../../../../src/control/health/facts.ts';
 import type { Finding } from '../../../../src/control/health/finding.ts';
 import type { Mesh } from '../../../../src/model/mesh.ts';
+import { NO_ROTATION } from '../../../support/idleRotation.ts';
 
 const NOW = Date.UTC(2027, 0, 1, 12);
 const DAY = 86_400_000;
@@ -50,6 +51,7 @@ const authority = (role: HealthFacts['authorities'][number]['role'], left = 300 
 });
 
 const HEALTHY: HealthFacts = {
+  ...NO_ROTATION,
   now: NOW,
   version: '1.2.3',
   startedAt: NOW - 3_600_000,

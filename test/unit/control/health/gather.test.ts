@@ -7,6 +7,7 @@ import { TYPE } from '../../../../src/xds/resource.ts';
 import type { StreamId } from '../../../../src/xds/server.ts';
 import { memoryStore } from '../../../fakes/memoryStore.ts';
 import { TestControl } from '../../../support/controlPlane.ts';
+import { NO_ROTATION } from '../../../support/idleRotation.ts';
 
 const MESH = `mesh:
   trustDomain: shop.example
@@ -28,7 +29,7 @@ describe('what signet check knows of a running control plane', () => {
   afterEach(() => test.close());
 
   const check = async (): Promise<HealthReport> =>
-    checkHealth({ ...(await test.control.health()), version: '1', authorities: [] });
+    checkHealth({ ...(await test.control.health()), version: '1', ...NO_ROTATION });
   const about = async (code: string): Promise<Finding> => {
     const [found] = (await check()).findings.filter((finding) => finding.code === code);
     assert.ok(found);

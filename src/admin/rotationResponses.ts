@@ -1,0 +1,33 @@
+import type { RotationKind, RotationStep } from '../ca/rotation.ts';
+import type { SlotAnswer } from './responses.ts';
+
+/** What `signet ca rotate -o json` prints. Moments are ISO 8601 in UTC. */
+export type RotationAnswer = {
+  /** The plan that is running. */
+  readonly rotation: {
+    readonly id: string;
+    readonly kind: RotationKind;
+    readonly step: RotationStep;
+    readonly startedAt: string;
+    readonly stepSince: string;
+    readonly paused: boolean;
+    readonly reason: string;
+    readonly from: string;
+    readonly to: string;
+    readonly waitingFor: readonly { readonly node: string; readonly why: string; readonly until: string | null }[];
+    readonly trouble: string | null;
+  } | null;
+  /** Serials of the active CAs. */
+  readonly active: { readonly root: string; readonly intermediate: string };
+  /** When a new root begins to be led in by itself. */
+  readonly scheduled: string;
+  readonly sidecars: {
+    readonly connected: number;
+    readonly away: readonly { readonly node: string; readonly until: string }[];
+  };
+  readonly channel: {
+    readonly anchors: readonly SlotAnswer[];
+    readonly onlyOld: readonly string[];
+    readonly away: readonly { readonly node: string; readonly lastSeen: string }[];
+  };
+};

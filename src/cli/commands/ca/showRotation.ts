@@ -1,0 +1,101 @@
+import type { RotationAnswer } from '../../../admin/rotationResponses.ts';
+import type { RotationKind, RotationStep } from '../../../ca/rotation.ts';
+import { showDuration } from '../../../lib/time.ts';
+
+type Plan = NonNullable<RotationAnswer['rotation']>;
+
+/** More names than this are counted. */
+const MOST = 20;
+
+const STEPS: Readonly<Record<RotationKind, Readonly<Partial<Record<RotationStep, string>>>>> = {
+  root: {
+    distribute: 'the new root goes into every bundle; until every sidecar that has a live certificate ACKed it',
+    issue: 'certificates come from the new root, sidecar by sidecar; until every connected one ACKed its own',
+    retire: 'the old root leaves every bundle; once no certificate of it lives',
+  },
+  intermediate: {
+    issue: 'certificates come from the new intermediate, sidecar by sidecar; until every connected one ACKed its own',
+    retire: 'the old intermediate goes; once no certificate of it lives',
+  },
+  compromise: {
+    distribute: 'a new root goes into every bundle; until every connected sidecar ACKed it, 1 minute at most',
+    issue: 'the old root never signs again and everybody gets a new certificate at once; 1 minute at most',
+    retire: 'the old root leaves every bundle and its key is destroyed; 1 minute at most, whoever is away',
+  },
+};
+
+export const nameOf = (kind: RotationKind): string =>
+  kind === 'intermediate' ? 'the intermediate' : kind === 'root' ? 'the root' : 'a compromised root';
+
+const left = (until: string, now: number): string => `${until} (${showDuration(Math.max(0, Date.parse(until) - now))})`;
+
+const listed = (lines: readonly string[]): readonly string[] =>
+  lines.length > MOST ? [...lines.slice(0, MOST), `      and ${lines.length - MOST} more`] : lines;
+
+const waiting = (waitingFor: Plan['waitingFor'], now: number): readonly string[] =>
+  listed(
+    waitingFor.map(
+      ({ node, why, until }) => `      ${node} ${why}${until === null ? '' : `; until ${left(until, now)} at most`}`,
+    ),
+  );
+
+/** The running plan: its steps, where it is, and for whom it waits. */
+export const showPlan = (plan: Plan, now: number): string => {
+  const steps = Object.entries(STEPS[plan.kind]);
+  const at = steps.findIndex(([step]) => step === plan.step);
+  const lines = steps.flatMap(([step, does], index) => {
+    const mark = index < at ? '√' : index === at ? '→' : '·';
+    const line = `  ${mark} ${step.padEnd(10)}  ${does}`;
+    if (index !== at) return [line];
+    const since = `    since ${plan.stepSince} (${showDuration(Math.max(0, now - Date.parse(plan.stepSince)))})`;
+    const waits = plan.waitingFor.length === 0 ? ', waits for nobody' : `, waits for ${plan.waitingFor.length}:`;
+    return [line, since + waits, ...waiting(plan.waitingFor, now)];
+  });
+  return [
+    `rotation ${plan.id} of ${nameOf(plan.kind)}${plan.paused ? ', PAUSED' : ''}, since ${plan.startedAt}: ${plan.reason}`,
+    ...lines,
+    ...(plan.trouble === null ? [] : [`  the last step could not be stored, which is tried again: ${plan.trouble}`]),
+    ...(plan.paused ? ['  it does nothing until `signet ca rotate --resume`'] : []),
+  ].join('\n');
+};
+
+/** What a plan would do, and whom it would concern. */
+export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: number): string => {
+  const { sidecars, active, scheduled } = answer;
+  const lines = Object.entries(STEPS[kind]).map(([step, does], index) => `  ${index + 1} ${step.padEnd(10)}  ${does}`);
+  const away = sidecars.away.map(
+    ({ node, until }) => `  ${node} is away; its certificate lives until ${left(until, now)}`,
+  );
+  const flag = kind === 'root' ? '' : kind === 'intermediate' ? ' --intermediate' : ' --compromised';
+  const waits = kind === 'compromise' ? 'and does not wait for' : 'and waits at most for';
+  return [
+    `no rotation is running; the active root is ${active.root}, the active intermediate ${active.intermediate}`,
+    `a new root begins to be led in by itself at ${scheduled}`,
+    `a rotation of ${nameOf(kind)}:`,
+    ...lines,
+    `it concerns ${sidecars.connected} connected sidecars${away.length === 0 ? '' : `, ${waits} ${away.length}:`}`,
+    ...listed(away),
+    `nothing was changed: \`signet ca rotate${flag} --yes\` begins it`,
+  ].join('\n');
+};
+
+/** The anchors of the channel, and who has which. */
+export const showChannel = ({ channel }: RotationAnswer): string => {
+  const { anchors, onlyOld, away } = channel;
+  const old = anchors.some(({ state }) => state === 'old');
+  const rows = anchors.map(({ serial, state, notAfter }) => `  ${serial}  ${state.padEnd(8)}  until ${notAfter}`);
+  const next = old
+    ? [
+        `sidecars whose bootstrap holds the old anchor alone: ${onlyOld.length}`,
+        ...listed(onlyOld.map((node) => `      ${node}`)),
+        `instances that are away, of which that is not known: ${away.length}`,
+        ...listed(away.map(({ node, lastSeen }) => `      ${node}, last seen ${lastSeen}`)),
+        'give each of them a new bootstrap (`signet bootstrap`), and count bootstraps that were printed and not used yet;',
+        'then `signet ca rotate --channel --retire`. Until then the old anchor serves them. `--channel --abort` goes back',
+      ]
+    : [
+        'nothing was changed: `signet ca rotate --channel --yes` makes a new anchor. It stands in every bootstrap from then on,',
+        'beside the old one, and signs for those who have it; the old one serves all others until you retire it',
+      ];
+  return ['anchors of the channel between sidecars and Signet:', ...rows, ...next].join('\n');
+};

@@ -1,0 +1,62 @@
+import type { Duration } from '../../lib/time.ts';
+import type { RotationReport } from '../rotation/loop.ts';
+import { type Check, fine, type Line, pending, warning } from './finding.ts';
+import { count, moment, named, span } from './words.ts';
+
+/** A step that all sidecars answer takes seconds. */
+const PATIENCE: Duration = 60_000;
+
+export const rotation: Check = {
+  code: 'CHK0511',
+  group: 'certificates',
+  about: 'no rotation of the CAs stands still',
+  look: ({ rotation: report, now }) => {
+    const { plan, due } = report;
+    if (plan !== undefined) return [running(report, plan)];
+    if (now < due) return [fine(`no rotation is running; a new root is led in by itself from ${moment(due)} on`)];
+    const why = report.trouble === undefined ? 'it was aborted less than a day ago' : report.trouble;
+    return [
+      warning(`the root was to be replaced from ${moment(due)} on: ${why}`, '`signet ca rotate --yes` begins it now'),
+    ];
+  },
+};
+
+const running = (report: RotationReport, plan: NonNullable<RotationReport['plan']>): Line => {
+  const { at, gate, trouble } = report;
+  const name = `the rotation of the ${plan.kind === 'intermediate' ? 'intermediate' : 'root'}`;
+  const stands = `${name} is at its step ${plan.step} since ${moment(plan.stepSince)}`;
+  if (plan.paused)
+    return warning(
+      `${name} is paused at its step ${plan.step}`,
+      '`signet ca rotate --resume`, or `--abort` to go back',
+    );
+  if (trouble !== undefined) return warning(`${stands}: its next step could not be stored: ${trouble}`, 'see CHK0102');
+  const waits = gate?.waitingFor ?? [];
+  const who = `${count(waits.length, 'sidecar')} (${named(waits.map(({ node, why }) => `${node} ${why}`))})`;
+  if (waits.length === 0 || at - plan.stepSince < PATIENCE)
+    return pending(waits.length === 0 ? stands : `${stands} and waits for ${who}`, 'wait, or see `signet ca rotate`');
+  const ends = waits.map(({ until }) => until ?? Number.POSITIVE_INFINITY);
+  const last = Math.max(...ends);
+  const until = Number.isFinite(last) ? `at most until ${moment(last)}` : 'until they answer';
+  return warning(
+    `${stands} (${span(at - plan.stepSince)}) and waits for ${who}, ${until}`,
+    'look at these sidecars: start what is away, stop for good what is not needed, see CHK0302 for what was refused; `signet ca rotate` shows all of them',
+  );
+};
+
+export const channelAnchors: Check = {
+  code: 'CHK0512',
+  group: 'certificates',
+  about: 'no old anchor of the channel is left over',
+  look: ({ channel: { anchors, onlyOld } }) => {
+    const old = anchors.filter(({ state }) => state === 'old');
+    if (old.length === 0) return [fine('every bootstrap is to hold the one anchor of the channel')];
+    const who = onlyOld.length === 0 ? 'no connected sidecar needs it' : `with it alone: ${named(onlyOld)}`;
+    return [
+      warning(
+        `the channel has an old anchor; ${who}`,
+        'give those a new bootstrap, then `signet ca rotate --channel --retire`',
+      ),
+    ];
+  },
+};

@@ -1,0 +1,105 @@
+import { request } from 'node:http';
+import type { Duration } from '../../lib/time.ts';
+import type { HostPort } from '../../plan/proxyPlan.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
+import type { StreamId } from '../../xds/events.ts';
+import type { Holder } from './sidecarFacts.ts';
+
+/** Serials of the certificates that an Envoy holds for a URI; `undefined` if it does not say. */
+export type AskSerials = (admin: HostPort, uri: string) => Promise<readonly string[] | undefined>;
+
+const PATIENCE: Duration = 1_000;
+const MOST_BYTES = 1024 * 1024;
+
+type Certs = {
+  readonly certificates?: readonly {
+    readonly cert_chain?: readonly {
+      readonly serial_number?: string;
+      readonly subject_alt_names?: readonly { readonly uri?: string }[];
+    }[];
+  }[];
+};
+
+/** Leading zeros are left out by Envoy, and a serial of ours has none. */
+const plain = (serial: string): string => serial.toLowerCase().replace(/[^0-9a-f]/g, '');
+
+const serialsOf = (text: string, uri: string): readonly string[] | undefined => {
+  try {
+    const { certificates = [] } = JSON.parse(text) as Certs;
+    const held = certificates.flatMap(({ cert_chain: chain = [] }) =>
+      chain
+        .filter(({ subject_alt_names: names = [] }) => names.some((name) => name.uri === uri))
+        .map(({ serial_number: serial = '' }) => plain(serial)),
+    );
+    return held.length === 0 ? undefined : [...new Set(held)];
+  } catch {
+    return undefined; // whatever listens there is no Envoy
+  }
+};
+
+/**
+ * Asks Envoy's admin port what it holds: one GET without credentials or redirects, a second and a mebibyte at most.
+ * https://www.envoyproxy.io/docs/envoy/latest/operations/admin#get--certs
+ */
+export const askEnvoySerials: AskSerials = ({ host, port }, uri) =>
+  new Promise((resolve) => {
+    const signal = AbortSignal.timeout(PATIENCE);
+    const asked = request({ host, port, path: '/certs', agent: false, signal }, (response) => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      response.on('data', (part: Buffer) => {
+        parts.push(part);
+        size += part.length;
+        if (size > MOST_BYTES) asked.destroy();
+      });
+      response.on('end', () =>
+        resolve(response.statusCode === 200 ? serialsOf(`${Buffer.concat(parts)}`, uri) : undefined),
+      );
+      response.on('error', () => resolve(undefined));
+      response.on('close', () => resolve(undefined));
+    });
+    asked.on('error', () => resolve(undefined));
+    asked.end();
+  });
+
+/** Asked at once. */
+const AT_ONCE = 8;
+
+/** What Envoys say themselves of the certificates that they ACKed: each is asked until it agrees, or does not answer. */
+export const newEnvoyCerts = (ask: AskSerials) => {
+  /** The serial that needs no more asking, by stream. */
+  const settled = new Map<StreamId, string>();
+  const contradictions = new Map<StreamId, string>();
+
+  const askOne = async ({ stream, envoyAdmin }: Holder, { id, serial }: X509Svid): Promise<void> => {
+    if (envoyAdmin === undefined) return;
+    const held = await ask(envoyAdmin, id);
+    contradictions.delete(stream);
+    // While old connections drain it may hold both.
+    if (held === undefined || held.includes(serial)) settled.set(stream, serial);
+    else contradictions.set(stream, held.join(', '));
+  };
+
+  return Object.freeze({
+    /** Asks those that were not heard yet about the certificate that they ACKed. `true` if any was asked. */
+    confirm: async (
+      holders: readonly Holder[],
+      ackedBy: (holder: Holder) => X509Svid | undefined,
+    ): Promise<boolean> => {
+      const unheard = holders.flatMap((holder) => {
+        const acked = ackedBy(holder);
+        const open =
+          holder.envoyAdmin !== undefined && acked !== undefined && settled.get(holder.stream) !== acked.serial;
+        return open ? [{ holder, acked }] : [];
+      });
+      for (let at = 0; at < unheard.length; at += AT_ONCE)
+        await Promise.all(unheard.slice(at, at + AT_ONCE).map(({ holder, acked }) => askOne(holder, acked)));
+      return unheard.length > 0;
+    },
+    contradicted: ({ stream }: Holder): string | undefined => contradictions.get(stream),
+    forget: (stream: StreamId): void => {
+      settled.delete(stream);
+      contradictions.delete(stream);
+    },
+  });
+};

@@ -1,0 +1,290 @@
+import type { MeshAuthority } from '../../ca/authority.ts';
+import type { HeldSvid } from '../../ca/heldSvids.ts';
+import { type Gate, gateOf, type Rotation, type RotationKind, type SidecarFacts } from '../../ca/rotation.ts';
+import { AppError, messageOf } from '../../lib/errors.ts';
+import { keepNewest } from '../../lib/newest.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
+import type { TrustBundle, X509Svid } from '../../spiffe/svid.ts';
+import type { StreamEvent, StreamId } from '../../xds/events.ts';
+import type { Clock } from '../clock.ts';
+import { named, span } from '../health/words.ts';
+import type { Log } from '../log.ts';
+import { repeats } from '../repeats.ts';
+import { type AskSerials, newEnvoyCerts } from './envoyCerts.ts';
+import { type HeldSecrets, newHeldSecrets } from './heldSecrets.ts';
+import { newReissues } from './reissues.ts';
+import { type FactSources, type Holder, sidecarFacts } from './sidecarFacts.ts';
+
+export type RotationPorts = {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly authority: Pick<MeshAuthority, 'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue'>;
+  /** All certificates that are kept. */
+  readonly issued: () => readonly HeldSvid[];
+  readonly holders: () => readonly Holder[];
+  readonly holder: (stream: StreamId) => Holder | undefined;
+  /** Gives a node a new certificate from the active CA, and tells it. */
+  readonly reissue: (holder: Holder) => Promise<void>;
+  /** The roots are others: everybody is to be told, and the xDS listener to follow. */
+  readonly onRoots: () => void;
+  readonly askEnvoy: AskSerials;
+};
+
+/** What is going on, for people and checks. */
+export type RotationReport = {
+  readonly at: Instant;
+  readonly plan: Rotation | undefined;
+  /** Of the plan's present step. */
+  readonly gate: Gate | undefined;
+  readonly connected: number;
+  /** Who is away with a certificate that lives, and until when: a rotation waits for those. */
+  readonly away: readonly { readonly node: string; readonly until: Instant }[];
+  /** When a rotation of the root begins by itself. */
+  readonly due: Instant;
+  /** Why the last step or start could not be stored. */
+  readonly trouble: string | undefined;
+};
+
+/** What happens in one go is looked at in one go. */
+const SOON: Duration = 50;
+const LOOK_EVERY: Duration = 1_000;
+const IDLE: Duration = 60_000;
+const AFTER_TROUBLE: Duration = 5_000;
+/** Envoy's workers have a secret some 100 ms after its main thread ACKed it: a gate must have been open for so long. */
+const SETTLE: Duration = 1_000;
+const TELL_EVERY: Duration = 60_000;
+const MOST_FETCHED = 10_000;
+/** A rotation by schedule that was aborted is not begun again for so long. */
+const HOLD_OFF: Duration = 86_400_000;
+
+/**
+ * Leads a rotation from step to step: what sidecars ACKed opens its gates. The plan itself lies in the authority's document,
+ * so that a restart finds it where it was; all that is known of sidecars is learned anew from them.
+ */
+export class RotationLoop {
+  readonly #ports: RotationPorts;
+  readonly #held = newHeldSecrets();
+  readonly #fetched = new Map<string, HeldSecrets>();
+  readonly #certs: ReturnType<typeof newEnvoyCerts>;
+  readonly #reissues: ReturnType<typeof newReissues>;
+  readonly #startedAt: Instant;
+  readonly #told: ReturnType<typeof repeats>;
+  #roots: TrustBundle;
+  #open: { readonly step: string; readonly since: Instant } | undefined;
+  #turning: Promise<void> | undefined;
+  #again = false;
+  #timer: { readonly at: Instant; readonly cancel: () => void } | undefined;
+  #trouble: string | undefined;
+  #heldOffUntil: Instant = 0;
+  #closed = false;
+
+  constructor(ports: RotationPorts) {
+    this.#ports = ports;
+    this.#startedAt = ports.clock.now();
+    this.#certs = newEnvoyCerts(ports.askEnvoy);
+    this.#reissues = newReissues(ports);
+    this.#told = repeats(ports.clock, TELL_EVERY);
+    this.#roots = ports.authority.trustBundle();
+  }
+
+  start(): void {
+    const plan = this.#plan();
+    const { log } = this.#ports;
+    if (plan !== undefined)
+      log.info({ rotation: plan.id, step: plan.step }, `the rotation of the ${what(plan)} goes on`);
+    this.#later(0);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#turning;
+  }
+
+  /** To be told of each event before the fleet is: it forgets who left. */
+  onEvent(event: StreamEvent): void {
+    if (event.kind === 'sent' || event.kind === 'refused') return;
+    const holder = this.#ports.holder(event.stream);
+    if (event.kind === 'closed') this.#certs.forget(event.stream);
+    if (holder === undefined) return;
+    if (this.#held.follow(event, holder.node, holder.published) && this.#plan() !== undefined) this.#later(SOON);
+  }
+
+  /** Somebody who keeps a node's certificate in files was given these. */
+  fetched(node: string, svid: X509Svid, bundle: TrustBundle): void {
+    keepNewest(this.#fetched, node, { svid, bundle }, MOST_FETCHED);
+    if (this.#plan() !== undefined) this.#later(SOON);
+  }
+
+  /** The authority's roots may be others now. */
+  rootsChanged(): void {
+    const roots = this.#ports.authority.trustBundle();
+    if (roots === this.#roots) return;
+    this.#roots = roots;
+    this.#ports.onRoots();
+  }
+
+  // What operators ask. All throw AppError `rotation_refused` where a rule forbids it, and the store's.
+
+  begin(kind: RotationKind, reason: string): Promise<void> {
+    return this.#operate('started', (now) => this.#ports.authority.rotation.start(kind, reason, now));
+  }
+
+  pause(): Promise<void> {
+    return this.#operate('paused', this.#ports.authority.rotation.pause);
+  }
+
+  resume(): Promise<void> {
+    return this.#operate('resumed', this.#ports.authority.rotation.resume);
+  }
+
+  abort(reason: string): Promise<void> {
+    this.#heldOffUntil = this.#ports.clock.now() + HOLD_OFF;
+    return this.#operate('aborted', (now) => this.#ports.authority.rotation.abort(reason, now));
+  }
+
+  report(): RotationReport {
+    const now = this.#ports.clock.now();
+    const plan = this.#plan();
+    const facts = this.#facts(now, this.#certs.contradicted);
+    const away = facts.flatMap(({ node, connected, holds }) => {
+      const until = Math.max(0, ...holds.map(({ notAfter }) => notAfter));
+      return connected || until <= now ? [] : [{ node, until }];
+    });
+    const gate = plan && gateOf(plan, facts, now, this.#startedAt);
+    const connected = facts.filter((one) => one.connected).length;
+    const due = this.#ports.authority.rootDue();
+    return { at: now, plan, gate, connected, away, due, trouble: this.#trouble };
+  }
+
+  #plan(): Rotation | undefined {
+    return this.#ports.authority.rotation.plan();
+  }
+
+  /** `contradicted`: what Envoys said against their ACKs, once all ACKed. */
+  #facts(now: Instant, contradicted: FactSources['contradicted'] = () => undefined): readonly SidecarFacts[] {
+    const { holders, issued, authority } = this.#ports;
+    const sources = {
+      holders: holders(),
+      issued: issued(),
+      issuersOf: authority.issuersOf,
+      ofStream: this.#held.ofStream,
+      ofNode: this.#held.ofNode,
+      fetched: (node: string) => this.#fetched.get(node) ?? { svid: undefined, bundle: undefined },
+      contradicted,
+    };
+    return sidecarFacts(sources, now);
+  }
+
+  async #operate(done: string, act: (now: Instant) => Promise<void>): Promise<void> {
+    const before = this.#plan();
+    await act(this.#ports.clock.now());
+    this.#open = undefined;
+    const plan = this.#plan() ?? before;
+    if (plan !== undefined)
+      this.#ports.log.warn(
+        { rotation: plan.id, step: plan.step },
+        `rotation of the ${what(plan)} ${done}: ${plan.reason}`,
+      );
+    this.rootsChanged();
+    this.#later(0);
+  }
+
+  /** Looks in so long at the latest. */
+  #later(delay: Duration): void {
+    if (this.#closed) return;
+    const { clock } = this.#ports;
+    const at = clock.now() + delay;
+    if (this.#turning !== undefined && delay <= SOON) this.#again = true;
+    if (this.#timer !== undefined && this.#timer.at <= at) return;
+    this.#timer?.cancel();
+    this.#timer = { at, cancel: clock.after(delay, () => this.#look()) };
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    if (this.#closed) return;
+    if (this.#turning !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#again = false;
+    this.#turning = this.#turn()
+      .catch((error: unknown) => this.#failed(error))
+      .then((delay) => {
+        this.#turning = undefined;
+        this.#later(this.#again ? SOON : delay);
+      });
+  }
+
+  #failed(error: unknown): Duration {
+    // Somebody was quicker: the plan is elsewhere by now.
+    if (error instanceof AppError && error.code === 'rotation_refused' && this.#plan() !== undefined) return SOON;
+    this.#trouble = messageOf(error);
+    const { log } = this.#ports;
+    if (this.#told.isNew(this.#trouble))
+      log.error({ err: error }, 'the rotation could not go on, which is tried again');
+    return AFTER_TROUBLE;
+  }
+
+  /** One look; how long until the next. */
+  async #turn(): Promise<Duration> {
+    const now = this.#ports.clock.now();
+    this.rootsChanged();
+    const plan = this.#plan();
+    if (plan === undefined) return this.#beginIfDue(now);
+    if (plan.paused) return IDLE;
+    const facts = this.#facts(now);
+    if (plan.step !== 'distribute') await this.#reissues.next(plan, facts, now);
+    const gate = await this.#confirmed(plan, gateOf(plan, facts, now, this.#startedAt), now);
+    if (!gate.open) return this.#wait(plan, gate, now);
+    const step = `${plan.id} ${plan.step} ${plan.to}`;
+    if (this.#open?.step !== step) this.#open = { step, since: now };
+    const open = now - this.#open.since;
+    if (open >= 0 && open < SETTLE) return SETTLE - open;
+    await this.#advance(plan, now);
+    return 0;
+  }
+
+  async #advance(plan: Rotation, now: Instant): Promise<void> {
+    const { authority, log } = this.#ports;
+    await authority.rotation.advance({ id: plan.id, step: plan.step }, now);
+    this.#trouble = undefined;
+    this.#open = undefined;
+    const next = this.#plan();
+    const took = span(now - plan.stepSince);
+    const then = next === undefined ? 'it is done' : `${next.step} begins`;
+    log.info(
+      { rotation: plan.id, step: next?.step ?? 'done' },
+      `rotation of the ${what(plan)}: ${plan.step} took ${took}, ${then}`,
+    );
+    this.rootsChanged();
+  }
+
+  /** Before certificates count as held, Envoys that can be asked are asked. */
+  async #confirmed(plan: Rotation, gate: Gate, now: Instant): Promise<Gate> {
+    if (!gate.open || plan.step === 'distribute') return gate;
+    const asked = await this.#certs.confirm(this.#ports.holders(), ({ stream }) => this.#held.ofStream(stream).svid);
+    return asked ? gateOf(plan, this.#facts(now, this.#certs.contradicted), now, this.#startedAt) : gate;
+  }
+
+  #wait(plan: Rotation, { waitingFor }: Gate, now: Instant): Duration {
+    this.#open = undefined;
+    const { log } = this.#ports;
+    const nodes = waitingFor.map(({ node, why }) => `${node} ${why}`);
+    // A sidecar that answers at once is nothing to tell.
+    if (now - plan.stepSince > SETTLE && nodes.length > 0 && this.#told.isNew(`${plan.id} ${plan.step}`))
+      log.info({ rotation: plan.id, step: plan.step, waiting: nodes.length }, `the rotation waits: ${named(nodes)}`);
+    return LOOK_EVERY;
+  }
+
+  async #beginIfDue(now: Instant): Promise<Duration> {
+    const { authority } = this.#ports;
+    const due = Math.max(authority.rootDue(), this.#heldOffUntil);
+    if (now < due) return Math.min(IDLE, due - now);
+    await this.begin('root', 'by schedule: 80 % of the life of the root is over');
+    return 0;
+  }
+}
+
+const what = ({ kind }: Rotation): string => (kind === 'intermediate' ? 'intermediate' : 'root');

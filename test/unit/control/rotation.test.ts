@@ -1,0 +1,375 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { RotatingFleet, type TestSidecar, TTL } from '../../support/rotatingFleet.ts';
+
+const WEB = 'prod/web/a';
+const ORDERS = 'prod/orders/a';
+
+describe('the loop of a rotation', () => {
+  let fleet: RotatingFleet;
+  const roots = () => fleet.authority.trustBundle().authorities.length;
+  const heldRoot = (node: string): string => fleet.rootOf(fleet.sidecars.get(node)?.held?.chainPem ?? '');
+  const active = (): string => fleet.authority.describe().root.serial;
+
+  beforeEach(async () => {
+    fleet = await RotatingFleet.start();
+    for (const node of [WEB, ORDERS]) await fleet.connect(node);
+  });
+  afterEach(() => fleet.loop.close());
+
+  it('runs a root from bundle to leaves to its end by itself, and nobody refuses anybody on the way', async () => {
+    const before = active();
+    await fleet.loop.begin('root', 'a test');
+    for (const step of ['root distribute', 'root issue', 'root retire', 'none']) {
+      await fleet.until(step);
+      assert.deepEqual(fleet.refusals(), [], step);
+    }
+    assert.notEqual(active(), before);
+    assert.deepEqual([heldRoot(WEB), heldRoot(ORDERS), roots()], [active(), active(), 1]);
+    assert.ok(fleet.log.some((line) => /rotation of the root: retire took .*, it is done/.test(line)));
+    assert.equal(fleet.issued.length, 2);
+  });
+
+  it('runs an intermediate, whose leaves everybody trusts already', async () => {
+    const { intermediate, root } = fleet.authority.describe();
+    await fleet.loop.begin('intermediate', 'a test');
+    assert.equal(fleet.step(), 'intermediate issue');
+    await fleet.until('none');
+    assert.equal(active(), root.serial);
+    assert.notEqual(fleet.authority.describe().intermediate.serial, intermediate.serial);
+    assert.equal(fleet.issued.length, 2);
+  });
+
+  it('waits in each step for the sidecar that does not ACK, and names it', async () => {
+    await fleet.turn(ORDERS, 'deaf');
+    await fleet.loop.begin('root', 'a test');
+    await fleet.clock.advance(60_000);
+    assert.equal(fleet.step(), 'root distribute');
+    assert.deepEqual(fleet.waiting(), [`${ORDERS} has not ACKed the bundle with the new root`]);
+    assert.ok(fleet.log.some((line) => line.startsWith(`the rotation waits: ${ORDERS}`)));
+    await fleet.turn(ORDERS, 'acks');
+    await fleet.until('root issue');
+    await fleet.turn(ORDERS, 'deaf');
+    await fleet.clock.advance(60_000);
+    assert.deepEqual(fleet.waiting(), [`${ORDERS} may hold a certificate of the old one`]);
+    await fleet.turn(ORDERS, 'acks');
+    await fleet.until('none');
+  });
+
+  it('names the words of a sidecar that refuses its secrets, and goes on when it takes them', async () => {
+    await fleet.turn(ORDERS, 'nacks');
+    await fleet.loop.begin('root', 'a test');
+    await fleet.clock.advance(5_000);
+    assert.match(fleet.waiting().join(), /prod\/orders\/a .*it refused its secrets \(no such curve\)/);
+    await fleet.turn(ORDERS, 'acks');
+    await fleet.until('none');
+  });
+
+  it('is held up by a sidecar that is away no longer than its certificate lives', async () => {
+    fleet.disconnect(ORDERS);
+    await fleet.loop.begin('root', 'a test');
+    await fleet.clock.advance(30_000);
+    assert.match(fleet.waiting().join(), /prod\/orders\/a has not ACKed .*, and is away/);
+    const ends = fleet.sidecars.get(ORDERS)?.held?.notAfter ?? 0;
+    assert.equal(fleet.loop.report().gate?.waitingFor[0]?.until, ends);
+    await fleet.clock.advance(ends - fleet.clock.now() - 1_000);
+    assert.equal(fleet.step(), 'root distribute');
+    await fleet.until('none');
+    assert.deepEqual(fleet.refusals(), []);
+  });
+
+  it('does not wait for one that left with all that the step wants', async () => {
+    await fleet.loop.begin('root', 'a test');
+    await fleet.clock.advance(100);
+    fleet.disconnect(ORDERS);
+    await fleet.until('root retire');
+    assert.deepEqual(fleet.waiting(), [`${ORDERS} may hold a certificate of the old one, and is away`]);
+    await fleet.connect(ORDERS);
+    await fleet.until('none');
+    assert.equal(heldRoot(ORDERS), active());
+    assert.deepEqual(fleet.refusals(), []);
+  });
+
+  it('takes a certificate that was sent and not confirmed for both: the one that came may be in use, and the one before it', async () => {
+    await fleet.loop.begin('root', 'a test');
+    await fleet.until('root issue');
+    fleet.disconnect(ORDERS);
+    await fleet.connect(ORDERS, { mood: 'mute' });
+    await fleet.clock.advance(2_000);
+    assert.equal(heldRoot(ORDERS), active());
+    await fleet.loop.abort('changed my mind');
+    await fleet.clock.advance(30_000);
+    assert.match(fleet.waiting().join(), /prod\/orders\/a may hold a certificate of the old one/);
+    await fleet.turn(ORDERS, 'acks');
+    await fleet.until('none');
+    assert.deepEqual(fleet.refusals(), []);
+  });
+
+  it('gives the first certificate to one sidecar, and the next when that ACKed it', async () => {
+    for (let i = 0; i < 50; i += 1) await fleet.connect(`prod/web/m${i}`);
+    await fleet.loop.begin('root', 'a test');
+    for (const { node } of fleet.sidecars.values()) if (node !== WEB) await fleet.turn(node, 'acks');
+    await fleet.until('root distribute');
+    for (const sidecar of fleet.sidecars.values()) sidecar.mood = 'acks';
+    await fleet.clock.advance(900);
+    for (const sidecar of fleet.sidecars.values()) sidecar.mood = 'deaf';
+    await fleet.until('root issue');
+    await fleet.clock.advance(2_000);
+    assert.equal(fleet.issued.length, 1);
+    await fleet.turn(fleet.issued[0] ?? '', 'acks');
+    await fleet.clock.advance(200);
+    assert.equal(fleet.issued.length, 33);
+    for (const { node } of fleet.sidecars.values()) await fleet.turn(node, 'acks');
+    await fleet.until('none');
+    assert.equal(fleet.issued.length, 52);
+  });
+
+  it('serves a joiner at any step: it trusts both from the start, holds up nothing, and keeps its first certificate', async () => {
+    await fleet.loop.begin('root', 'a test');
+    for (const step of ['root distribute', 'root issue', 'root retire'] as const) {
+      await fleet.until(step);
+      await fleet.connect(`prod/web/${step.slice(5)}`);
+      assert.deepEqual(fleet.refusals(), [], step);
+    }
+    await fleet.until('none');
+    assert.deepEqual(fleet.issued.toSorted(), [ORDERS, WEB, 'prod/web/distribute'].toSorted());
+    assert.deepEqual(fleet.refusals(), []);
+  });
+
+  it('survives a restart at every step, with the same plan, and ends each step once', async () => {
+    await fleet.loop.begin('root', 'a test');
+    const id = fleet.authority.rotation.plan()?.id;
+    for (const step of ['root distribute', 'root issue', 'root retire'] as const) {
+      await fleet.until(step);
+      await fleet.restart();
+      assert.deepEqual([fleet.step(), fleet.authority.rotation.plan()?.id], [step, id]);
+      assert.ok(fleet.log.some((line) => line.includes('the rotation of the root goes on')));
+      assert.deepEqual(fleet.refusals(), []);
+    }
+    await fleet.until('none');
+    // Made, begun, and three steps.
+    assert.equal(fleet.authority.describe().generation, 5);
+  });
+
+  it('does nothing while it is paused, and goes on from there', async () => {
+    for (const step of ['root distribute', 'root issue', 'root retire'] as const) {
+      await fleet.loop.begin('root', 'a test').catch(() => {});
+      await fleet.until(step);
+      await fleet.loop.pause();
+      const issued = fleet.issued.length;
+      await fleet.clock.advance(120_000);
+      assert.deepEqual([fleet.step(), fleet.issued.length], [`${step} paused`, issued]);
+      await fleet.restart();
+      await fleet.clock.advance(60_000);
+      assert.equal(fleet.step(), `${step} paused`);
+      await fleet.loop.resume();
+    }
+    await fleet.until('none');
+  });
+
+  it('goes back from every step with the same gates, and is not begun again by itself', async () => {
+    const before = active();
+    for (const step of ['root distribute', 'root issue', 'root retire'] as const) {
+      await fleet.loop.begin('root', 'a test');
+      await fleet.until(step);
+      // Somebody is late, so that the step does not end.
+      await fleet.loop.abort('changed my mind');
+      await fleet.until('none');
+      assert.deepEqual([active(), roots(), heldRoot(WEB), heldRoot(ORDERS)], [before, 1, before, before], step);
+      assert.deepEqual(fleet.refusals(), []);
+    }
+  });
+
+  it('refuses a second plan, and what no plan is there for, by a sentence', async () => {
+    await assert.rejects(fleet.loop.pause(), { code: 'rotation_refused' });
+    await fleet.loop.begin('root', 'a test');
+    await assert.rejects(fleet.loop.begin('root', 'again'), { code: 'rotation_refused' });
+    await fleet.until('none');
+  });
+
+  it('tries on when the store takes nothing, and says so once a minute', async () => {
+    const { commit } = fleet.store;
+    await fleet.loop.begin('root', 'a test');
+    Object.assign(fleet.store, { commit: () => Promise.reject(new Error('disk full')) });
+    await fleet.clock.advance(30_000);
+    assert.equal(fleet.step(), 'root distribute');
+    assert.equal(fleet.loop.report().trouble, 'disk full');
+    assert.equal(fleet.log.filter((line) => line.includes('could not go on')).length, 1);
+    Object.assign(fleet.store, { commit });
+    await fleet.until('none');
+    assert.equal(fleet.loop.report().trouble, undefined);
+  });
+
+  it('a compromised root: everybody has another certificate within seconds, and nothing of it serves again', async () => {
+    const before = active();
+    await fleet.connect('prod/late/a');
+    fleet.disconnect('prod/late/a');
+    await fleet.loop.begin('compromise', 'the key was on a stick');
+    await fleet.until('none', 70_000);
+    assert.deepEqual([heldRoot(WEB), heldRoot(ORDERS), roots()], [active(), active(), 1]);
+    const late = await fleet.connect('prod/late/a');
+    assert.equal(heldRoot('prod/late/a'), active());
+    assert.notEqual(active(), before);
+    assert.ok(late.held?.roots.every((root) => root !== before));
+  });
+
+  it('a compromised root goes within two minutes although a sidecar takes nothing, and after a start waits for who was there', async () => {
+    await fleet.turn(ORDERS, 'deaf');
+    await fleet.loop.begin('compromise', 'a test');
+    await fleet.clock.advance(59_000);
+    assert.equal(fleet.step(), 'compromise distribute');
+    await fleet.until('compromise issue');
+    await fleet.turn(ORDERS, 'acks');
+    await fleet.restart();
+    fleet.disconnect(WEB);
+    await fleet.clock.advance(10_000);
+    assert.match(fleet.waiting().join(), /prod\/web\/a .*and is away|^$/);
+    await fleet.connect(WEB);
+    await fleet.until('none');
+    assert.deepEqual(fleet.refusals(), []);
+  });
+
+  it('a root begins to be replaced when 80 % of its life are over, and not again for a day after an abort', async () => {
+    await fleet.loop.close();
+    const YEAR = 365 * 86_400_000;
+    fleet = await RotatingFleet.start(undefined, YEAR);
+    const due = fleet.loop.report().due;
+    assert.ok(Math.abs(due - (fleet.clock.now() + 0.8 * YEAR)) <= 3_600_000);
+    fleet.clock.jump(due - fleet.clock.now() - 30_000);
+    await fleet.connect(WEB);
+    await fleet.clock.advance(20_000);
+    assert.equal(fleet.step(), 'none');
+    await fleet.until('root distribute', 20_000);
+    assert.match(fleet.authority.rotation.plan()?.reason ?? '', /by schedule/);
+    await fleet.loop.abort('not today');
+    await fleet.clock.advance(2 * TTL);
+    assert.equal(fleet.step(), 'none');
+    await fleet.clock.advance(86_400_000 - 2 * TTL - 60_000);
+    assert.equal(fleet.step(), 'none');
+    await fleet.until('root distribute', 120_000);
+  });
+
+  it('asks an Envoy that can be asked what it holds, and believes it more than its ACK', async () => {
+    let answer: readonly string[] | undefined = ['old'];
+    const asked: string[] = [];
+    fleet.askEnvoy = async ({ port }, uri) => {
+      asked.push(`${port} ${uri}`);
+      return answer;
+    };
+    await fleet.connect(ORDERS, { envoyAdmin: { host: '127.0.0.1', port: 9901 } });
+    await fleet.loop.begin('intermediate', 'a test');
+    await fleet.clock.advance(10_000);
+    assert.deepEqual(fleet.waiting(), [`${ORDERS} ACKed its certificate, and its Envoy still holds old`]);
+    assert.equal(asked[0], '9901 spiffe://shop.example/ns/prod/sa/orders');
+    answer = ['old', fleet.sidecars.get(ORDERS)?.held?.serial ?? ''];
+    await fleet.until('none');
+    assert.ok(asked.length < 20, `${asked.length} questions`);
+    // One that does not answer is believed by its ACK.
+    answer = undefined;
+    await fleet.loop.begin('intermediate', 'a test');
+    await fleet.until('none');
+  });
+
+  it('waits in retire for a client certificate in files until whoever keeps it fetched the next', async () => {
+    const { serial = '' } = fleet.sidecars.get(WEB)?.held ?? {};
+    await fleet.connect(WEB, { credential: serial });
+    await fleet.loop.begin('root', 'a test');
+    await fleet.until('root retire');
+    await fleet.clock.advance(10_000);
+    assert.deepEqual(fleet.waiting(), [`${WEB} shows Signet a client certificate of the old one`]);
+    const svid = fleet.keeper.list().find(({ instance }) => instance === WEB)?.svid ?? assert.fail();
+    fleet.loop.fetched(WEB, svid, fleet.authority.trustBundle());
+    await fleet.until('none');
+  });
+
+  it('waits for a gRPC application until it fetched bundle and certificate', async () => {
+    await fleet.connect('prod/app/a', { client: 'grpc' });
+    const fetch = async (): Promise<void> => {
+      const svid = fleet.keeper.list().find(({ instance }) => instance === 'prod/app/a')?.svid ?? assert.fail();
+      fleet.loop.fetched('prod/app/a', svid, fleet.authority.trustBundle());
+      await fleet.clock.advance(100);
+    };
+    await fetch();
+    await fleet.loop.begin('root', 'a test');
+    await fleet.clock.advance(5_000);
+    assert.deepEqual(fleet.waiting(), ['prod/app/a has not ACKed the bundle with the new root']);
+    await fetch();
+    await fleet.until('root issue');
+    await fleet.clock.advance(5_000);
+    await fetch();
+    await fleet.until('none');
+  });
+});
+
+/** Whatever happens in whatever order, no sidecar refuses another whose certificate lives. */
+describe('a rotation, in any order of events', () => {
+  const NODES = [WEB, ORDERS, 'prod/ledger/a'] as const;
+  const node = fc.constantFrom(...NODES);
+  const mood = fc.constantFrom<TestSidecar['mood']>('acks', 'acks', 'deaf', 'mute', 'nacks');
+  const event = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({ do: fc.constant('pass' as const), span: fc.constantFrom(60, 400, 1_100, 5_000, 600_000) }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('turn' as const), node, mood }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('connect' as const, 'disconnect' as const), node }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constantFrom('begin' as const, 'abort' as const, 'pause' as const, 'resume' as const),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('restart' as const, 'renew' as const) }) },
+  );
+  type Happening = typeof event extends fc.Arbitrary<infer E> ? E : never;
+
+  const happen = async (fleet: RotatingFleet, what: Happening): Promise<void> => {
+    const may = (act: Promise<void>): Promise<void> =>
+      act.catch((error: { code?: string }) => assert.equal(error.code, 'rotation_refused'));
+    switch (what.do) {
+      case 'pass':
+        return fleet.clock.advance(what.span);
+      case 'turn':
+        return fleet.turn(what.node, what.mood);
+      case 'connect':
+        return void (await fleet.connect(what.node));
+      case 'disconnect':
+        return fleet.sidecars.get(what.node)?.stream === undefined ? undefined : fleet.disconnect(what.node);
+      case 'begin':
+        return may(fleet.loop.begin('root', 'a test'));
+      case 'abort':
+        return may(fleet.loop.abort('a test'));
+      case 'pause':
+        return may(fleet.loop.pause());
+      case 'resume':
+        return may(fleet.loop.resume());
+      case 'restart':
+        return fleet.restart();
+      case 'renew':
+        for (const sidecar of fleet.sidecars.values())
+          if (sidecar.stream !== undefined) await fleet.connect(sidecar.node);
+        return undefined;
+    }
+  };
+
+  it('costs no call, and ends when everybody answers again', async function () {
+    this.timeout(30_000);
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 30 }), async (events) => {
+        const fleet = await RotatingFleet.start();
+        for (const each of NODES) await fleet.connect(each);
+        await fleet.loop.begin('root', 'a test');
+        for (const what of events) {
+          await happen(fleet, what);
+          assert.deepEqual(fleet.refusals(), [], JSON.stringify(what));
+        }
+        for (const each of NODES) await fleet.connect(each, { mood: 'acks' });
+        await fleet.loop.resume().catch(() => {});
+        await fleet.until('none', 2 * TTL);
+        assert.deepEqual(fleet.refusals(), []);
+        await fleet.loop.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
