@@ -21,12 +21,14 @@ export type LoadOptions = {
   /** Pause of each worker after each call, ms. */
   readonly pause?: number;
   readonly expect?: number;
+  /** Every call over a connection of its own. */
+  readonly fresh?: boolean;
 };
 
 /** Calls without end on kept connections; whatever is not the expected status is a failure, counted by its kind. */
 export const startLoad = (at: HostPort, what: Call, options: LoadOptions = {}): Load => {
-  const { workers = 6, pause = 5, expect = 200 } = options;
-  const agent = new Agent({ keepAlive: true, maxSockets: workers });
+  const { workers = 6, pause = 5, expect = 200, fresh = false } = options;
+  const agent = new Agent({ keepAlive: !fresh, maxSockets: workers });
   const failures: Record<string, number> = {};
   let good = 0;
   let stopped = false;

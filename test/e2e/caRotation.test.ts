@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { httpApp } from '../support/apps.ts';
+import { eventually } from '../support/eventually.ts';
+import { call } from '../support/http.ts';
+import { type RotatingMesh, rotatingMesh, rotatingMeshYaml } from '../support/rotatingMesh.ts';
+import { useWorld } from '../support/world.ts';
+
+const STEPS = ['distribute', 'issue', 'retire'] as const;
+
+describe('the CAs rotate under load, over kill -9', function () {
+  this.timeout(180_000);
+  const world = useWorld();
+  let fleet: RotatingMesh;
+  let load: ReturnType<RotatingMesh['load']>;
+
+  before(async () => {
+    const mesh = await world.mesh(rotatingMeshYaml(world.own(await httpApp('app')).port));
+    const sidecars = await world.sidecars(mesh, 'prod/web', 'prod/orders', 'prod/payments');
+    fleet = rotatingMesh(mesh, sidecars);
+    for (const { outbound } of sidecars.slice(0, 2))
+      await eventually(async () => assert.equal((await call(outbound, { host: 'payments' })).status, 200));
+    await eventually(async () => assert.equal((await call({ host: sidecars[0].address, port: 9001 })).status, 200));
+    load = fleet.load();
+  });
+
+  const roots = async (): Promise<number> => {
+    const { stdout } = await fleet.mesh.signet('ca', 'bundle');
+    return stdout.match(/BEGIN CERTIFICATE/g)?.length ?? 0;
+  };
+
+  it('20 certificates for every sidecar', async () => {
+    for (let round = 0; round < 20; round += 1) await fleet.renewAll();
+  });
+
+  it('a root, with a kill -9 inside each step', async () => {
+    const before = await fleet.rotation();
+    await fleet.post('/api/v1/ca/rotation', { action: 'start', kind: 'root' });
+    const { rotation } = await fleet.rotation();
+    for (const step of STEPS) {
+      await fleet.until(step);
+      await fleet.crash();
+    }
+    const after = await fleet.until('none');
+    assert.notEqual(after.active.root, before.active.root);
+    assert.equal(after.active.root, rotation?.to);
+    assert.equal(await roots(), 1);
+  });
+
+  it('a root that is aborted after its first certificates, with a kill -9 on the way back', async () => {
+    const before = await fleet.rotation();
+    await fleet.post('/api/v1/ca/rotation', { action: 'start', kind: 'root' });
+    await fleet.until('issue');
+    await fleet.post('/api/v1/ca/rotation', { action: 'abort', reason: 'changed my mind' });
+    await fleet.crash();
+    const after = await fleet.until('none');
+    assert.equal(after.active.root, before.active.root);
+    assert.equal(await roots(), 1);
+  });
+
+  it('a compromised root, with a kill -9 after it was tainted', async () => {
+    const before = await fleet.rotation();
+    await fleet.post('/api/v1/ca/rotation', { action: 'start', kind: 'compromise', reason: 'a stolen backup' });
+    await fleet.until('issue');
+    await fleet.crash();
+    const after = await fleet.until('none');
+    assert.notEqual(after.active.root, before.active.root);
+    const { stdout } = await fleet.mesh.signet('ca', 'status');
+    assert.match(stdout, new RegExp(`root +revoked +.*${before.active.root}`));
+    assert.equal(await roots(), 1);
+  });
+
+  it('an intermediate and a third root, killed between all of it', async () => {
+    for (const kind of ['intermediate', 'root']) {
+      await fleet.crash();
+      await fleet.post('/api/v1/ca/rotation', { action: 'start', kind });
+      await fleet.until('none');
+    }
+  });
+
+  it('without one failed request; and the Envoys that were started before all of it still come back', async () => {
+    await fleet.crash();
+    await fleet.settled();
+    await fleet.renewAll();
+    const { ok, failures } = await load.stop();
+    assert.deepEqual(failures, {});
+    assert.ok(ok > 2_000, `only ${ok} calls were made`);
+    console.log(`      ${ok} requests, 0 failed`);
+  });
+});
