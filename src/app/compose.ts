@@ -196,6 +196,7 @@ const startRotation = (
       late.channel?.look();
     },
     askEnvoy: askEnvoySerials,
+    end: (streams) => control.endStreams(streams),
   });
 
 /** What leads rotations of the channel CA, step by step as operators ask. */

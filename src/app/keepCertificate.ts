@@ -11,6 +11,8 @@ export type KeepOptions = {
   readonly join: Join;
   readonly say: (sentence: string) => void;
   readonly clock: Clock;
+  /** Asked now and then: whether there is a reason to ask for another one before this one is due. */
+  readonly isOutdated?: (held: ClientSvid) => Promise<boolean>;
 };
 
 export type KeptCertificate = {
@@ -22,6 +24,8 @@ const BACKOFF: Duration = 500;
 const MAX_BACKOFF: Duration = 10_000;
 /** A clock that is set forward, or a machine that slept, is noticed within this. */
 const LOOK_EVERY: Duration = 30_000;
+/** The same, where Envoy says what it holds. */
+const ASK_EVERY: Duration = 10_000;
 /** Where the control plane gives the same certificate again (its clock is behind), it is asked again after this share of its life. */
 const AGAIN = 0.05;
 
@@ -32,7 +36,7 @@ const AGAIN = 0.05;
  * @throws AppError if there is no first one: a `FetchFailure`, or `write_failed`
  */
 export const keepCertificate = async (options: KeepOptions): Promise<KeptCertificate> => {
-  const { folder, node, join, say, clock } = options;
+  const { folder, node, join, say, clock, isOutdated } = options;
   let held = await fetchSvid(join, node, join.token);
   await writeCertificate(folder, held);
   let failures = 0;
@@ -57,12 +61,25 @@ export const keepCertificate = async (options: KeepOptions): Promise<KeptCertifi
       return now + backoff * (0.5 + Math.random() / 2);
     }
   };
+  /** Before it is due: what fails here is no trouble, and is tried again when there is a reason, or when it is due. */
+  const renewEarly = async (at: Instant): Promise<Instant> => {
+    try {
+      if (isOutdated === undefined || !(await isOutdated(held))) return at;
+      const next = await fetchNext(options, held);
+      if (next.serial === held.serial) return at;
+      await writeCertificate(folder, next);
+      held = next;
+      return renewalTime(held, node);
+    } catch {
+      return at;
+    }
+  };
   const later = (at: Instant): void => {
     if (closed) return;
-    const wait = Math.min(Math.max(at - clock.now(), BACKOFF), LOOK_EVERY);
+    const longest = isOutdated === undefined ? LOOK_EVERY : ASK_EVERY;
+    const wait = Math.min(Math.max(at - clock.now(), BACKOFF), longest);
     cancel = clock.after(wait, () => {
-      if (clock.now() < at) later(at);
-      else work = renew().then(later);
+      work = (clock.now() < at ? renewEarly(at) : renew()).then(later);
     });
   };
   later(renewalTime(held, node));

@@ -11,6 +11,7 @@ import { type Child, type Ended, exitCodeOf, startChild, stopChild } from './env
 import type { Join } from './fetchSvid.ts';
 import { writeAtomically } from './files.ts';
 import { type KeptCertificate, keepCertificate } from './keepCertificate.ts';
+import { newerCertificate } from './newerCertificate.ts';
 
 export type SidecarOptions = {
   readonly envoy: string;
@@ -53,7 +54,9 @@ export const runSidecar = async (options: SidecarOptions): Promise<number> => {
     const pipe = join(folder, 'admin.sock');
     const places = { pipe, certificate: join(folder, 'certificate') };
     const { node, bootstrap, join: by } = await options.bootstrap(places);
-    certificate = await keepCertificate({ folder: places.certificate, node, join: by, say: options.say, clock });
+    const isOutdated = newerCertificate(options.admin ?? { pipe });
+    const keep = { folder: places.certificate, node, join: by, say: options.say, clock, isOutdated };
+    certificate = await keepCertificate(keep);
     if (stop.requested) return 130;
     const file = { path: join(folder, 'envoy.json'), text: JSON.stringify(bootstrap) };
     const run: Run = { options, node, file, admin: options.admin ?? { pipe }, stop };

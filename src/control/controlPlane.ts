@@ -25,7 +25,7 @@ import type { MeshSource, MeshState } from './meshSource.ts';
 import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
-import { type Refusal, unauthenticated } from './refusals.ts';
+import { certificateEnds, type Refusal, unauthenticated } from './refusals.ts';
 import type { Holder } from './rotation/sidecarFacts.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
@@ -214,6 +214,11 @@ export class ControlPlane {
   away(): readonly Claim[] {
     const here = new Set(this.#fleet.streams().map(({ sidecar }) => sidecar.node));
     return this.tokens.claims().filter(({ node }) => !here.has(node));
+  }
+
+  /** Ends streams whose credential serves no more; a good client comes back with another. */
+  endStreams(streams: readonly StreamId[]): void {
+    for (const stream of streams) this.#options.end(stream, certificateEnds());
   }
 
   /** The bundle may be another one, or certificates that were in force may serve no more. */

@@ -53,6 +53,7 @@ export class RotatingFleet {
   readonly sidecars = new Map<string, TestSidecar>();
   readonly log: string[] = [];
   readonly issued: string[] = [];
+  readonly ended: StreamId[] = [];
   authority!: MeshAuthority;
   keeper!: SvidKeeper;
   loop!: RotationLoop;
@@ -102,6 +103,7 @@ export class RotatingFleet {
         for (const sidecar of this.sidecars.values()) void this.#publish(sidecar);
       },
       askEnvoy: (...asked) => this.askEnvoy(...asked),
+      end: (streams) => void this.ended.push(...streams),
     });
     this.loop.start();
   }

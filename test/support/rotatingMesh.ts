@@ -36,7 +36,9 @@ export type RotatingMesh = {
   readonly settled: () => Promise<void>;
   /** A new certificate for every sidecar, and each Envoy holds it. */
   readonly renewAll: () => Promise<void>;
-  readonly load: () => { readonly stop: () => Promise<{ readonly ok: number; readonly failures: Readonly<Record<string, number>> }> };
+  readonly load: () => {
+    readonly stop: () => Promise<{ readonly ok: number; readonly failures: Readonly<Record<string, number>> }>;
+  };
 };
 
 const ID = (service: string): string => `spiffe://shop.example/ns/prod/sa/${service.split('/')[1]}`;
@@ -86,7 +88,7 @@ export const rotatingMesh = (mesh: TestMesh, sidecars: readonly Sidecar[]): Rota
       for (const { service } of sidecars) await mesh.json('ca', 'renew', service);
       await eventually(async () => {
         const now = await serials();
-        before.forEach((serial, at) => assert.notEqual(now[at], serial));
+        for (const [at, serial] of before.entries()) assert.notEqual(now[at], serial);
       });
     },
     load: () => {
@@ -106,7 +108,8 @@ export const rotatingMesh = (mesh: TestMesh, sidecars: readonly Sidecar[]): Rota
         stop: async () => {
           const totals = await Promise.all(loads.map((load) => load.stop()));
           const failures: Record<string, number> = {};
-          for (const [kind, n] of totals.flatMap((one) => Object.entries(one.failures))) failures[kind] = (failures[kind] ?? 0) + n;
+          for (const [kind, n] of totals.flatMap((one) => Object.entries(one.failures)))
+            failures[kind] = (failures[kind] ?? 0) + n;
           return { ok: totals.reduce((sum, { ok }) => sum + ok, 0), failures };
         },
       };

@@ -18,7 +18,7 @@ import { credentialOf } from '../../src/control/sidecar.ts';
 import { watchStore } from '../../src/control/watchedStore.ts';
 import { reveal, secret } from '../../src/lib/secret.ts';
 import type { Store } from '../../src/lib/store.ts';
-import { parseTrustDomain } from '../../src/spiffe/spiffeId.ts';
+import { parseTrustDomain, type SpiffeId } from '../../src/spiffe/spiffeId.ts';
 import { startXdsServer, type XdsServer } from '../../src/xds/server.ts';
 import { memoryStore } from '../fakes/memoryStore.ts';
 import { type AdsClient, type AdsClientOptions, openAds } from './adsClient.ts';
@@ -43,6 +43,8 @@ export type WiredControl = {
   /** What the instance was issued last. */
   readonly certificateOf: (node: string) => Pair & { readonly serial: string; readonly notAfter: number };
   readonly renew: (service: string) => Promise<void>;
+  /** Another certificate for a node, as a rotation gives it. */
+  readonly reissue: (node: string, id: SpiffeId) => Promise<void>;
   readonly join: (token: string) => Join;
   readonly open: (options: Partial<AdsClientOptions> & { readonly nodeId: string }) => AdsClient;
   readonly save: (mesh: string) => Promise<void>;
@@ -123,6 +125,7 @@ export const startWired = async (
       return { ...svid, keyPem: reveal(svid.keyPem) };
     },
     renew: async (service) => void (await control.renew(service as `${string}/${string}`)),
+    reissue: async (node, id) => void (await keeper.renew(node, id, 20_000, clock.now())),
     join: (token) => ({ token: secret(token), xds: address(), anchorPem: channel.anchor(), serverId: SERVER_ID }),
     open: (options) => {
       const client = openAds({ address: address(), anchorPem: channel.anchor(), serverId: SERVER_ID, ...options });

@@ -23,7 +23,8 @@ type Certs = {
 /** Leading zeros are left out by Envoy, and a serial of ours has none. */
 const plain = (serial: string): string => serial.toLowerCase().replace(/[^0-9a-f]/g, '');
 
-const serialsOf = (text: string, uri: string): readonly string[] | undefined => {
+/** Serials of all leaves for a URI in what `/certs` answered. */
+export const serialsOf = (text: string, uri: string): readonly string[] => {
   try {
     const { certificates = [] } = JSON.parse(text) as Certs;
     const held = certificates.flatMap(({ cert_chain: chain = [] }) =>
@@ -31,9 +32,9 @@ const serialsOf = (text: string, uri: string): readonly string[] | undefined => 
         .filter(({ subject_alt_names: names = [] }) => names.some((name) => name.uri === uri))
         .map(({ serial_number: serial = '' }) => plain(serial)),
     );
-    return held.length === 0 ? undefined : [...new Set(held)];
+    return [...new Set(held)];
   } catch {
-    return undefined; // whatever listens there is no Envoy
+    return []; // whatever listens there is no Envoy
   }
 };
 
@@ -52,9 +53,11 @@ export const askEnvoySerials: AskSerials = ({ host, port }, uri) =>
         size += part.length;
         if (size > MOST_BYTES) asked.destroy();
       });
-      response.on('end', () =>
-        resolve(response.statusCode === 200 ? serialsOf(`${Buffer.concat(parts)}`, uri) : undefined),
-      );
+      response.on('end', () => {
+        const held = response.statusCode === 200 ? serialsOf(Buffer.concat(parts).toString(), uri) : [];
+        // One that names none, or is no Envoy, says nothing against the ACK.
+        resolve(held.length === 0 ? undefined : held);
+      });
       response.on('error', () => resolve(undefined));
       response.on('close', () => resolve(undefined));
     });

@@ -1,11 +1,19 @@
 import type { MeshAuthority } from '../../ca/authority.ts';
 import type { HeldSvid } from '../../ca/heldSvids.ts';
-import { type Gate, gateOf, type Rotation, type RotationKind, type SidecarFacts } from '../../ca/rotation.ts';
+import {
+  type Gate,
+  gateOf,
+  isFromOther,
+  type Rotation,
+  type RotationKind,
+  type SidecarFacts,
+} from '../../ca/rotation.ts';
 import { AppError, messageOf } from '../../lib/errors.ts';
 import { keepNewest } from '../../lib/newest.ts';
 import type { Duration, Instant } from '../../lib/time.ts';
 import type { TrustBundle, X509Svid } from '../../spiffe/svid.ts';
 import type { StreamEvent, StreamId } from '../../xds/events.ts';
+import { TYPE } from '../../xds/resource.ts';
 import type { Clock } from '../clock.ts';
 import { named, span } from '../health/words.ts';
 import type { Log } from '../log.ts';
@@ -28,6 +36,8 @@ export type RotationPorts = {
   /** The roots are others: everybody is to be told, and the xDS listener to follow. */
   readonly onRoots: () => void;
   readonly askEnvoy: AskSerials;
+  /** Ends streams whose credential serves no more. */
+  readonly end: (streams: readonly StreamId[]) => void;
 };
 
 /** What is going on, for people and checks. */
@@ -104,6 +114,7 @@ export class RotationLoop {
   /** To be told of each event before the fleet is: it forgets who left. */
   onEvent(event: StreamEvent): void {
     if (event.kind === 'sent' || event.kind === 'refused') return;
+    if (event.kind === 'acked' && event.type !== TYPE.sds) return;
     const holder = this.#ports.holder(event.stream);
     if (event.kind === 'closed') this.#certs.forget(event.stream);
     if (holder === undefined) return;
@@ -259,6 +270,23 @@ export class RotationLoop {
       `rotation of the ${what(plan)}: ${plan.step} took ${took}, ${then}`,
     );
     this.rootsChanged();
+    if (plan.kind === 'compromise' && plan.step === 'retire') this.#endProvenBefore(plan);
+  }
+
+  /**
+   * Ends the streams that were opened with certificates of the compromised root, or with such that nobody knows: whoever has
+   * its key can have made them. Sidecars come back at once with what they have by now.
+   */
+  #endProvenBefore(plan: Rotation): void {
+    const { holders, issued, authority, end } = this.#ports;
+    const good = new Set(
+      issued().flatMap(({ svid }) =>
+        isFromOther(plan, { root: '', intermediate: '', ...authority.issuersOf(svid) }) ? [] : [svid.serial],
+      ),
+    );
+    end(
+      holders().flatMap(({ stream, credential }) => (credential === undefined || good.has(credential) ? [] : [stream])),
+    );
   }
 
   /** Before certificates count as held, Envoys that can be asked are asked. */

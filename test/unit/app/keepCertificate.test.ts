@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type KeptCertificate, keepCertificate } from '../../../src/app/keepCertificate.ts';
+import { type KeepOptions, type KeptCertificate, keepCertificate } from '../../../src/app/keepCertificate.ts';
 import { AppError } from '../../../src/lib/errors.ts';
 import { eventually } from '../../support/eventually.ts';
 import { settle } from '../../support/fakeClock.ts';
@@ -40,9 +40,9 @@ describe('the client certificate that a sidecar keeps', function () {
     await rm(parent, { recursive: true });
   });
 
-  const keep = async (token: string, node = NODE): Promise<void> => {
+  const keep = async (token: string, node = NODE, more: Partial<KeepOptions> = {}): Promise<void> => {
     const { clock } = wired;
-    kept = await keepCertificate({ folder, node, join: wired.join(token), say: (s) => said.push(s), clock });
+    kept = await keepCertificate({ folder, node, join: wired.join(token), say: (s) => said.push(s), clock, ...more });
   };
   /** What the link leads to; the key beside it must be the certificate's. */
   const serial = async (): Promise<string> => {
@@ -108,6 +108,27 @@ describe('the client certificate that a sidecar keeps', function () {
     await eventually(async () => assert.equal((await readdir(folder)).length, 4));
     assert.equal(await readlink(join(folder, 'current')), await serial());
     assert.deepEqual([said, wired.refused], [[], []]);
+  });
+
+  it('is renewed before it is due when there is a reason, and of a reason that leads nowhere nothing is made', async () => {
+    let outdated = true;
+    let asked = 0;
+    const isOutdated = async (): Promise<boolean> => {
+      asked += 1;
+      return outdated;
+    };
+    await wired.save(MESH.replace('20s', '200s'));
+    await keep(await wired.token('prod/web'), NODE, { isOutdated });
+    const first = await serial();
+    await pass(11);
+    assert.deepEqual([await serial(), asked], [first, 1], 'Signet has no other one');
+    outdated = false;
+    await wired.reissue(NODE, 'spiffe://shop.example/ns/prod/sa/web' as never);
+    await pass(10);
+    assert.deepEqual([await serial(), asked], [first, 2]);
+    outdated = true;
+    assert.equal(await successor(first, 10), wired.certificateOf(NODE).serial);
+    assert.deepEqual(said, []);
   });
 
   it('is renewed with itself, when the token may bring nobody new any more', async () => {

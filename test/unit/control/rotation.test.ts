@@ -213,6 +213,28 @@ describe('the loop of a rotation', () => {
     assert.ok(late.held?.roots.every((root) => root !== before));
   });
 
+  it('a compromised root ends the streams that its certificates opened, forged ones too, and no others', async () => {
+    const { serial = '' } = fleet.sidecars.get(WEB)?.held ?? {};
+    const old = await fleet.connect(WEB, { credential: serial });
+    const forged = await fleet.connect('prod/forged/a', { credential: 'made by whoever has the key' });
+    await fleet.loop.begin('compromise', 'a test');
+    await fleet.until('compromise retire');
+    assert.deepEqual(fleet.ended, []);
+    const fetched = fleet.keeper.list().find(({ instance }) => instance === ORDERS)?.svid.serial;
+    await fleet.connect(ORDERS, { credential: fetched });
+    await fleet.until('none', 70_000);
+    assert.deepEqual(fleet.ended, [old.stream, forged.stream]);
+    assert.ok(fleet.authority.clientAnchors().length === 1);
+  });
+
+  it('a compromised root vouches for no client of Signet from the moment on when it is tainted', async () => {
+    const anchors = () => fleet.authority.clientAnchors().length;
+    await fleet.loop.begin('compromise', 'a test');
+    assert.deepEqual([anchors(), roots()], [2, 2]);
+    await fleet.until('compromise issue');
+    assert.deepEqual([anchors(), roots()], [1, 2]);
+  });
+
   it('a compromised root goes within two minutes although a sidecar takes nothing, and after a start waits for who was there', async () => {
     await fleet.turn(ORDERS, 'deaf');
     await fleet.loop.begin('compromise', 'a test');
