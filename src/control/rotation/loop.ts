@@ -151,7 +151,7 @@ export class RotationLoop {
 
   abort(reason: string): Promise<void> {
     this.#heldOffUntil = this.#ports.clock.now() + HOLD_OFF;
-    return this.#operate('aborted', (now) => this.#ports.authority.rotation.abort(reason, now));
+    return this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
   }
 
   report(): RotationReport {
@@ -195,7 +195,7 @@ export class RotationLoop {
     if (plan !== undefined)
       this.#ports.log.warn(
         { rotation: plan.id, step: plan.step },
-        `rotation of the ${what(plan)} ${done}: ${plan.reason}`,
+        `rotation of the ${what(plan)} ${done}: ${(before ?? plan).reason}`,
       );
     this.rootsChanged();
     this.#later(0);

@@ -41,7 +41,7 @@ describe('signet ca restore', () => {
     await assert.rejects(open(), /return to the generation before it with signet ca restore/);
     const { code, stdout, stderr } = await restore();
     assert.deepEqual([code, stderr], [0, '']);
-    assert.match(stdout, /^restored ca\/mesh: the generation before is generation 4 now\nit was: .*it is not JSON/);
+    assert.match(stdout, /^restored ca\/mesh: the generation before is generation 4 now\nit was: .*it is not JSON\n/);
     assert.match(stdout, /root +active .*\n.*root +prepared /);
     assert.doesNotMatch(stdout, /ca\/channel|PRIVATE/);
     const mesh = await open();

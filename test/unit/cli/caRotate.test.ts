@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { Registry } from 'prom-client';
+import { watchRotation } from '../../../src/admin/rotationMetrics.ts';
 import { OUTPUTS } from '../../../src/admin/schemas.ts';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
 import { channelRotation } from '../../../src/control/rotation/channel.ts';
@@ -157,6 +159,27 @@ describe('signet ca rotate', () => {
     assert.equal(bad.code, 1);
     assert.match(bad.stdout, /^it was aborted and went back: /);
   }).timeout(10_000);
+
+  it('is what /metrics tells, too', async () => {
+    const registry = new Registry();
+    watchRotation(registry, () => fleet.loop.report());
+    const lines = async () =>
+      (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    assert.ok((await lines()).includes('signet_ca_rotation_waiting_sidecars 0'));
+    assert.ok(!(await lines()).some((line) => line.startsWith('signet_ca_rotation_step{')));
+    await fleet.turn(WEB, 'deaf');
+    await ok('--yes');
+    await ok('--pause');
+    const running = await lines();
+    for (const line of [
+      'signet_ca_rotation_step{kind="root",step="distribute"} 1',
+      'signet_ca_rotation_step{kind="root",step="issue"} 0',
+      'signet_ca_rotation_paused 1',
+      'signet_ca_rotation_waiting_sidecars 1',
+      `signet_ca_rotation_step_since_timestamp_seconds ${fleet.clock.now() / 1000}`,
+    ])
+      assert.ok(running.includes(line), `${line} is not in ${running.join('\n')}`);
+  });
 
   it('refuses flags that contradict each other with 2 and one sentence', async () => {
     for (const line of [
