@@ -151,9 +151,9 @@ export class RotationLoop {
     return this.#operate('resumed', this.#ports.authority.rotation.resume);
   }
 
-  abort(reason: string): Promise<void> {
+  async abort(reason: string): Promise<void> {
+    await this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
     this.#heldOffUntil = this.#ports.clock.now() + HOLD_OFF;
-    return this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
   }
 
   report(): RotationReport {
