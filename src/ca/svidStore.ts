@@ -58,6 +58,10 @@ const perInstance = () => {
 /** A signer outside may be slow, and whoever has a good certificate is not to wait for it with policy. */
 const PATIENCE: Duration = 500;
 
+const ofIdentity = (svid: X509Svid | undefined, id: SpiffeId): X509Svid | undefined =>
+  svid?.id === id ? svid : undefined;
+const isValid = ({ notBefore, notAfter }: X509Svid, now: Instant): boolean => notBefore <= now && now < notAfter;
+
 type Renewing = { readonly id: SpiffeId; readonly ttl: Duration; readonly svid: Promise<X509Svid> };
 
 export type SvidKeeperOptions = {
@@ -88,21 +92,20 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
 
   const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
     keyOf(instance);
-    const before = held.svid(instance);
+    const before = ofIdentity(held.svid(instance), id);
     const done = inTurn(instance, async () => {
-      const svid = held.svid(instance);
-      const mine = svid?.id === id ? svid : undefined;
+      const mine = ofIdentity(held.svid(instance), id);
       if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
       try {
         return await issue(instance, id, ttl, now);
       } catch (why) {
-        if (onFailure === undefined || mine === undefined || now < mine.notBefore || now >= mine.notAfter) throw why;
+        if (onFailure === undefined || mine === undefined || !isValid(mine, now)) throw why;
         onFailure(instance, why);
         return mine;
       }
     });
-    const isGood = before?.id === id && before.notBefore <= now && now < before.notAfter && authority.mayServe(before);
-    return isGood && onFailure !== undefined ? orMeanwhile(done, before, PATIENCE) : done;
+    if (before === undefined || onFailure === undefined || !isValid(before, now)) return done;
+    return authority.mayServe(before) ? orMeanwhile(done, before, PATIENCE) : done;
   };
 
   const renew: SvidKeeper['renew'] = async (instance, id, ttl, now) => {
