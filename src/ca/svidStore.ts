@@ -130,8 +130,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
   /** Looks again in its turn: the instance may have come back meanwhile. */
   const dropExpired = (instance: string, now: Instant): Promise<boolean> =>
     inTurn(instance, async () => {
-      const svid = held.svid(instance);
-      if (svid !== undefined && svid.notAfter > now) return false;
+      if ((held.svid(instance)?.notAfter ?? 0) > now) return false;
       await drop(instance);
       return true;
     });
