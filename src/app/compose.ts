@@ -3,15 +3,14 @@ import { dirname, normalize, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { watchRotation } from '../admin/rotationMetrics.ts';
+import type { RotationPort } from '../admin/rotationRoutes.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { signerMetrics } from '../admin/signerMetrics.ts';
 import { openSealed } from '../ca/sealedStore.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
 import { MeshSource } from '../control/meshSource.ts';
-import { type ChannelRotation, channelRotation } from '../control/rotation/channel.ts';
-import { askEnvoySerials } from '../control/rotation/envoyCerts.ts';
-import { RotationLoop } from '../control/rotation/loop.ts';
+import type { RotationLoop } from '../control/rotation/loop.ts';
 import { credentialOf } from '../control/sidecar.ts';
 import { type WatchedStore, watchStore } from '../control/watchedStore.ts';
 import { isPlainLoopback } from '../lib/address.ts';
@@ -29,6 +28,7 @@ import { Closers } from './closers.ts';
 import { listenAddress } from './listenAddress.ts';
 import { loadMeshFile } from './meshFile.ts';
 import { meshThread } from './meshThread.ts';
+import { openRotations } from './rotations.ts';
 import { type MeshSignerPort, meshSignerPort } from './signer.ts';
 
 export type ServeOptions = {
@@ -83,9 +83,16 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
   const late: Late = { server: undefined, folder: undefined, channel: undefined, rotation: undefined };
   const control = startControl(options, ground, late, told);
   closers.add(() => control.close());
-  const rotation = startRotation(options, ground, late, control);
-  late.rotation = rotation;
-  watchRotation(ground.metrics.registry, () => rotation.report());
+  const rotations = openRotations({
+    clock,
+    log: options.log,
+    certificates: ground.certificates,
+    control,
+    onCertificates: () => late.channel?.look(),
+    onAnchors: () => late.folder?.changed(),
+  });
+  late.rotation = rotations.loop;
+  watchRotation(ground.metrics.registry, () => rotations.loop.report());
   // Streams can come from here on: everything that answers them stands.
   const server = await startXds(options, bind, ground, late, control, closers);
   late.server = server;
@@ -95,7 +102,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     const { folder } = late;
     closers.add(() => folder.close());
   }
-  const adminServer = await startAdmin(options, admin, ground, late, control, rotation);
+  const adminServer = await startAdmin(options, admin, ground, control, rotations);
   closers.add(() => adminServer.close());
   control.start();
   const onBundle = (): void => {
@@ -103,8 +110,8 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     late.channel?.look();
   };
   closers.add(ground.signer.keep(ground.certificates.authority, onBundle));
-  rotation.start();
-  closers.add(() => rotation.close());
+  rotations.loop.start();
+  closers.add(() => rotations.loop.close());
   return {
     xds: { host: told ?? bind.host, port: server.address().port },
     admin: adminServer.address(),
@@ -199,48 +206,6 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
   return control;
 };
 
-/** What leads rotations of the CAs; it looks at nothing before it is started. */
-const startRotation = (
-  { log }: ServeOptions,
-  { certificates: { authority, svids } }: Ground,
-  late: Late,
-  control: ControlPlane,
-): RotationLoop =>
-  new RotationLoop({
-    clock,
-    log,
-    authority,
-    issued: svids.list,
-    holders: () => control.holders(),
-    holder: (stream) => control.holder(stream),
-    reissue: (holder) => control.reissue(holder),
-    onRoots: () => {
-      control.secretsChanged();
-      late.channel?.look();
-    },
-    askEnvoy: askEnvoySerials,
-    end: (streams) => control.endStreams(streams),
-  });
-
-/** What leads rotations of the channel CA, step by step as operators ask. */
-const startChannel = (
-  { log }: ServeOptions,
-  { channel: authority }: Certificates,
-  late: Late,
-  control: ControlPlane,
-): ChannelRotation =>
-  channelRotation({
-    clock,
-    log,
-    authority,
-    sidecars: () => control.anchorsKnown(),
-    away: () => control.away(),
-    onAnchors: () => {
-      late.channel?.look();
-      late.folder?.changed();
-    },
-  });
-
 const startXds = async (
   { xds, log }: ServeOptions,
   bind: HostPort,
@@ -276,9 +241,8 @@ const startAdmin = async (
   options: ServeOptions,
   bind: HostPort,
   { token, metrics, certificates }: Ground,
-  late: Late,
   control: ControlPlane,
-  rotation: RotationLoop,
+  rotations: RotationPort,
 ): Promise<AdminServer> => {
   const { authority, channel } = certificates;
   return listen('--admin', options.admin, () =>
@@ -291,12 +255,8 @@ const startAdmin = async (
         describeChannel: channel.describe,
         channelSlots: channel.slots,
         bundle: authority.trustBundle,
+        rotation: rotations,
         imports: authority.imports,
-        rotation: {
-          loop: rotation,
-          channel: startChannel(options, certificates, late, control),
-          describe: authority.describe,
-        },
       },
       registry: metrics.registry,
       onError: (error) => options.log.error({ err: error }, 'an admin request failed'),

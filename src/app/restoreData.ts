@@ -66,7 +66,8 @@ const describe = async (
   };
   return names.map((document) => ({
     document,
-    broken: broken[document] ?? null,
+    // What to do about it was just done.
+    broken: broken[document]?.replace(/; (return to|put) .*/, '') ?? null,
     generation: present[document].generation,
     cas: present[document].slots.map(slotAnswer),
   }));

@@ -210,10 +210,15 @@ export class ControlPlane {
     return this.#fleet.streams().map(({ sidecar }) => sidecar);
   }
 
+  /** `false` once the token that a node joined with was revoked, or it was away for too long. */
+  mayReturn(node: string): boolean {
+    return this.tokens.joinOf(node, this.meshState().mesh.rejoin, this.#options.clock.now()) !== undefined;
+  }
+
   /** Instances that joined and may come back. */
   away(): readonly Claim[] {
     const here = new Set(this.#fleet.streams().map(({ sidecar }) => sidecar.node));
-    return this.tokens.claims().filter(({ node }) => !here.has(node));
+    return this.tokens.claims().filter(({ node }) => !here.has(node) && this.mayReturn(node));
   }
 
   /** Ends streams whose credential serves no more; a good client comes back with another. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createMetrics } from '../../src/admin/metrics.ts';
+import type { RotationPort } from '../../src/admin/rotationRoutes.ts';
 import { startAdminServer } from '../../src/admin/server.ts';
 import { secret } from '../../src/lib/secret.ts';
 import type { TrustDomain } from '../../src/spiffe/spiffeId.ts';
@@ -19,11 +20,11 @@ export type AdminOf = {
   readonly close: () => Promise<void>;
 };
 
-export const startAdminOf = async (test: TestControl): Promise<AdminOf> => {
+export const startAdminOf = async (test: TestControl, rotation?: RotationPort): Promise<AdminOf> => {
   const describe = () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] });
   const ca = {
     describe,
-    rotation: idleRotation(describe),
+    rotation: rotation ?? idleRotation(describe),
     describeChannel: () => FACTS,
     channelSlots: () => [{ ...FACTS, kind: 'channel', state: 'active', since: 0, root: FACTS.serial } as const],
     bundle: () => ({ trustDomain, authorities: ['PEM'] }),

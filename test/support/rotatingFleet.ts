@@ -54,6 +54,7 @@ export class RotatingFleet {
   readonly log: string[] = [];
   readonly issued: string[] = [];
   readonly ended: StreamId[] = [];
+  readonly revoked = new Set<string>();
   authority!: MeshAuthority;
   keeper!: SvidKeeper;
   loop!: RotationLoop;
@@ -92,6 +93,7 @@ export class RotatingFleet {
       issued: () => this.keeper.list(),
       holders: () => this.#holders(),
       holder: (stream) => this.#holders().find((holder) => holder.stream === stream),
+      mayReturn: (node) => !this.revoked.has(node),
       reissue: async ({ node }) => {
         const sidecar = this.#of(node);
         this.issued.push(node);

@@ -40,7 +40,7 @@ const running = (report: RotationReport, plan: NonNullable<RotationReport['plan'
   const until = Number.isFinite(last) ? `at most until ${moment(last)}` : 'until they answer';
   return warning(
     `${stands} (${span(at - plan.stepSince)}) and waits for ${who}, ${until}`,
-    'look at these sidecars: start what is away, stop for good what is not needed, see CHK0302 for what was refused; `signet ca rotate` shows all of them',
+    'start what is away, or revoke the token of what is gone for good (`signet token list`); see CHK0302 for what was refused; `signet ca rotate` shows all',
   );
 };
 

@@ -31,6 +31,8 @@ export type RotationPorts = {
   readonly issued: () => readonly HeldSvid[];
   readonly holders: () => readonly Holder[];
   readonly holder: (stream: StreamId) => Holder | undefined;
+  /** Whether a node that is away may come back. */
+  readonly mayReturn: (node: string) => boolean;
   /** Gives a node a new certificate from the active CA, and tells it. */
   readonly reissue: (holder: Holder) => Promise<void>;
   /** The roots are others: everybody is to be told, and the xDS listener to follow. */
@@ -149,9 +151,9 @@ export class RotationLoop {
     return this.#operate('resumed', this.#ports.authority.rotation.resume);
   }
 
-  abort(reason: string): Promise<void> {
+  async abort(reason: string): Promise<void> {
+    await this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
     this.#heldOffUntil = this.#ports.clock.now() + HOLD_OFF;
-    return this.#operate('aborted', (now) => this.#ports.authority.rotation.abort(reason, now));
   }
 
   report(): RotationReport {
@@ -174,8 +176,9 @@ export class RotationLoop {
 
   /** `contradicted`: what Envoys said against their ACKs, once all ACKed. */
   #facts(now: Instant, contradicted: FactSources['contradicted'] = () => undefined): readonly SidecarFacts[] {
-    const { holders, issued, authority } = this.#ports;
+    const { holders, issued, authority, mayReturn } = this.#ports;
     const sources = {
+      mayReturn,
       holders: holders(),
       issued: issued(),
       issuersOf: authority.issuersOf,
@@ -195,7 +198,7 @@ export class RotationLoop {
     if (plan !== undefined)
       this.#ports.log.warn(
         { rotation: plan.id, step: plan.step },
-        `rotation of the ${what(plan)} ${done}: ${plan.reason}`,
+        `rotation of the ${what(plan)} ${done}: ${(before ?? plan).reason}`,
       );
     this.rootsChanged();
     this.#later(0);

@@ -33,6 +33,8 @@ export type FactSources = {
   readonly ofNode: (node: string) => HeldSecrets;
   /** What a node was given last that keeps its certificate in files. */
   readonly fetched: (node: string) => HeldSecrets;
+  /** Whether a node that is away may come back: not once its token was revoked, so nobody waits for it. */
+  readonly mayReturn: (node: string) => boolean;
   /** The serial that an Envoy says it holds where that is not the one it ACKed. */
   readonly contradicted: (holder: Holder) => string | undefined;
 };
@@ -88,7 +90,7 @@ export const sidecarFacts = (sources: FactSources, now: Instant): readonly Sidec
   });
   const here = new Set(holders.map(({ node }) => node));
   const away = sources.issued.flatMap(({ instance: node }): readonly SidecarFacts[] => {
-    if (here.has(node)) return [];
+    if (here.has(node) || !sources.mayReturn(node)) return [];
     const last = sources.ofNode(node);
     const [trusts, holds] = [rootsOf(last.bundle), holdsOf(node, last)];
     return [{ node, connected: false, trusts, holds, shows: undefined, refused: undefined, contradicted: undefined }];

@@ -100,7 +100,7 @@ const carryOut = ({ what, kind, verb }: Ask, input: Input, client: AdminClient):
 };
 
 const show = ({ what, kind, verb }: Ask, answer: RotationAnswer, began: boolean): string => {
-  if (what === 'channel') return showChannel(answer);
+  if (what === 'channel') return showChannel(answer, verb !== undefined);
   const now = Date.now();
   if (answer.rotation !== null) return showPlan(answer.rotation, now);
   if (verb === 'abort') return `the rotation was dropped; the active root is ${answer.active.root}`;

@@ -80,7 +80,7 @@ export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: num
 };
 
 /** The anchors of the channel, and who has which. */
-export const showChannel = ({ channel }: RotationAnswer): string => {
+export const showChannel = ({ channel }: RotationAnswer, acted: boolean): string => {
   const { anchors, onlyOld, away } = channel;
   const old = anchors.some(({ state }) => state === 'old');
   const rows = anchors.map(({ serial, state, notAfter }) => `  ${serial}  ${state.padEnd(8)}  until ${notAfter}`);
@@ -93,9 +93,11 @@ export const showChannel = ({ channel }: RotationAnswer): string => {
         'give each of them a new bootstrap (`signet bootstrap`), and count bootstraps that were printed and not used yet;',
         'then `signet ca rotate --channel --retire`. Until then the old anchor serves them. `--channel --abort` goes back',
       ]
-    : [
-        'nothing was changed: `signet ca rotate --channel --yes` makes a new anchor. It stands in every bootstrap from then on,',
-        'beside the old one, and signs for those who have it; the old one serves all others until you retire it',
-      ];
+    : acted
+      ? ['one anchor is left, and every new bootstrap holds that one alone']
+      : [
+          'nothing was changed: `signet ca rotate --channel --yes` makes a new anchor. It stands in every bootstrap from then on,',
+          'beside the old one, and signs for those who have it; the old one serves all others until you retire it',
+        ];
   return ['anchors of the channel between sidecars and Signet:', ...rows, ...next].join('\n');
 };
