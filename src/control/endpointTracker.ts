@@ -190,6 +190,7 @@ export class EndpointTracker {
 
   #judge(): void {
     this.#wake = undefined;
+    if (!this.#isAnybodyAway()) return;
     const now = this.#options.clock.now();
     this.#gone = this.#gone.filter(({ at }) => now - at <= CROWD_HOLD + CROWD_WINDOW);
     const { withdraw, again } = judgeDepartures(this.list(), this.#gone, this.#restoredAt, now);
@@ -199,6 +200,11 @@ export class EndpointTracker {
     }
     this.#remove(withdraw);
     if (again !== undefined) this.#wakeAt(again);
+  }
+
+  #isAnybodyAway(): boolean {
+    for (const { leftAt } of this.#tracked.values()) if (leftAt !== undefined) return true;
+    return false;
   }
 
   #remove(nodes: readonly string[]): void {

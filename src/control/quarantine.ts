@@ -36,6 +36,7 @@ export type Outcome = { readonly concerns: 'nobody' | 'sidecar' | 'service'; rea
 /** What a sidecar was last published, and what its plan said. */
 export type Seen = { readonly snapshot: Snapshot | undefined; readonly emitted: readonly Emitted[] };
 
+const NOTHING: readonly Withheld[] = [];
 const NO_OUTCOME: Outcome = { concerns: 'nobody', refusals: [] };
 
 /** Secrets belong to one instance each and say nothing about others. */
@@ -85,7 +86,9 @@ export class Quarantine {
 
   /** What this sidecar is kept from, as of its last `serve`. */
   withheld(sidecar: Sidecar): readonly Withheld[] {
-    return this.#shelves(sidecar).flatMap((shelf) =>
+    const shelves = this.#shelves(sidecar);
+    if (shelves.every(({ refusals }) => refusals.size === 0)) return NOTHING;
+    return shelves.flatMap((shelf) =>
       [...shelf.refusals.values()].flatMap((refusal) =>
         isWithheld(refusal, sidecar.node)
           ? [{ refusal, instead: lastGood(shelf, refusal, sidecar.node)?.version }]

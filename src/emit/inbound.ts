@@ -5,10 +5,15 @@ import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
-import { Filter, FilterChain, ListenerFilter } from '../gen/envoy/config/listener/v3/listener_components.ts';
+import {
+  type Filter,
+  FilterChain,
+  FilterChainMatch,
+  type ListenerFilter,
+} from '../gen/envoy/config/listener/v3/listener_components.ts';
 import type { RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac.ts';
 import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
-import { type Route, RouteMatch } from '../gen/envoy/config/route/v3/route_components.ts';
+import { Route, RouteAction, RouteMatch, VirtualHost } from '../gen/envoy/config/route/v3/route_components.ts';
 import { RBAC as HttpRbac, RBACPerRoute } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac.ts';
 import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts';
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
@@ -34,33 +39,36 @@ export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitte
   ];
 };
 
-const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener =>
-  Listener.fromPartial({
-    name: inboundListenerName(port.port),
-    statPrefix: inboundListenerName(port.port),
-    trafficDirection: TrafficDirection.INBOUND,
-    address: socketAddress(port.bind.host, port.bind.port),
-    // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
-    enableReusePort: false,
-    // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
-    ...(port.mtls === 'disable' ? {} : { listenerFilters: [tlsInspector()] }),
-    filterChains: filterChains(plan, port, rbac),
-  });
+const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener => ({
+  ...LISTENER,
+  name: inboundListenerName(port.port),
+  statPrefix: inboundListenerName(port.port),
+  trafficDirection: TrafficDirection.INBOUND,
+  address: socketAddress(port.bind.host, port.bind.port),
+  // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
+  enableReusePort: false,
+  // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
+  ...(port.mtls === 'disable' ? {} : { listenerFilters: [TLS_INSPECTOR] }),
+  filterChains: filterChains(plan, port, rbac),
+});
+
+const LISTENER = Listener.fromPartial({});
+const FILTER_CHAIN = FilterChain.fromPartial({ transportSocketConnectTimeout: duration(10_000) });
+const FILTER_CHAIN_MATCH = FilterChainMatch.fromPartial({});
 
 // The mTLS chain is the same bytes in strict and permissive, so that going from one to the other leaves its connections
 // alone: Envoy drains only chains that changed. What fits no chain is closed at once (`no_filter_chain_match`).
 const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): FilterChain[] => {
   const alpn = rbac.http ? ['h2', 'http/1.1'] : [];
-  const chain = (mtls: boolean, transportProtocol?: string): FilterChain =>
-    FilterChain.fromPartial({
-      name: mtls ? 'mtls' : 'plaintext',
-      filters: rbac.http
-        ? [inboundHttp(port.port, mtls, plan.certificateTtl)]
-        : tcpFilters(plan, port, { ...rbac, takesPlaintext: !mtls }),
-      ...(transportProtocol === undefined ? {} : { filterChainMatch: { transportProtocol } }),
-      ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
-      transportSocketConnectTimeout: duration(10_000),
-    });
+  const chain = (mtls: boolean, transportProtocol?: string): FilterChain => ({
+    ...FILTER_CHAIN,
+    name: mtls ? 'mtls' : 'plaintext',
+    filters: rbac.http
+      ? [inboundHttp(port.port, mtls, plan.certificateTtl)]
+      : tcpFilters(plan, port, { ...rbac, takesPlaintext: !mtls }),
+    ...(transportProtocol === undefined ? {} : { filterChainMatch: { ...FILTER_CHAIN_MATCH, transportProtocol } }),
+    ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
+  });
   switch (port.mtls) {
     case 'strict':
       return [chain(true, 'tls')];
@@ -71,14 +79,16 @@ const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filte
   }
 };
 
-const tlsInspector = (): ListenerFilter =>
-  ListenerFilter.fromPartial({
-    name: 'envoy.filters.listener.tls_inspector',
-    configType: { $case: 'typedConfig', value: packAny(TlsInspector, TlsInspector.fromPartial({})) },
-  });
+const TLS_INSPECTOR: ListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  configType: { $case: 'typedConfig', value: packAny(TlsInspector, TlsInspector.fromPartial({})) },
+  filterDisabled: undefined,
+};
 
-const networkFilter = (name: string, typedConfig: ReturnType<typeof packAny>): Filter =>
-  Filter.fromPartial({ name, configType: { $case: 'typedConfig', value: typedConfig } });
+const networkFilter = (name: string, typedConfig: ReturnType<typeof packAny>): Filter => ({
+  name,
+  configType: { $case: 'typedConfig', value: typedConfig },
+});
 
 const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[] => {
   const statPrefix = inboundListenerName(port.port);
@@ -119,21 +129,23 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
 
 const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
   const { deny, allow, refusedPaths } = port.access;
-  return RouteConfiguration.fromPartial({
+  return {
+    ...ROUTES,
     name: inboundRouteName(port.port),
     // The whole policy travels here: a listener's own would reach live connections only after they drained.
     virtualHosts: [
       {
+        ...VIRTUAL_HOST,
         name: inboundRouteName(port.port),
         domains: ['*'],
         routes: [
-          badHostRoute(admitted()),
+          BAD_HOST,
           ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths))]),
           {
-            match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+            ...ROUTE,
             action: {
               $case: 'route',
-              value: { clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) }, timeout: duration(0) },
+              value: { ...NO_TIMEOUT, clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) } },
             },
             typedPerFilterConfig: {
               [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
@@ -143,22 +155,29 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
         ],
       },
     ],
-  });
+  };
 };
+
+const ROUTES = RouteConfiguration.fromPartial({});
+const VIRTUAL_HOST = VirtualHost.fromPartial({});
+const ROUTE = Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', value: '/' } } });
+const NO_TIMEOUT = RouteAction.fromPartial({ timeout: duration(0) });
 
 /** Spellings that an application may read as another path than the rules did. */
 const badPathRoute = (expression: string): Route =>
   refusal(
     RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: expression } } }),
     TWO_READINGS,
-    admitted(),
+    ADMITTED,
   );
-
-// A route that only refuses needs no rule; the base would answer 403 before it.
-const admitted = () => ({ [RBAC_ALLOW]: perRoute(allowAnyone()) });
 
 const TWO_READINGS = 'signet: this path can be read in more than one way\n';
 
 // Rules always stand in it: an empty RBACPerRoute turns the filter off.
-const perRoute = (rules: Rules): ReturnType<typeof packAny> =>
-  packAny(RBACPerRoute, RBACPerRoute.fromPartial({ rbac: HttpRbac.fromPartial({ rules }) }));
+const perRoute = (rules: Rules): ReturnType<typeof packAny> => packAny(RBACPerRoute, { rbac: { ...HTTP_RBAC, rules } });
+
+const HTTP_RBAC = HttpRbac.fromPartial({});
+
+// A route that only refuses needs no rule; the base would answer 403 before it.
+const ADMITTED = { [RBAC_ALLOW]: perRoute(allowAnyone()) };
+const BAD_HOST = badHostRoute(ADMITTED);

@@ -17,6 +17,7 @@ export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
   if (snapshot === undefined) return { state: before, response: undefined };
   const standings = standingsOf(before, snapshot);
+  if (isAllSent(standings)) return { state: afterAll(before, standings), response: undefined };
   const { refresh: refreshed, impatient: tired, returning } = before;
   const gates: Gates = { refreshing: isRefreshing(before), refresh: refreshed, impatient: tired, returning };
   const next = before.writing ? undefined : nextToSend(standings, gates);
@@ -44,6 +45,20 @@ export const choose = (before: SessionState): Choice => {
   };
   return { state, response };
 };
+
+/** The client lacks nothing that was not sent: most turns of a stream are of this kind, and there is nothing to order. */
+const isAllSent = (standings: Standings): boolean =>
+  !standings.some(({ quiet, type, needs }) => !quiet && (type.due || !isEmpty(needs)));
+
+const afterAll = (before: SessionState, standings: Standings): SessionState => ({
+  ...before,
+  types: typesOf(before.types, standings),
+  standings,
+  holding: before.returning,
+  impatient: false,
+  progress: progressOf(standings),
+  calm: false,
+});
 
 const onlyLacking = (url: TypeUrl, standings: Standings): boolean =>
   !standings.some((standing) => !standing.quiet && standing.type.url !== url);

@@ -10,53 +10,50 @@ const RESOURCE = { version: 1, resource: 2, name: 3 } as const;
 
 const LENGTH_DELIMITED = 2;
 
-const varint = (value: number): readonly number[] => {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest > 127) {
-    bytes.push((rest & 127) | 128);
-    rest >>>= 7;
-  }
-  return [...bytes, rest];
+const varintSize = (value: number): number => {
+  let size = 1;
+  for (let rest = value; rest > 127; rest >>>= 7) size += 1;
+  return size;
 };
 
-/** Tag and length of a length-delimited field. */
-const head = (field: number, length: number): Buffer =>
-  Buffer.from([...varint((field << 3) | LENGTH_DELIMITED), ...varint(length)]);
+/** Of a length-delimited field with its tag, which is one byte for all fields here. */
+const fieldSize = (length: number): number => 1 + varintSize(length) + length;
 
-const bytesField = (field: number, bytes: Uint8Array): readonly Uint8Array[] => [head(field, bytes.length), bytes];
+// proto3: an empty string in a singular field is not written.
+const textSize = (text: string): number => (text === '' ? 0 : fieldSize(Buffer.byteLength(text, 'utf8')));
 
-const textField = (field: number, text: string): readonly Uint8Array[] =>
-  // proto3: an empty string in a singular field is not written.
-  text === '' ? [] : bytesField(field, Buffer.from(text, 'utf8'));
+/** Writes fields one after the other into bytes that are large enough. */
+type Writing = { readonly bytes: Buffer; at: number };
 
-/** `resources` of a DeltaDiscoveryResponse: one `Resource` with its tag and length. */
-const resourceField = (resource: Resource): readonly Uint8Array[] => {
-  const parts = [
-    ...textField(RESOURCE.version, resource.version),
-    ...bytesField(RESOURCE.resource, resource.any),
-    ...textField(RESOURCE.name, resource.name),
-  ];
-  return [
-    head(
-      RESPONSE.resources,
-      parts.reduce((sum, part) => sum + part.length, 0),
-    ),
-    ...parts,
-  ];
+const writeHead = (to: Writing, field: number, length: number): void => {
+  to.bytes[to.at++] = (field << 3) | LENGTH_DELIMITED;
+  let rest = length;
+  for (; rest > 127; rest >>>= 7) to.bytes[to.at++] = (rest & 127) | 128;
+  to.bytes[to.at++] = rest;
+};
+
+const writeBytes = (to: Writing, field: number, bytes: Uint8Array): void => {
+  writeHead(to, field, bytes.length);
+  to.bytes.set(bytes, to.at);
+  to.at += bytes.length;
+};
+
+const writeName = (to: Writing, field: number, name: string): void => {
+  writeHead(to, field, Buffer.byteLength(name, 'utf8'));
+  to.at += to.bytes.write(name, to.at, 'utf8');
+};
+
+const writeText = (to: Writing, field: number, text: string): void => {
+  if (text !== '') writeName(to, field, text);
 };
 
 /** The bytes of one response, for a gRPC method whose serializer is the identity. */
 export const encodeResponse = (response: SessionResponse): Buffer => {
   const body = isShared(response) ? sharedBody(response) : encodeBody(response);
-  const nonce = Buffer.byteLength(response.nonce, 'utf8');
-  if (nonce === 0) return Buffer.concat([body]);
-  const tag = head(RESPONSE.nonce, nonce);
-  const bytes = Buffer.allocUnsafe(body.length + tag.length + nonce);
-  bytes.set(body);
-  bytes.set(tag, body.length);
-  bytes.write(response.nonce, body.length + tag.length, 'utf8');
-  return bytes;
+  const to = { bytes: Buffer.allocUnsafe(body.length + textSize(response.nonce)), at: body.length };
+  to.bytes.set(body);
+  writeText(to, RESPONSE.nonce, response.nonce);
+  return to.bytes;
 };
 
 /** Secrets are one sidecar's own, and a key is kept nowhere that it need not be. */
@@ -73,8 +70,7 @@ const sharedBody = (response: SessionResponse): Buffer => {
   if (first === undefined) return encodeBody(response);
   const known = bodies.get(first);
   if (known !== undefined && saysTheSame(known.of, response)) return known.body;
-  // A copy of its own: a slice of Node's pool would keep all of the pool.
-  const body = Buffer.from(new Uint8Array(encodeBody(response)).buffer);
+  const body = encodeBody(response);
   kept += body.length - (known?.body.length ?? 0);
   if (kept > MAX_BODIES) {
     bodies.clear();
@@ -96,18 +92,37 @@ const encodeBody = (response: SessionResponse): Buffer =>
   response.variant === 'delta' ? encodeDelta(response) : encodeSotw(response);
 
 /** A DiscoveryResponse has the type's version, the bare resources, the type and the nonce in fields of the same numbers. */
-const encodeSotw = (response: SessionResponse): Buffer =>
-  Buffer.concat([
-    ...textField(RESPONSE.systemVersionInfo, response.version),
-    ...response.resources.flatMap((resource) => bytesField(RESPONSE.resources, resource.any)),
-    ...textField(RESPONSE.typeUrl, response.type),
-  ]);
+const encodeSotw = ({ version, type, resources }: SessionResponse): Buffer => {
+  let size = textSize(version) + textSize(type);
+  for (const { any } of resources) size += fieldSize(any.length);
+  const to = newBody(size);
+  writeText(to, RESPONSE.systemVersionInfo, version);
+  for (const { any } of resources) writeBytes(to, RESPONSE.resources, any);
+  writeText(to, RESPONSE.typeUrl, type);
+  return to.bytes;
+};
 
-const encodeDelta = (response: SessionResponse): Buffer =>
-  Buffer.concat([
-    ...textField(RESPONSE.systemVersionInfo, response.version),
-    ...response.resources.flatMap(resourceField),
-    ...textField(RESPONSE.typeUrl, response.type),
-    // A repeated field keeps its empty strings, so this one is written even if it is empty.
-    ...response.removed.flatMap((name) => bytesField(RESPONSE.removedResources, Buffer.from(name, 'utf8'))),
-  ]);
+/** A `Resource` of a DeltaDiscoveryResponse, without its tag and length. */
+const resourceSize = ({ version, any, name }: Resource): number =>
+  textSize(version) + fieldSize(any.length) + textSize(name);
+
+const encodeDelta = ({ version, type, resources, removed }: SessionResponse): Buffer => {
+  let size = textSize(version) + textSize(type);
+  for (const resource of resources) size += fieldSize(resourceSize(resource));
+  for (const name of removed) size += fieldSize(Buffer.byteLength(name, 'utf8'));
+  const to = newBody(size);
+  writeText(to, RESPONSE.systemVersionInfo, version);
+  for (const resource of resources) {
+    writeHead(to, RESPONSE.resources, resourceSize(resource));
+    writeText(to, RESOURCE.version, resource.version);
+    writeBytes(to, RESOURCE.resource, resource.any);
+    writeText(to, RESOURCE.name, resource.name);
+  }
+  writeText(to, RESPONSE.typeUrl, type);
+  // A repeated field keeps its empty strings, so this one is written even if it is empty.
+  for (const name of removed) writeName(to, RESPONSE.removedResources, name);
+  return to.bytes;
+};
+
+/** Memory of its own: a slice of Node's pool would keep all of the pool. */
+const newBody = (size: number): Writing => ({ bytes: Buffer.allocUnsafeSlow(size), at: 0 });
