@@ -4,7 +4,7 @@ import type { ControlPlane } from '../control/controlPlane.ts';
 import { iso } from '../control/status.ts';
 import { refuse } from './guards.ts';
 import { canRequest } from './requests.ts';
-import type { MeshAnswer } from './responses.ts';
+import type { MeshAnswer, XdsAnswer } from './responses.ts';
 
 /** What is served, and to whom. */
 export const meshRoutes = (app: FastifyInstance, control: ControlPlane): void => {
@@ -23,6 +23,10 @@ export const meshRoutes = (app: FastifyInstance, control: ControlPlane): void =>
           ? null
           : { since: iso(problem.since), message: problem.message, diagnostics: problem.diagnostics },
     };
+  });
+  app.get('/api/v1/xds', (): XdsAnswer => {
+    const { xds = null, ...known } = control.bootstraps.channel();
+    return { address: xds, ...known };
   });
   app.post('/api/v1/can', (request, reply) => {
     const answer = can(control.meshState().mesh, Date.now(), canRequest.parse(request.body), (id) =>

@@ -12,6 +12,7 @@ import {
   revocationAnswer,
   tokenCreated,
   tokenList,
+  xdsAnswer,
 } from './schemas.ts';
 
 const body = (schema: z.ZodType): object => ({
@@ -43,6 +44,7 @@ export const openApi = (): object => ({
     '/api/v1/status': get('Every connected sidecar: what it was sent and took, and its certificate', fleetStatus),
     '/api/v1/check': get('The health of the whole mesh: what was looked at, and what to do', healthReport),
     '/api/v1/mesh': get('The mesh in force, and why the file on disk may be another one', meshAnswer),
+    '/api/v1/xds': get('Where sidecars find Signet, and how they know it', xdsAnswer),
     '/api/v1/tokens': {
       ...get('All join tokens, without the tokens themselves', tokenList),
       post: {

@@ -38,6 +38,14 @@ export type BootstrapMade = {
   };
 };
 
+/** Where sidecars find Signet, and how they know it. */
+export type XdsAnswer = {
+  /** `null` if Signet listens on all addresses and cannot know theirs. */
+  readonly address: { readonly host: string; readonly port: number } | null;
+  readonly anchorPem: string;
+  readonly serverId: string;
+};
+
 export type MeshAnswer = {
   readonly file: string;
   readonly revision: string;

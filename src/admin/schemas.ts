@@ -4,7 +4,15 @@ import type { HealthReport } from '../control/health/finding.ts';
 import type { RevocationAnswer } from '../control/revocation/answer.ts';
 import type { FleetStatus } from '../control/status.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import type { BundleAnswer, CaAnswer, MeshAnswer, RenewAnswer, TokenCreated, TokenList } from './responses.ts';
+import type {
+  BundleAnswer,
+  CaAnswer,
+  MeshAnswer,
+  RenewAnswer,
+  TokenCreated,
+  TokenList,
+  XdsAnswer,
+} from './responses.ts';
 
 // The types of responses.ts and control once more, as values: published in docs/schemas/ and in the OpenAPI document,
 // and held against real answers by the tests. `ZodType<T>` keeps the two from drifting apart.
@@ -55,6 +63,15 @@ export const meshAnswer: z.ZodType<MeshAnswer> = z.strictObject({
   services: z.array(text),
   warnings: z.array(diagnostic),
   problem: z.strictObject({ since: moment, message: text, diagnostics: z.array(diagnostic) }).nullable(),
+});
+
+export const xdsAnswer: z.ZodType<XdsAnswer> = z.strictObject({
+  address: z
+    .strictObject({ host: text, port: count })
+    .nullable()
+    .describe('null where Signet listens on all addresses and cannot know which one is told'),
+  anchorPem: text.describe('the channel CA'),
+  serverId: text.describe("the one URI in the server's certificate"),
 });
 
 const version = text.nullable();

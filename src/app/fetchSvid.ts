@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Join } from '../control/bootstraps.ts';
 import { Secret as SdsSecret } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
 import { DiscoveryRequest, DiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
@@ -10,6 +9,7 @@ import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration } from '../lib/time.ts';
 import { readCertificate } from '../spiffe/readCertificate.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
+import { openXdsClient } from './xdsClient.ts';
 
 export type { Join };
 
@@ -27,14 +27,7 @@ const METHOD = '/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets';
  * @throws AppError a `FetchFailure`, with one sentence
  */
 export const fetchSvid = async (join: Join, node: string, shown: Secret | ClientSvid): Promise<ClientSvid> => {
-  const client = new Client(showHostPort(join.xds), channel(join, 'chainPem' in shown ? shown : undefined), {
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.enable_retries': 0,
-    // Whatever http_proxy is for, it is not for the control plane.
-    'grpc.enable_http_proxy': 0,
-    // An IP address is no TLS server name, and the server is known by its URI.
-    'grpc.ssl_target_name_override': 'control-plane',
-  });
+  const client = openXdsClient(join, 'chainPem' in shown ? shown : undefined);
   try {
     return readSvid(await call(client, node, 'chainPem' in shown ? undefined : shown));
   } catch (error) {
@@ -42,15 +35,6 @@ export const fetchSvid = async (join: Join, node: string, shown: Secret | Client
   } finally {
     client.close();
   }
-};
-
-const channel = ({ anchorPem, serverId }: Join, own: ClientSvid | undefined) => {
-  const mine = own === undefined ? {} : { cert: own.chainPem, key: reveal(own.keyPem) };
-  const context = createSecureContext({ ca: anchorPem, minVersion: 'TLSv1.3', ...mine });
-  return credentials.createFromSecureContext(context, {
-    checkServerIdentity: (_host, { subjectaltname }) =>
-      subjectaltname === `URI:${serverId}` ? undefined : new Error('the server is not the control plane'),
-  });
 };
 
 const call = (client: Client, node: string, token: Secret | undefined): Promise<DiscoveryResponse> =>

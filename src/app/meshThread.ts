@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { MeshSourceOptions } from '../control/meshSource.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
+import type { Duration } from '../lib/time.ts';
 import { meshLoader } from './meshFile.ts';
 import { type PackedMesh, unpackMesh } from './packedMesh.ts';
 
@@ -10,6 +11,7 @@ export type MeshThread = { readonly load: MeshSourceOptions['load']; readonly cl
 
 type Options = {
   readonly heapMiB?: number;
+  readonly restAfter?: Duration;
   /** What runs in the thread: `meshWorker.ts`, compiled. */
   readonly entry?: URL;
 };
@@ -18,15 +20,19 @@ type Options = {
 const SMALL_BYTES = 16 * 1024;
 const PATIENCE_SECONDS = 60;
 const HEAP_MIB = 1_024;
+/** Saves come in bursts. A thread is some 30 MiB, and a new one loads its first file a quarter of a second later. */
+const REST_AFTER: Duration = 5_000;
 const ENTRY = new URL('meshWorker.js', import.meta.url);
 
 /**
- * Loads small files at once and others in a thread, which starts with the first of them and then stays. `load` rejects
- * with one sentence (AppError `mesh_unloadable`) if a file takes more memory or time than a mesh may.
+ * Loads small files at once and others in a thread, which starts with the first of them and ends when none came for a while.
+ * `load` rejects with one sentence (AppError `mesh_unloadable`) if a file takes more memory or time than a mesh may.
  */
-export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry = ENTRY }: Options = {}): MeshThread => {
+export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshThread => {
+  const { heapMiB = HEAP_MIB, restAfter = REST_AFTER, entry = ENTRY } = options;
   const loadNow = meshLoader(env);
   let thread: Worker | undefined;
+  let resting: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
   const start = (): Worker => {
@@ -40,7 +46,15 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
     return worker.on('exit', ended).on('error', ended);
   };
 
+  const rest = (): void => {
+    const worker = thread;
+    // Forgotten first: a file that comes while it ends has a thread of its own.
+    thread = undefined;
+    void worker?.terminate();
+  };
+
   const ask = async (file: string, bytes: Uint8Array): Promise<PackedMesh> => {
+    clearTimeout(resting);
     thread ??= start();
     const worker = thread;
     const answered = new AbortController();
@@ -51,6 +65,7 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
       worker.postMessage({ file, bytes });
       const [packed] = (await Promise.race([once(worker, 'message', { signal }), died])) as [PackedMesh];
       worker.unref();
+      resting = setTimeout(rest, restAfter).unref();
       return packed;
     } catch (error) {
       // The next file has a thread of its own.
@@ -65,10 +80,15 @@ export const meshThread = (env: NodeJS.ProcessEnv, { heapMiB = HEAP_MIB, entry =
     load: async (file, bytes) => {
       if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes);
       const packed = turn.then(() => ask(file, bytes));
-      turn = packed.catch(() => undefined);
+      // Nothing of a mesh is kept here when it was handed on.
+      turn = packed.then(
+        () => undefined,
+        () => undefined,
+      );
       return unpackMesh(await packed);
     },
     close: async () => {
+      clearTimeout(resting);
       await thread?.terminate();
     },
   };

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENVOY_FLAGS } from '../control/bootstraps.ts';
 import { systemClock as clock } from '../control/clock.ts';
@@ -11,6 +9,7 @@ import { type Child, type Ended, exitCodeOf, startChild, stopChild } from './env
 import type { Join } from './fetchSvid.ts';
 import { writeAtomically } from './files.ts';
 import { type KeptCertificate, keepCertificate } from './keepCertificate.ts';
+import { openPrivateFolder } from './privateFolder.ts';
 
 export type SidecarOptions = {
   readonly envoy: string;
@@ -46,22 +45,22 @@ const STEADY: Duration = 30_000;
  * @returns the exit code of the command, or of Envoy without one
  */
 export const runSidecar = async (options: SidecarOptions): Promise<number> => {
-  const folder = await mkdtemp(join(tmpdir(), 'signet-sidecar-'));
+  const folder = await openPrivateFolder('sidecar');
   const stop = new Stop();
   let certificate: KeptCertificate | undefined;
   try {
-    const pipe = join(folder, 'admin.sock');
-    const places = { pipe, certificate: join(folder, 'certificate') };
+    const pipe = join(folder.path, 'admin.sock');
+    const places = { pipe, certificate: join(folder.path, 'certificate') };
     const { node, bootstrap, join: by } = await options.bootstrap(places);
     certificate = await keepCertificate({ folder: places.certificate, node, join: by, say: options.say, clock });
     if (stop.requested) return 130;
-    const file = { path: join(folder, 'envoy.json'), text: JSON.stringify(bootstrap) };
+    const file = { path: join(folder.path, 'envoy.json'), text: JSON.stringify(bootstrap) };
     const run: Run = { options, node, file, admin: options.admin ?? { pipe }, stop };
     return options.command.length === 0 ? await supervise(run) : await accompany(run);
   } finally {
     stop.close();
     await certificate?.close();
-    await rm(folder, { recursive: true, force: true });
+    await folder.close();
   }
 };
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { ErrorAnswer } from '../admin/responses.ts';
 import { isPlainLoopback } from '../lib/address.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
+import { type Secret, secret } from '../lib/secret.ts';
 import { type Input, type Io, usage } from './command.ts';
 
 /** The admin API of a running control plane. */
@@ -10,6 +11,8 @@ export type AdminClient = {
   readonly get: <T>(path: string) => Promise<T>;
   readonly post: <T>(path: string, body: unknown) => Promise<T>;
   readonly delete: (path: string) => Promise<void>;
+  /** The admin token itself. */
+  readonly token: Secret;
 };
 
 const DEFAULT_SERVER = 'http://127.0.0.1:18001';
@@ -48,6 +51,7 @@ export const adminClient = async (input: Input, io: Io, patience = PATIENCE): Pr
     delete: async (path) => {
       await call('DELETE', path);
     },
+    token: secret(token),
   };
 };
 

@@ -4,6 +4,7 @@ import { caRevokeCommand } from './commands/ca/revoke.ts';
 import { caBundleCommand, caRenewCommand, caStatusCommand } from './commands/ca.ts';
 import { canCommand } from './commands/can.ts';
 import { checkCommand } from './commands/check.ts';
+import { csdsCommand } from './commands/csds.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sidecarCommand } from './commands/sidecar.ts';
 import { statusCommand } from './commands/status.ts';
@@ -23,6 +24,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokenRevokeCommand,
   statusCommand,
   checkCommand,
+  csdsCommand,
   canCommand,
   caStatusCommand,
   caBundleCommand,

@@ -40,8 +40,10 @@ export type Issued = {
 };
 
 /** How a node proves itself on the xDS port before there is an Envoy. */
-export type Join = {
-  readonly token: Secret;
+export type Join = Channel & { readonly token: Secret };
+
+/** Where the xDS port is, and how it is known. */
+export type Channel = {
   readonly xds: HostPort;
   /** PEM of the channel CA, and the one URI that the server's certificate must name. */
   readonly anchorPem: string;
@@ -89,6 +91,12 @@ export class Bootstraps {
     return ok(this.write(ask, token));
   }
 
+  /** How clients know the xDS port; where it is they have to know themselves if Signet listens on all addresses. */
+  channel(): Omit<Channel, 'xds'> & { readonly xds: HostPort | undefined } {
+    const { mesh, anchorPem, advertised } = this.#options;
+    return { xds: advertised(), anchorPem: anchorPem(), serverId: controlPlaneId(mesh().trustDomain) };
+  }
+
   createToken(service: ServiceKey, ttl: Duration, uses: number): Promise<NewToken> {
     return this.#options.tokens.create(service, ttl, uses, this.#options.clock.now());
   }
@@ -100,8 +108,7 @@ export class Bootstraps {
     if (xds === undefined) throw new TypeError('a bootstrap without the address of its control plane');
     const node = `${ask.service}/${instance}`;
     const { address, envoyAdmin, clientCertificate } = ask;
-    const anchorPem = this.#options.anchorPem();
-    const serverId = controlPlaneId(mesh.trustDomain);
+    const { anchorPem, serverId } = this.channel();
     const admin = typeof envoyAdmin === 'number' ? { host: '127.0.0.1', port: envoyAdmin } : envoyAdmin;
     const json = bootstrap({
       nodeId: node,

@@ -3,7 +3,7 @@ import type { ServiceKey } from '../model/mesh.ts';
 
 /** How long after its stream ended an instance may come back before callers stop being told of it. */
 export const BACK_WITHIN: Duration = 3_000;
-/** How long after a start nothing is withdrawn: Envoys come back with a back-off of seconds. */
+/** How long after a start nothing is withdrawn: Envoys come back with a back-off of seconds. See docs/decisions/0005. */
 export const START_GRACE: Duration = 60_000;
 /** Streams that end within this span of each other are one event. */
 export const CROWD_WINDOW: Duration = 10_000;

@@ -45,8 +45,7 @@ const LOOK_EVERY = 250;
 /** The instances that registered themselves: stored, and withdrawn only as `judgeDepartures` says. */
 export class EndpointTracker {
   readonly #options: EndpointTrackerOptions;
-  /** Of the start that restored somebody; after one that found nothing there is nobody to wait for. */
-  readonly #restoredAt: Instant;
+  readonly #startedAt: Instant;
   readonly #tracked = new Map<string, Tracked>();
   /** The same, by service. */
   readonly #nodes = new Map<ServiceKey, Set<string>>();
@@ -66,7 +65,7 @@ export class EndpointTracker {
       if (registration === undefined) continue;
       this.#put({ registration, streams: new Map(), leftAt: now });
     }
-    this.#restoredAt = this.#tracked.size > 0 ? now : Number.NEGATIVE_INFINITY;
+    this.#startedAt = now;
     if (this.#tracked.size > 0) this.#wakeAt(now + START_GRACE);
   }
 
@@ -157,12 +156,12 @@ export class EndpointTracker {
 
   /** Those that are away, and why callers are still told of them. */
   kept(now: Instant): readonly Kept[] {
-    return judgeDepartures(this.list(), this.#gone, this.#restoredAt, now).kept;
+    return judgeDepartures(this.list(), this.#gone, this.#startedAt, now).kept;
   }
 
   /** Until when nothing is withdrawn because of the start; `undefined` once that is over. */
   graceUntil(now: Instant): Instant | undefined {
-    const until = this.#restoredAt + START_GRACE;
+    const until = this.#startedAt + START_GRACE;
     return now < until ? until : undefined;
   }
 
@@ -192,7 +191,7 @@ export class EndpointTracker {
     this.#wake = undefined;
     const now = this.#options.clock.now();
     this.#gone = this.#gone.filter(({ at }) => now - at <= CROWD_HOLD + CROWD_WINDOW);
-    const { withdraw, again } = judgeDepartures(this.list(), this.#gone, this.#restoredAt, now);
+    const { withdraw, again } = judgeDepartures(this.list(), this.#gone, this.#startedAt, now);
     for (const node of withdraw) {
       const tracked = this.#tracked.get(node);
       if (tracked?.leftAt !== undefined) this.#gone.push({ service: tracked.registration.service, at: tracked.leftAt });

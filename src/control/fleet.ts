@@ -8,6 +8,7 @@ import { TYPE, type TypeUrl, typeNameOf } from '../xds/resource.ts';
 import type { Progress } from '../xds/sessionState.ts';
 import { type Admission, type NodeClaim, registersItself } from './admission.ts';
 import type { Clock } from './clock.ts';
+import { type CondensedLog, newCondensedLog } from './condensedLog.ts';
 import type { Convergence } from './convergence.ts';
 import type { EndpointTracker } from './endpointTracker.ts';
 import type { JoinTokens } from './joinTokens.ts';
@@ -59,12 +60,15 @@ export class Fleet {
   readonly #logged = new WeakSet<Refusal>();
   readonly #refusals: ReturnType<typeof repeats>;
   readonly #ends: StreamEnds;
+  /** Who comes and goes may do so eight times a second. */
+  readonly #comings: CondensedLog;
   #cancelNote: () => void;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#refusals = repeats(options.clock, SAME_REFUSAL);
     this.#ends = new StreamEnds(options.clock, (stream) => options.end(stream, certificateEnds()));
+    this.#comings = newCondensedLog(options.clock, options.log);
     this.#cancelNote = options.clock.after(NOTE_EVERY, () => this.#note());
   }
 
@@ -177,6 +181,7 @@ export class Fleet {
   async close(): Promise<void> {
     this.#cancelNote();
     this.#ends.close();
+    this.#comings.close();
     await this.noteMembers();
   }
 
@@ -191,7 +196,7 @@ export class Fleet {
 
   #opened(event: StreamEvent & { readonly kind: 'opened' }): void {
     const { stream } = event;
-    const { log, tokens, reconciler, convergence, end } = this.#options;
+    const { tokens, reconciler, convergence, end } = this.#options;
     const sidecar = this.#admitted.get(stream);
     const record = afterEvent(undefined, event);
     this.#admitted.delete(stream);
@@ -210,7 +215,8 @@ export class Fleet {
     if (sidecar.certificateEnds !== undefined) this.#ends.add(stream, sidecar.certificateEnds);
     this.#register(sidecar);
     reconciler.add(sidecar);
-    log.info({ node, peer, address, agent: event.node.userAgent.slice(0, MOST_AGENT) }, 'sidecar connected');
+    const agent = event.node.userAgent.slice(0, MOST_AGENT);
+    this.#comings.say('info', { node, peer, address, agent }, 'sidecar connected');
   }
 
   #register({ stream, node, service: key, address }: Sidecar): void {
@@ -240,7 +246,7 @@ export class Fleet {
         convergence.progress(sidecar.stream, this.#progressOf(sidecar, event.progress), event.at);
         break;
       case 'refused':
-        log.warn({ node, code: event.refusal.code }, `stream ended: ${event.refusal.message}`);
+        this.#comings.say('warn', { node, code: event.refusal.code }, `stream ended: ${event.refusal.message}`);
         break;
       case 'closed':
         this.#closed(sidecar, event.at);
@@ -251,14 +257,14 @@ export class Fleet {
   }
 
   #closed(sidecar: Sidecar, now: Instant): void {
-    const { tracker, reconciler, convergence, log } = this.#options;
+    const { tracker, reconciler, convergence } = this.#options;
     this.#members.delete(sidecar.stream);
     this.#ends.remove(sidecar.stream);
     reconciler.remove(sidecar.stream);
     tracker.left(sidecar.stream, sidecar.node);
     convergence.progress(sidecar.stream, 'gone', now);
     void this.#seen([sidecar.node]);
-    log.info({ node: sidecar.node, peer: sidecar.peer }, 'sidecar disconnected');
+    this.#comings.say('info', { node: sidecar.node, peer: sidecar.peer }, 'sidecar disconnected');
   }
 
   #turnedAway(event: StreamEvent & { readonly kind: 'refused' }): void {

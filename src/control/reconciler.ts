@@ -8,12 +8,13 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import { planProxy } from '../plan/planProxy.ts';
-import type { EndpointTable, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { Endpoint, EndpointTable, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import type { Revoked } from '../plan/revoked.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { Snapshot } from '../xds/resource.ts';
 import { assemble } from './assemble.ts';
+import { Callers } from './callers.ts';
 import type { Clock } from './clock.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
@@ -59,7 +60,8 @@ type Planned = {
   readonly service: Service | undefined;
   readonly at: Instant;
   readonly emitted: readonly Emitted[];
-  readonly upstreams: ReadonlySet<ServiceKey>;
+  /** Whom it calls, and the addresses that it was made of. */
+  readonly upstreams: ReadonlyMap<ServiceKey, readonly Endpoint[] | undefined>;
 };
 
 const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as const;
@@ -67,6 +69,8 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Wall clocks jump: nothing is trusted to a timer for longer than this. */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
+/** So long all is planned as of one moment: work may go on for ever, and certificates are issued as of it. */
+const MOMENT: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
 
@@ -77,6 +81,7 @@ const AT_ONCE = 32;
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #held = new Map<StreamId, Held>();
+  readonly #callers = new Callers();
   readonly #queue = new WorkQueue();
   readonly #slices = newSlices();
   /** What is the same for all until something is marked that may change a plan. */
@@ -105,6 +110,7 @@ export class Reconciler {
 
   remove(stream: StreamId): void {
     this.#held.delete(stream);
+    this.#callers.remove(stream);
     this.#queue.remove(stream);
   }
 
@@ -130,17 +136,9 @@ export class Reconciler {
     this.#schedule();
   }
 
-  /** Other addresses: concerns those who call these services. */
+  /** Other addresses: concerns those who call these services, in force or in hand. Who has no plan yet waits for one already. */
   markCallers(services: ReadonlySet<ServiceKey>): void {
-    const concerned = [...this.#held.values()].filter(
-      ({ sidecar, planned }) =>
-        planned === undefined ||
-        // Its next plan may call them, and was made of the addresses from before.
-        this.#queue.isTaken(sidecar.stream) ||
-        [...services].some((service) => planned.upstreams.has(service)),
-    );
-    this.#moment = undefined;
-    this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'endpoints', plan: true })));
+    this.#mark([...this.#callers.of(services)].map((stream) => ({ stream, urgency: 'endpoints', plan: true })));
   }
 
   /** What these services' own ports refuse is another. */
@@ -258,6 +256,7 @@ export class Reconciler {
         this.#options.end(sidecar.stream, permissionDenied('this mesh has no such service any more'));
         return;
       }
+      this.#callers.set(stream, planned.upstreams);
       const { identity, certificateTtl } = planned.plan;
       const svid = await this.#options.svid(sidecar.node, identity, certificateTtl, moment.now);
       await this.#slices.pause();
@@ -267,7 +266,7 @@ export class Reconciler {
       const content = this.#options.quarantine.serve(sidecar, planned.emitted);
       const snapshot = assemble(content, secrets, held.snapshot);
       const renewAt = nextRenewal(svid, this.#options.renewalTime(svid, sidecar.node), moment.now);
-      this.#held.set(sidecar.stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
+      this.#held.set(stream, { sidecar, planned, svid, renewAt, snapshot, ...NO_FAILURE });
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {
       if (!this.#held.has(stream)) return;
@@ -281,13 +280,10 @@ export class Reconciler {
 
   #now(): Moment {
     const { mesh, clock, endpoints, revoked } = this.#options;
-    this.#moment ??= {
-      mesh: mesh(),
-      now: clock.now(),
-      endpoints: endpoints(),
-      revoked: revoked(),
-      plans: new Map(),
-    };
+    const now = clock.now();
+    if (this.#moment === undefined || Math.abs(now - this.#moment.now) > MOMENT) {
+      this.#moment = { mesh: mesh(), now, endpoints, revoked: revoked(), plans: new Map() };
+    }
     return this.#moment;
   }
 
@@ -319,25 +315,33 @@ export class Reconciler {
 type Moment = {
   readonly mesh: Mesh;
   readonly now: Instant;
-  readonly endpoints: EndpointTable;
+  readonly endpoints: () => EndpointTable;
   readonly revoked: Revoked;
-  readonly plans: Map<string, Planned | undefined>;
+  readonly plans: Map<string, Planned>;
 };
 
-const planOf = (sidecar: Sidecar, { mesh, now, endpoints, revoked, plans }: Moment): Planned | undefined => {
+const planOf = (sidecar: Sidecar, { mesh, now, endpoints: live, revoked, plans }: Moment): Planned | undefined => {
   const { ref, client } = sidecar;
   const key = planKey(sidecar);
-  if (plans.has(key)) return plans.get(key);
+  const endpoints = live();
+  const known = plans.get(key);
+  if (known !== undefined && isMadeOf(known, endpoints)) return known;
   const plan = planProxy(mesh, now, ref, endpoints, revoked);
-  const planned = plan && {
+  if (plan === undefined) return undefined;
+  const planned: Planned = {
     plan,
     service: mesh.services.get(ref.service),
     at: now,
     emitted: client === 'grpc' ? emitGrpcClient(plan) : emitProxy(plan),
-    upstreams: new Set(plan.upstreams.map(({ service }) => service)),
+    upstreams: new Map(plan.upstreams.map(({ service }) => [service, endpoints.get(service)])),
   };
   plans.set(key, planned);
   return planned;
+};
+
+const isMadeOf = ({ upstreams }: Planned, endpoints: EndpointTable): boolean => {
+  for (const [service, before] of upstreams) if (endpoints.get(service) !== before) return false;
+  return true;
 };
 
 /** When to ask again. One that is overdue because it could not be renewed is asked for more often towards its end. */

@@ -156,10 +156,10 @@ const broughtAlong = (type: TypeUrl, snapshot: Snapshot | undefined): TypeStatus
 };
 
 /** The same record, each of its refusals explained. */
-export const explainedRecord = (record: SidecarRecord, emitted: readonly Emitted[]): SidecarRecord => {
-  const types = [...record.types].map(([url, type]) => [url, explainedType(type, emitted)] as const);
-  return { ...record, types: new Map(types) };
-};
+export const explainedRecord = (record: SidecarRecord, emitted: readonly Emitted[]): SidecarRecord => ({
+  ...record,
+  types: record.types.map((type) => explainedType(type, emitted)),
+});
 
 const explainedType = (type: TypeRecord, emitted: readonly Emitted[]): TypeRecord => {
   const { nacked } = type;

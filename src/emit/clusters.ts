@@ -1,14 +1,17 @@
 import { isIP } from 'node:net';
-import { appClusterName, upstreamClusterName } from '../envoy/names.ts';
+import { appClusterName, appStatName, upstreamClusterName } from '../envoy/names.ts';
 import { duration, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
 import { upstreamTls } from '../features/mtls/envoy.ts';
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../gen/envoy/config/cluster/v3/cluster.ts';
 import type { Address } from '../gen/envoy/config/core/v3/address.ts';
-import { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
+import type { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
 import { ClusterLoadAssignment } from '../gen/envoy/config/endpoint/v3/endpoint.ts';
-import { LbEndpoint } from '../gen/envoy/config/endpoint/v3/endpoint_components.ts';
+import { Endpoint, LbEndpoint, LocalityLbEndpoints } from '../gen/envoy/config/endpoint/v3/endpoint_components.ts';
 import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts';
 import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts';
+import type { Any } from '../gen/google/protobuf/any.ts';
+import { showHostPort } from '../lib/hostPort.ts';
+import type { Duration } from '../lib/time.ts';
 import type { Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { type Emitted, encode, encodeAs } from './emitted.ts';
@@ -16,7 +19,7 @@ import { type Emitted, encode, encodeAs } from './emitted.ts';
 const UNLIMITED = 0xffff_ffff;
 
 // Envoy's 1,024 connections and requests are a safety net that nobody here asked for.
-const COMMON = {
+const CLUSTER: Cluster = Cluster.fromPartial({
   connectTimeout: duration(5_000),
   lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
   circuitBreakers: {
@@ -24,25 +27,32 @@ const COMMON = {
       { maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED },
     ],
   },
-};
+});
+
+/** Below the keep-alive of common servers (5 s in Node): a request on a connection that the app just closed fails. */
+const APP_IDLE: Duration = 4_000;
+
+/** The name of the cluster of the application behind a port. */
+export const nameOfApp = ({ port, target }: InboundPort): string =>
+  appClusterName(port, target.kind === 'unix' ? `unix:${target.path}` : showHostPort(target));
 
 /** The application itself: loopback or a unix socket, always in plaintext. */
 export const appCluster = (port: InboundPort): Emitted => {
-  const name = appClusterName(port.port);
   const { target } = port;
+  const name = nameOfApp(port);
   const address = target.kind === 'unix' ? pipeAddress(target.path) : socketAddress(target.host, target.port);
   const byName = target.kind === 'tcp' && isIP(target.host) === 0;
-  const cluster = Cluster.fromPartial({
-    ...COMMON,
+  const cluster: Cluster = {
+    ...CLUSTER,
     name,
+    altStatName: appStatName(port.port),
     clusterDiscoveryType: {
       $case: 'type',
       value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.STATIC,
     },
     loadAssignment: assignment(name, [{ address, tls: false }], false),
-    // Below the keep-alive of common servers (5 s in Node): a request on a connection that the app just closed fails.
-    typedExtensionProtocolOptions: protocolOptions(port.protocol, false, 4_000),
-  });
+    typedExtensionProtocolOptions: protocolOptions(port.protocol, false, APP_IDLE),
+  };
   return encode(Cluster, cluster, port.location);
 };
 
@@ -63,18 +73,20 @@ export const discoveryOf = ({ tls, endpoints }: Upstream): Discovery => ({
 export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted => {
   const name = upstreamClusterName(upstream.service, upstream.port);
   const { byName, mixed } = discoveryOf(upstream);
-  const cluster = Cluster.fromPartial({
-    ...COMMON,
+  const cluster: Cluster = {
+    ...CLUSTER,
     name,
     ignoreHealthOnHostRemoval: true,
     clusterDiscoveryType: {
       $case: 'type',
       value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.EDS,
     },
-    ...(byName ? { loadAssignment: upstreamAssignment(upstream) } : { edsClusterConfig: { edsConfig: fromAds() } }),
+    ...(byName
+      ? { loadAssignment: upstreamAssignment(upstream) }
+      : { edsClusterConfig: { edsConfig: fromAds(), serviceName: '' } }),
     ...(upstream.tls ? transportSockets(plan, upstream, mixed) : {}),
     typedExtensionProtocolOptions: protocolOptions(upstream.protocol, upstream.tls && !mixed, undefined),
-  });
+  };
   return encode(Cluster, cluster, upstream.location);
 };
 
@@ -94,58 +106,75 @@ const upstreamAssignment = (upstream: Upstream): ClusterLoadAssignment => {
 
 const SOCKET = 'envoy.transport_socket_match';
 
+const PLAIN: TransportSocket = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  configType: { $case: 'typedConfig', value: packAny(RawBuffer, {}) },
+};
+
 const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Partial<Cluster> => {
   // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
   const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
   const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
   const tls = upstreamTls(plan.identity, plan.trustDomain, upstream.identity, alpn);
   if (!mixed) return { transportSocket: tls };
-  const plain = TransportSocket.fromPartial({
-    name: 'envoy.transport_sockets.raw_buffer',
-    configType: { $case: 'typedConfig', value: packAny(RawBuffer, {}) },
-  });
   // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
   return {
     transportSocket: tls,
-    transportSocketMatches: [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: plain }],
+    transportSocketMatches: [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: PLAIN }],
   };
 };
 
 type Destination = { readonly address: Address; readonly tls: boolean };
 
-const assignment = (clusterName: string, endpoints: readonly Destination[], mixed: boolean): ClusterLoadAssignment =>
-  ClusterLoadAssignment.fromPartial({
-    clusterName,
-    endpoints: [
-      {
-        lbEndpoints: endpoints.map(
-          ({ address, tls }): LbEndpoint =>
-            LbEndpoint.fromPartial({
-              hostIdentifier: { $case: 'endpoint', value: { address } },
-              ...(mixed && !tls ? { metadata: { filterMetadata: { [SOCKET]: { tls: 'none' } } } } : {}),
-            }),
-        ),
-      },
-    ],
-  });
+const ASSIGNMENT = ClusterLoadAssignment.fromPartial({});
+const LOCALITY = LocalityLbEndpoints.fromPartial({});
+const LB_ENDPOINT = LbEndpoint.fromPartial({});
+const ENDPOINT = Endpoint.fromPartial({});
+const PLAINTEXT = { filterMetadata: { [SOCKET]: { tls: 'none' } }, typedFilterMetadata: {} };
+
+const assignment = (clusterName: string, endpoints: readonly Destination[], mixed: boolean): ClusterLoadAssignment => ({
+  ...ASSIGNMENT,
+  clusterName,
+  endpoints: [
+    {
+      ...LOCALITY,
+      lbEndpoints: endpoints.map(
+        ({ address, tls }): LbEndpoint => ({
+          ...LB_ENDPOINT,
+          hostIdentifier: { $case: 'endpoint', value: { ...ENDPOINT, address } },
+          ...(mixed && !tls ? { metadata: PLAINTEXT } : {}),
+        }),
+      ),
+    },
+  ],
+});
 
 const H2 = { $case: 'http2ProtocolOptions', value: { allowConnect: true } } as const;
 const H1 = { $case: 'httpProtocolOptions', value: {} } as const;
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-// http2 and grpc are HTTP/2 everywhere; http is HTTP/1.1 to apps, and between sidecars what ALPN finds, which is HTTP/2.
 const protocolOptions = (
   protocol: Protocol,
   alpn: boolean,
-  idle: number | undefined,
+  idle: Duration | undefined,
 ): Cluster['typedExtensionProtocolOptions'] => {
   if (protocol === 'tcp') return {};
+  const key = `${protocol} ${alpn} ${idle}`;
+  const options = optionsMade.get(key) ?? httpOptions(protocol, alpn, idle);
+  optionsMade.set(key, options);
+  return { [HTTP_OPTIONS]: options };
+};
+
+const optionsMade = new Map<string, Any>();
+
+// http2 and grpc are HTTP/2 everywhere; http is HTTP/1.1 to apps, and between sidecars what ALPN finds, which is HTTP/2.
+const httpOptions = (protocol: Protocol, alpn: boolean, idle: Duration | undefined): Any => {
   const explicit = { $case: 'explicitHttpConfig', value: { protocolConfig: protocol === 'http' ? H1 : H2 } } as const;
   const auto = { $case: 'autoConfig', value: { httpProtocolOptions: {}, http2ProtocolOptions: H2.value } } as const;
   const options = HttpProtocolOptions.fromPartial({
     upstreamProtocolOptions: protocol === 'http' && alpn ? auto : explicit,
     ...(idle === undefined ? {} : { commonHttpProtocolOptions: { idleTimeout: duration(idle) } }),
   });
-  return { [HTTP_OPTIONS]: packAny(HttpProtocolOptions, options) };
+  return packAny(HttpProtocolOptions, options);
 };

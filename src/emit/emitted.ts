@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type MessageType, typeUrlOf } from '../envoy/pack.ts';
+import { bytesOf, type MessageType, packAny, typeUrlOf } from '../envoy/pack.ts';
 import { Any } from '../gen/google/protobuf/any.ts';
 import { type Location, showLocation } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -36,7 +36,7 @@ export const encodeAs = <T>(type: MessageType<T>, name: string, message: T, sour
 
 const encoded = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Uint8Array => {
   try {
-    return Any.encode({ typeUrl: typeUrlOf(type), value: Buffer.from(type.encode(message).finish()) }).finish();
+    return bytesOf(Any, packAny(type, message));
   } catch (cause) {
     const where = source === undefined ? '' : `${showLocation(source)} `;
     throw new Error(`${where}${type.$type} ${name} cannot be encoded: ${messageOf(cause)}`, { cause });

@@ -1,4 +1,4 @@
-import { appClusterName, inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY } from '../envoy/names.ts';
+import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY } from '../envoy/names.ts';
 import { duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
@@ -6,16 +6,21 @@ import { downstreamTls } from '../features/mtls/envoy.ts';
 import { cutMark, revokedPolicies } from '../features/revocation/envoy.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
-import { Filter, FilterChain, ListenerFilter } from '../gen/envoy/config/listener/v3/listener_components.ts';
+import {
+  type Filter,
+  FilterChain,
+  FilterChainMatch,
+  type ListenerFilter,
+} from '../gen/envoy/config/listener/v3/listener_components.ts';
 import type { RBAC as Rules } from '../gen/envoy/config/rbac/v3/rbac.ts';
 import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
-import { type Route, RouteMatch } from '../gen/envoy/config/route/v3/route_components.ts';
+import { Route, RouteAction, RouteMatch, VirtualHost } from '../gen/envoy/config/route/v3/route_components.ts';
 import { RBAC as HttpRbac, RBACPerRoute } from '../gen/envoy/extensions/filters/http/rbac/v3/rbac.ts';
 import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts';
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
 import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
-import { appCluster } from './clusters.ts';
+import { appCluster, nameOfApp } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
 import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
@@ -35,34 +40,37 @@ export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitte
   ];
 };
 
-const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener =>
-  Listener.fromPartial({
-    name: inboundListenerName(port.port),
-    statPrefix: inboundListenerName(port.port),
-    trafficDirection: TrafficDirection.INBOUND,
-    address: socketAddress(port.bind.host, port.bind.port),
-    // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
-    enableReusePort: false,
-    // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
-    ...(port.mtls === 'disable' ? {} : { listenerFilters: [tlsInspector()] }),
-    filterChains: filterChains(plan, port, rbac),
-  });
+const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener => ({
+  ...LISTENER,
+  name: inboundListenerName(port.port),
+  statPrefix: inboundListenerName(port.port),
+  trafficDirection: TrafficDirection.INBOUND,
+  address: socketAddress(port.bind.host, port.bind.port),
+  // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
+  enableReusePort: false,
+  // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
+  ...(port.mtls === 'disable' ? {} : { listenerFilters: [TLS_INSPECTOR] }),
+  filterChains: filterChains(plan, port, rbac),
+});
+
+const LISTENER = Listener.fromPartial({});
+const FILTER_CHAIN = FilterChain.fromPartial({ transportSocketConnectTimeout: duration(10_000) });
+const FILTER_CHAIN_MATCH = FilterChainMatch.fromPartial({});
 
 // The mTLS chain is the same bytes in strict and permissive, so that going from one to the other leaves its connections
 // alone: Envoy drains only chains that changed. What fits no chain is closed at once (`no_filter_chain_match`).
 const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): FilterChain[] => {
   const alpn = rbac.http ? ['h2', 'http/1.1'] : [];
-  const chain = (mtls: boolean, transportProtocol?: string): FilterChain =>
-    FilterChain.fromPartial({
-      name: mtls ? 'mtls' : 'plaintext',
-      filters: rbac.http
-        ? [inboundHttp(port.port, mtls, plan.certificateTtl)]
-        : tcpFilters(plan, port, { ...rbac, takesPlaintext: !mtls }),
-      ...(transportProtocol === undefined ? {} : { filterChainMatch: { transportProtocol } }),
-      ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
-      transportSocketConnectTimeout: duration(10_000),
-      ...(mtls && port.cut !== undefined ? { metadata: cutMark(port.cut) } : {}),
-    });
+  const chain = (mtls: boolean, transportProtocol?: string): FilterChain => ({
+    ...FILTER_CHAIN,
+    name: mtls ? 'mtls' : 'plaintext',
+    filters: rbac.http
+      ? [inboundHttp(port.port, mtls, plan.certificateTtl)]
+      : tcpFilters(plan, port, { ...rbac, takesPlaintext: !mtls }),
+    ...(transportProtocol === undefined ? {} : { filterChainMatch: { ...FILTER_CHAIN_MATCH, transportProtocol } }),
+    ...(mtls && port.cut !== undefined ? { metadata: cutMark(port.cut) } : {}),
+    ...(mtls ? { transportSocket: downstreamTls(plan.identity, plan.trustDomain, alpn) } : {}),
+  });
   switch (port.mtls) {
     case 'strict':
       return [chain(true, 'tls')];
@@ -73,14 +81,16 @@ const filterChains = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filte
   }
 };
 
-const tlsInspector = (): ListenerFilter =>
-  ListenerFilter.fromPartial({
-    name: 'envoy.filters.listener.tls_inspector',
-    configType: { $case: 'typedConfig', value: packAny(TlsInspector, TlsInspector.fromPartial({})) },
-  });
+const TLS_INSPECTOR: ListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  configType: { $case: 'typedConfig', value: packAny(TlsInspector, TlsInspector.fromPartial({})) },
+  filterDisabled: undefined,
+};
 
-const networkFilter = (name: string, typedConfig: ReturnType<typeof packAny>): Filter =>
-  Filter.fromPartial({ name, configType: { $case: 'typedConfig', value: typedConfig } });
+const networkFilter = (name: string, typedConfig: ReturnType<typeof packAny>): Filter => ({
+  name,
+  configType: { $case: 'typedConfig', value: typedConfig },
+});
 
 const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[] => {
   const statPrefix = inboundListenerName(port.port);
@@ -110,7 +120,7 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
         TcpProxy,
         TcpProxy.fromPartial({
           statPrefix,
-          clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) },
+          clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) },
           maxDownstreamConnectionDuration: lifetime,
           maxDownstreamConnectionDurationJitterPercentage: { value: 10 },
           // The verdict falls on the caller's first byte. Connecting before it would hand a refused caller the banner
@@ -126,21 +136,24 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
 const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
   const { revoked, deny, allow, refusedPaths } = port.access;
   const denied = revokedPolicies(revoked);
-  return RouteConfiguration.fromPartial({
+  const refused = revoked.length === 0 ? ADMITTED : { ...ADMITTED, [RBAC_DENY]: perRoute(denyRules([], rbac, denied)) };
+  return {
+    ...ROUTES,
     name: inboundRouteName(port.port),
     // The whole policy travels here: a listener's own would reach live connections only after they drained.
     virtualHosts: [
       {
+        ...VIRTUAL_HOST,
         name: inboundRouteName(port.port),
         domains: ['*'],
         routes: [
-          badHostRoute(admitted(rbac, denied)),
-          ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths), admitted(rbac, denied))]),
+          revoked.length === 0 ? BAD_HOST : badHostRoute(refused),
+          ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths), refused)]),
           {
-            match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+            ...ROUTE,
             action: {
               $case: 'route',
-              value: { clusterSpecifier: { $case: 'cluster', value: appClusterName(port.port) }, timeout: duration(0) },
+              value: { ...NO_TIMEOUT, clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) } },
             },
             typedPerFilterConfig: {
               [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
@@ -150,8 +163,13 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
         ],
       },
     ],
-  });
+  };
 };
+
+const ROUTES = RouteConfiguration.fromPartial({});
+const VIRTUAL_HOST = VirtualHost.fromPartial({});
+const ROUTE = Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', value: '/' } } });
+const NO_TIMEOUT = RouteAction.fromPartial({ timeout: duration(0) });
 
 /** Spellings that an application may read as another path than the rules did. */
 const badPathRoute = (expression: string, perFilter: PerFilter): Route =>
@@ -161,14 +179,13 @@ const badPathRoute = (expression: string, perFilter: PerFilter): Route =>
     perFilter,
   );
 
-// A route that only refuses needs no rule; the base would answer 403 before it. A revoked certificate gets that on every route.
-const admitted = (rbac: RbacPort, denied: ReturnType<typeof revokedPolicies>): PerFilter => ({
-  [RBAC_ALLOW]: perRoute(allowAnyone()),
-  ...(Object.keys(denied).length === 0 ? {} : { [RBAC_DENY]: perRoute(denyRules([], rbac, denied)) }),
-});
-
 const TWO_READINGS = 'signet: this path can be read in more than one way\n';
 
 // Rules always stand in it: an empty RBACPerRoute turns the filter off.
-const perRoute = (rules: Rules): ReturnType<typeof packAny> =>
-  packAny(RBACPerRoute, RBACPerRoute.fromPartial({ rbac: HttpRbac.fromPartial({ rules }) }));
+const perRoute = (rules: Rules): ReturnType<typeof packAny> => packAny(RBACPerRoute, { rbac: { ...HTTP_RBAC, rules } });
+
+const HTTP_RBAC = HttpRbac.fromPartial({});
+
+// A route that only refuses needs no rule; the base would answer 403 before it. A revoked certificate gets that on every route.
+const ADMITTED: PerFilter = { [RBAC_ALLOW]: perRoute(allowAnyone()) };
+const BAD_HOST = badHostRoute(ADMITTED);

@@ -8,11 +8,10 @@ import {
 import { duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
-import { Filter } from '../gen/envoy/config/listener/v3/listener_components.ts';
+import { type Filter, FilterChain } from '../gen/envoy/config/listener/v3/listener_components.ts';
 import { RouteConfiguration } from '../gen/envoy/config/route/v3/route.ts';
 import {
   DirectResponseAction,
-  RetryPolicy_RetryHostPredicate,
   Route,
   RouteAction,
   VirtualHost,
@@ -27,19 +26,22 @@ import { badHostRoute } from './refusals.ts';
 /** The application's side: the shared port for HTTP names, and the local ports that it asked for. */
 export const emitOutbound = (plan: ProxyPlan): readonly Emitted[] => {
   const { listen, routes, local } = plan.outbound;
-  const shared = RouteConfiguration.fromPartial({
+  const shared: RouteConfiguration = {
+    ...ROUTES,
     name: OUTBOUND_ROUTE_NAME,
     virtualHosts: [
       ...routes.map(({ hosts, upstream }) => virtualHost(upstreamNameOf(upstream), hosts, upstreamNameOf(upstream))),
-      unknownName(),
+      UNKNOWN_NAME,
     ],
-  });
+  };
   return [
     encode(Listener, listener(listen, outboundHttp(OUTBOUND_ROUTE_NAME))),
     encode(RouteConfiguration, shared),
     ...local.flatMap((entry) => emitLocal(entry, listen.port)),
   ];
 };
+
+const ROUTES = RouteConfiguration.fromPartial({});
 
 type Local = ProxyPlan['outbound']['local'][number];
 
@@ -49,7 +51,7 @@ const emitLocal = ({ listen, protocol, upstream, location }: Local, shared: numb
   const own = listen.port === shared ? clashingListenerName(listen.port) : outboundListenerName(listen.port);
   if (protocol === 'tcp') return [encode(Listener, listener(listen, tcpTo(cluster, listen), own), location)];
   const name = localRouteName(listen.port);
-  const routes = RouteConfiguration.fromPartial({ name, virtualHosts: [virtualHost(cluster, ['*'], cluster)] });
+  const routes: RouteConfiguration = { ...ROUTES, name, virtualHosts: [virtualHost(cluster, ['*'], cluster)] };
   return [
     encode(Listener, listener(listen, outboundHttp(name), own), location),
     encode(RouteConfiguration, routes, location),
@@ -61,83 +63,89 @@ const upstreamNameOf = (key: UpstreamKey): string => {
   return upstreamClusterName(key.slice(0, colon), Number(key.slice(colon + 1)));
 };
 
-const listener = ({ host, port }: HostPort, filter: Filter, name = outboundListenerName(port)): Listener =>
-  Listener.fromPartial({
-    name,
-    statPrefix: outboundListenerName(port),
-    trafficDirection: TrafficDirection.OUTBOUND,
-    address: socketAddress(host, port),
-    // Two sidecars behind one port would send one app's calls under the other's identity.
-    enableReusePort: false,
-    filterChains: [{ filters: [filter] }],
-  });
+const listener = ({ host, port }: HostPort, filter: Filter, name = outboundListenerName(port)): Listener => ({
+  ...LISTENER,
+  name,
+  statPrefix: outboundListenerName(port),
+  address: socketAddress(host, port),
+  filterChains: [{ ...FILTER_CHAIN, filters: [filter] }],
+});
 
-const tcpTo = (cluster: string, { port }: HostPort): Filter =>
-  Filter.fromPartial({
-    name: 'envoy.filters.network.tcp_proxy',
-    configType: {
-      $case: 'typedConfig',
-      value: packAny(
-        TcpProxy,
-        TcpProxy.fromPartial({
-          statPrefix: outboundListenerName(port),
-          clusterSpecifier: { $case: 'cluster', value: cluster },
-        }),
-      ),
-    },
-  });
+const LISTENER = Listener.fromPartial({
+  trafficDirection: TrafficDirection.OUTBOUND,
+  // Two sidecars behind one port would send one app's calls under the other's identity.
+  enableReusePort: false,
+});
+const FILTER_CHAIN = FilterChain.fromPartial({});
 
-const virtualHost = (name: string, domains: readonly string[], cluster: string): VirtualHost =>
-  VirtualHost.fromPartial({
-    name,
-    domains: [...domains],
-    routes: [
-      // Names on the shared port are whole matches; a local port takes any.
-      ...(domains.includes('*') ? [badHostRoute()] : []),
-      everyPath({
-        $case: 'route',
-        value: RouteAction.fromPartial({
-          clusterSpecifier: { $case: 'cluster', value: cluster },
-          // Envoy's 15 s would cut slow answers; the stream's life is bounded by the certificate's at the server.
-          timeout: duration(0),
-          // Only what surely never reached an application, and then at another endpoint if there is one.
-          retryPolicy: {
-            retryOn: 'connect-failure,refused-stream,reset-before-request',
-            numRetries: 2,
-            retryHostPredicate: [previousHosts()],
-            // Among two endpoints the idle one, which is the dead one, is drawn again and again.
-            hostSelectionRetryMaxAttempts: 50n,
-          },
-        }),
+const tcpTo = (cluster: string, { port }: HostPort): Filter => ({
+  name: 'envoy.filters.network.tcp_proxy',
+  configType: {
+    $case: 'typedConfig',
+    value: packAny(
+      TcpProxy,
+      TcpProxy.fromPartial({
+        statPrefix: outboundListenerName(port),
+        clusterSpecifier: { $case: 'cluster', value: cluster },
       }),
+    ),
+  },
+});
+
+const virtualHost = (name: string, domains: readonly string[], cluster: string): VirtualHost => ({
+  ...VIRTUAL_HOST,
+  name,
+  domains: [...domains],
+  routes: [
+    // Names on the shared port are whole matches; a local port takes any.
+    ...(domains.includes('*') ? [badHostRoute()] : []),
+    {
+      ...EVERY_PATH,
+      action: { $case: 'route', value: { ...TO_UPSTREAM, clusterSpecifier: { $case: 'cluster', value: cluster } } },
+    },
+  ],
+});
+
+const VIRTUAL_HOST = VirtualHost.fromPartial({});
+const EVERY_PATH = Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', value: '/' } } });
+
+const TO_UPSTREAM = RouteAction.fromPartial({
+  // Envoy's 15 s would cut slow answers; the stream's life is bounded by the certificate's at the server.
+  timeout: duration(0),
+  // Only what surely never reached an application, and then at another endpoint if there is one.
+  retryPolicy: {
+    retryOn: 'connect-failure,refused-stream,reset-before-request',
+    numRetries: 2,
+    retryHostPredicate: [
+      {
+        name: 'envoy.retry_host_predicates.previous_hosts',
+        configType: { $case: 'typedConfig', value: packAny(PreviousHostsPredicate, {}) },
+      },
     ],
-  });
-
-const previousHosts = (): RetryPolicy_RetryHostPredicate =>
-  RetryPolicy_RetryHostPredicate.fromPartial({
-    name: 'envoy.retry_host_predicates.previous_hosts',
-    configType: { $case: 'typedConfig', value: packAny(PreviousHostsPredicate, {}) },
-  });
-
-const everyPath = (action: NonNullable<Route['action']>): Route =>
-  Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', value: '/' } }, action });
+    // Among two endpoints the idle one, which is the dead one, is drawn again and again.
+    hostSelectionRetryMaxAttempts: 50n,
+  },
+});
 
 // The same words whether the name exists or not: a service learns nothing of others.
 const HINT =
   'signet: this name is no upstream of this service. Name it under `uses` in mesh.yaml, or let its owner allow the call; ' +
   'then call NAME, NAME.NAMESPACE or NAME.NAMESPACE.mesh, with :PORT if it has several.\n';
 
-const unknownName = (): VirtualHost =>
-  VirtualHost.fromPartial({
-    name: 'unknown',
-    domains: ['*'],
-    routes: [
-      everyPath({
+const UNKNOWN_NAME: VirtualHost = {
+  ...VIRTUAL_HOST,
+  name: 'unknown',
+  domains: ['*'],
+  routes: [
+    {
+      ...EVERY_PATH,
+      action: {
         $case: 'directResponse',
         value: DirectResponseAction.fromPartial({
           status: 404,
           body: { specifier: { $case: 'inlineString', value: HINT } },
         }),
-      }),
-    ],
-  });
+      },
+    },
+  ],
+};

@@ -4,8 +4,13 @@
  */
 export const inboundListenerName = (port: number): string => `inbound/${port}`;
 export const inboundRouteName = (port: number): string => `inbound/${port}`;
-/** The application itself, behind its sidecar. */
-export const appClusterName = (port: number): string => `app/${port}`;
+/**
+ * The application itself, behind its sidecar: `app/8080/127.0.0.1:3001`. It names the target, so that a policy that Envoy refuses to replace
+ * goes on in front of the application that it was written for, and never in front of the next one.
+ */
+export const appClusterName = (port: number, target: string): string => `${appStatName(port)}/${target}`;
+/** Its stats, whatever the target. */
+export const appStatName = (port: number): string => `app/${port}`;
 /** One port of another service, for example `prod/orders/8080`. */
 export const upstreamClusterName = (service: string, port: number): string => `${service}/${port}`;
 /** The shared outbound port, and each local port from `uses`. */

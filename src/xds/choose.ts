@@ -1,5 +1,5 @@
 import { difference, isEmpty, type Needs, NO_NEEDS } from './difference.ts';
-import { endpointsInView, isRefreshing, refreshAfter } from './endpoints.ts';
+import { endpointsInView, isRefreshing, NO_NAMES, refreshAfter } from './endpoints.ts';
 import { versionAfter } from './holdings.ts';
 import { type Gates, SENDING_ORDER, type Standing, type Standings, sendable } from './order.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from './resource.ts';
@@ -11,7 +11,6 @@ import type { InFlight, TypeState } from './typeState.ts';
 export type Choice = { readonly state: SessionState; readonly response: SessionResponse | undefined };
 
 const NO_RESOURCES: ReadonlyMap<string, Resource> = new Map();
-const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** Picks at most one response: the first in order that may be sent now. Everything is measured against the newest snapshot. */
 export const choose = (before: SessionState): Choice => {
@@ -33,7 +32,7 @@ export const choose = (before: SessionState): Choice => {
   const refresh = refreshAfter(before.refresh, snapshot, type.url, upserts.keys(), removals);
   const state: SessionState = {
     ...before,
-    types: new Map(types).set(type.url, type),
+    types: types.with(type.url, type),
     standings,
     holding,
     impatient,
@@ -46,34 +45,38 @@ export const choose = (before: SessionState): Choice => {
   return { state, response };
 };
 
-const onlyLacking = (url: TypeUrl, standings: Standings): boolean => {
-  for (const standing of standings.values()) if (standing.type.url !== url && !isQuiet(standing)) return false;
-  return true;
-};
+const onlyLacking = (url: TypeUrl, standings: Standings): boolean =>
+  !standings.some((standing) => !standing.quiet && standing.type.url !== url);
 
 /** Only what changed since the last turn is compared again: most turns concern one type, and none of its neighbours. */
 const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
-  let standings: Map<TypeUrl, Standing> | undefined;
-  for (const [url, type] of s.types) {
+  let { standings } = s;
+  s.types.forEach((type, url) => {
     const refresh = url === TYPE.eds ? s.refresh : NO_NAMES;
     const resources = url === TYPE.eds ? endpointsInView(s) : snapshot.get(url);
     const known = s.standings.get(url);
-    if (known?.type === type && known.resources === resources && known.refresh === refresh) continue;
-    standings ??= new Map(s.standings);
+    if (known?.type === type && known.resources === resources && known.refresh === refresh) return;
     const needs = difference(type, resources ?? NO_RESOURCES, refresh);
-    standings.set(url, forgetVanished({ type, resources, refresh, needs }));
-  }
-  return standings ?? s.standings;
+    standings = standings.with(url, standingOf(forgetVanished({ type, needs }), resources, refresh));
+  });
+  return standings;
+};
+
+const standingOf = (
+  { type, needs }: Next,
+  resources: Standing['resources'],
+  refresh: Standing['refresh'],
+): Standing => {
+  const quiet = type.inFlight === undefined && !type.due && isEmpty(needs);
+  return { type, resources, refresh, needs, quiet, refuses: type.refused.size > 0 };
 };
 
 const typesOf = (types: SessionState['types'], standings: Standings): SessionState['types'] => {
-  let after: Map<TypeUrl, TypeState> | undefined;
-  for (const [url, { type }] of standings) {
-    if (types.get(url) === type) continue;
-    after ??= new Map(types);
-    after.set(url, type);
-  }
-  return after ?? types;
+  let after = types;
+  standings.forEach(({ type }, url) => {
+    if (types.get(url) !== type) after = after.with(url, type);
+  });
+  return after;
 };
 
 type Next = Pick<Standing, 'type' | 'needs'>;
@@ -81,7 +84,7 @@ type Next = Pick<Standing, 'type' | 'needs'>;
 const nextToSend = (standings: Standings, gates: Gates): Next | undefined => {
   const nextOf = (url: TypeUrl): Next | undefined => {
     const standing = standings.get(url);
-    if (standing === undefined || standing.type.inFlight !== undefined || isQuiet(standing)) return undefined;
+    if (standing === undefined || standing.quiet || standing.type.inFlight !== undefined) return undefined;
     const needs = sendable(url, standings, gates);
     return standing.type.due || !isEmpty(needs) ? { type: standing.type, needs } : undefined;
   };
@@ -96,17 +99,14 @@ const nextToSend = (standings: Standings, gates: Gates): Next | undefined => {
   return undefined;
 };
 
-/** Nothing of this type is to be sent or waited for. */
-const isQuiet = ({ type, needs }: Standing): boolean => type.inFlight === undefined && !type.due && isEmpty(needs);
-
 type Sent = {
   readonly type: TypeState & { readonly inFlight: InFlight };
   readonly response: SessionResponse;
 };
 
 const send = (s: SessionState, { type: t, needs }: Next): Sent => {
-  const news = [...needs.answers, ...needs.upserts];
-  const removed = [...needs.absent, ...needs.removals];
+  const news = joined(needs.answers, needs.upserts);
+  const removed = joined(needs.absent, needs.removals);
   const whole = wholeAfter(t, news, removed);
   const resources = whole === undefined ? news : [...whole.values()];
   const upserts = new Map<string, string>();
@@ -133,6 +133,9 @@ const send = (s: SessionState, { type: t, needs }: Next): Sent => {
   };
 };
 
+const joined = <T>(a: readonly T[], b: readonly T[]): readonly T[] =>
+  a.length === 0 ? b : b.length === 0 ? a : [...a, ...b];
+
 const isAmong = (resources: readonly Resource[], name: string): boolean =>
   resources.some((resource) => resource.name === name);
 
@@ -144,7 +147,7 @@ const changes = (n: Needs): number => n.upserts.length + n.removals.length;
 const isHolding = (standings: Standings, gates: Gates): boolean => {
   const heldBack = (url: TypeUrl): boolean => {
     const standing = standings.get(url);
-    if (standing === undefined || standing.type.inFlight !== undefined || changes(standing.needs) === 0) return false;
+    if (standing === undefined || standing.quiet || standing.type.inFlight !== undefined) return false;
     return changes(standing.needs) > changes(sendable(url, standings, gates));
   };
   return gates.returning || REFERRERS.some(heldBack) || (gates.refreshing && SENDING_ORDER.some(heldBack));
@@ -155,12 +158,10 @@ const referrersLack = (standings: Standings): boolean =>
 
 const progressOf = (standings: Standings): Progress => {
   if (standings.size === 0) return 'pending';
-  let refused = false;
-  for (const { type } of standings.values()) refused ||= type.refused.size > 0;
-  for (const standing of standings.values()) {
-    // After a refusal what is stale stays on purpose: that is no work in progress.
-    const open = refused ? { ...standing, needs: { ...standing.needs, removals: [] } } : standing;
-    if (!isQuiet(open)) return 'pending';
-  }
+  const refused = standings.some(({ refuses }) => refuses);
+  // After a refusal what is stale stays on purpose: that is no work in progress.
+  const isOpen = ({ quiet, type, needs }: Standing): boolean =>
+    !quiet && !(refused && type.inFlight === undefined && !type.due && isEmpty({ ...needs, removals: [] }));
+  if (standings.some(isOpen)) return 'pending';
   return refused ? 'refused' : 'settled';
 };

@@ -39,8 +39,12 @@ export const provenCertificate = (call: ConnectedCall, now: Instant): Result<Cli
 };
 
 /** The status that this call was ended with on the wire; `undefined` as long as there is none. */
-export const sentStatus = (call: ConnectedCall): { readonly code: number; readonly message: string } | undefined => {
-  const { sentTrailers, sentHeaders } = streamOf(call);
+export const sentStatus = (call: ConnectedCall): SentStatus | undefined => statusSentOn(streamOf(call));
+
+export type SentStatus = { readonly code: number; readonly message: string };
+
+/** The same of a call as HTTP/2 knows it. */
+export const statusSentOn = ({ sentTrailers, sentHeaders }: ServerHttp2Stream): SentStatus | undefined => {
   // A call that ends before its first response has its status in the headers.
   const last = sentTrailers?.['grpc-status'] === undefined ? sentHeaders : sentTrailers;
   const code = last?.['grpc-status'];

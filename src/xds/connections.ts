@@ -12,7 +12,7 @@ export type DropReason =
   | 'no_stream'
   /** It was unproven, and there were too many of its kind. */
   | 'crowded'
-  /** It sent more than one that is unproven needs, or called too often. */
+  /** It sent more than one that is unproven needs, or too much that is no request, or called too often. */
   | 'noisy'
   /** It did not read what it was sent. */
   | 'unread';
@@ -31,6 +31,10 @@ export type Connection = {
   readonly hold: () => () => void;
   /** A call began, of whatever method; `false` if that was one too many, and the connection is cut. */
   readonly called: () => boolean;
+  /** A request of so many bytes was read: they are accounted for. */
+  readonly heard: (bytes: number) => void;
+  /** Cuts it if it sent too much that is no request; to be asked now and then. */
+  readonly weigh: () => void;
   readonly cut: (reason: DropReason) => void;
   readonly state: () => Readonly<State>;
 };
@@ -54,7 +58,7 @@ export type Connections = {
   readonly add: (raw: Socket) => Connection | undefined;
   readonly find: (peer: string) => Connection | undefined;
   readonly unproven: () => number;
-  /** Cuts the unproven that had their time, or are too many. */
+  /** Cuts the unproven that had their time, or are too many, and who sends too much beside requests. */
   readonly look: () => void;
   readonly destroy: (which: 'all' | 'unproven') => void;
 };
@@ -102,6 +106,7 @@ export const newConnections = (options: ConnectionsOptions): Connections => {
     find: (peer) => all.get(peer),
     unproven: unproven.size,
     look: () => {
+      for (const connection of all.values()) connection.weigh();
       for (const [connection, reason] of overdue(unproven, limits, now())) connection.cut(reason);
     },
     destroy: (which) => {
@@ -142,8 +147,18 @@ const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Crowd
     if (state.calls > limits.unprovenCalls || calling.spend(1, now()) > 0) cut('noisy');
     return !raw.destroyed;
   };
+  const others = newAllowance({ burst: limits.otherBytes, perSecond: limits.otherBytesPerSecond });
+  let accounted = 0;
+  const weigh = (): void => {
+    const bytes = raw.bytesRead - accounted;
+    accounted = raw.bytesRead;
+    if (others.spend(bytes, now()) > 0) cut('noisy');
+  };
+  const heard = (bytes: number): void => {
+    accounted += bytes;
+  };
   const [peer, source] = [socketPeer(raw), sourceOf(raw.remoteAddress ?? '')];
-  const connection: Connection = { raw, peer, source, enter, hold, called, cut, state: () => state };
+  const connection: Connection = { raw, peer, source, enter, hold, called, heard, weigh, cut, state: () => state };
   return connection;
 };
 

@@ -1,3 +1,4 @@
+import { added } from '../lib/lists.ts';
 import type { Resource } from './resource.ts';
 import { isWanted, type TypeState } from './typeState.ts';
 
@@ -16,6 +17,7 @@ export type Needs = {
 export const NO_NEEDS: Needs = Object.freeze({ answers: [], absent: [], upserts: [], removals: [] });
 
 const NOTHING: readonly string[] = [];
+const NO_RESOURCES: readonly Resource[] = [];
 
 export const isEmpty = (n: Needs): boolean =>
   n.answers.length === 0 && n.absent.length === 0 && n.upserts.length === 0 && n.removals.length === 0;
@@ -26,20 +28,23 @@ export const difference = (
   resources: ReadonlyMap<string, Resource>,
   refresh: ReadonlySet<string>,
 ): Needs => {
-  const answers: Resource[] = [];
-  const absent: string[] = [];
+  // Most of the time there is nothing: then nothing is made.
+  let answers: Resource[] | undefined;
+  let absent: string[] | undefined;
   for (const name of t.owed) {
     const resource = resources.get(name);
-    if (resource === undefined) absent.push(name);
-    else answers.push(resource);
+    if (resource === undefined) absent = added(absent, name);
+    else answers = added(answers, resource);
   }
-  const upserts: Resource[] = [];
+  let upserts: Resource[] | undefined;
   for (const name of t.wildcard ? resources.keys() : t.names) {
     const resource = resources.get(name);
-    if (resource !== undefined && !t.owed.has(name) && isNews(t, resource, refresh)) upserts.push(resource);
+    if (resource === undefined || t.owed.has(name) || !isNews(t, resource, refresh)) continue;
+    upserts = added(upserts, resource);
   }
-  const needs = { answers, absent, upserts, removals: vanished(t, resources) };
-  return isEmpty(needs) ? NO_NEEDS : needs;
+  const removals = vanished(t, resources);
+  if (answers === undefined && absent === undefined && upserts === undefined && removals.length === 0) return NO_NEEDS;
+  return { answers: answers ?? NO_RESOURCES, absent: absent ?? NOTHING, upserts: upserts ?? NO_RESOURCES, removals };
 };
 
 const isNews = (t: TypeState, resource: Resource, refresh: ReadonlySet<string>): boolean => {
@@ -58,8 +63,8 @@ const vanished = (t: TypeState, resources: ReadonlyMap<string, Resource>): reado
     t.inFlight === undefined || t.inFlight.removals.length === 0 ? undefined : new Set(t.inFlight.removals);
   const isGone = (name: string): boolean =>
     !resources.has(name) && isWanted(t, name) && !t.owed.has(name) && underWay?.has(name) !== true;
-  const gone: string[] = [];
-  for (const name of t.held.versions.keys()) if (isGone(name)) gone.push(name);
-  for (const name of t.refused.keys()) if (!t.held.versions.has(name) && isGone(name)) gone.push(name);
-  return gone.length === 0 ? NOTHING : gone;
+  let gone: string[] | undefined;
+  for (const name of t.held.versions.keys()) if (isGone(name)) gone = added(gone, name);
+  for (const name of t.refused.keys()) if (!t.held.versions.has(name) && isGone(name)) gone = added(gone, name);
+  return gone ?? NOTHING;
 };

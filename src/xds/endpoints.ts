@@ -7,7 +7,9 @@ import type { SessionState } from './sessionState.ts';
  * https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#resource-warming
  */
 
-const NONE: ReadonlyMap<string, Resource> = new Map();
+export const NOTHING_LEAVES: ReadonlyMap<string, Resource> = new Map();
+/** No endpoints that are to be sent again. */
+export const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** The client holds this cluster, or may hold it when the response under way arrives. */
 const mayHaveCluster = (s: SessionState, name: string): boolean => {
@@ -24,23 +26,24 @@ export const endpointsInView = (s: SessionState): ReadonlyMap<string, Resource> 
   const current = s.snapshot?.get(TYPE.eds);
   if (s.leaving.size === 0) return current;
   const kept = [...s.leaving].filter(([name]) => mayHaveCluster(s, name));
-  return kept.length === 0 ? current : new Map([...(current ?? NONE), ...kept]);
+  return kept.length === 0 ? current : new Map([...(current ?? NOTHING_LEAVES), ...kept]);
 };
 
 /** Which endpoints are leaving once this snapshot is the newest. */
 export const leavingAfter = (before: SessionState, snapshot: Snapshot): ReadonlyMap<string, Resource> => {
-  const current = snapshot.get(TYPE.eds) ?? NONE;
-  const view = endpointsInView(before) ?? NONE;
-  if (view === current) return NONE;
+  const current = snapshot.get(TYPE.eds) ?? NOTHING_LEAVES;
+  const view = endpointsInView(before) ?? NOTHING_LEAVES;
+  if (view === current) return NOTHING_LEAVES;
   const leaves = (name: string): boolean => !current.has(name) && !snapshot.get(TYPE.cds)?.has(name);
-  return new Map([...view].filter(([name]) => leaves(name) && mayHaveCluster(before, name)));
+  const left = [...view].filter(([name]) => leaves(name) && mayHaveCluster(before, name));
+  return left.length === 0 ? NOTHING_LEAVES : new Map(left);
 };
 
 /** A client that takes endpoints has not been sent those of a cluster that it was just sent. */
 export const isRefreshing = (s: SessionState): boolean => {
   const eds = s.types.get(TYPE.eds);
   if (eds === undefined || s.refresh.size === 0) return false;
-  const view = endpointsInView(s) ?? NONE;
+  const view = endpointsInView(s) ?? NOTHING_LEAVES;
   return [...s.refresh].some((name) => {
     const endpoints = view.get(name);
     return endpoints !== undefined && eds.refused.get(name) !== endpoints.version;
@@ -62,5 +65,5 @@ export const refreshAfter = (
     if (url === TYPE.eds) after.delete(name);
     else if (snapshot.get(TYPE.eds)?.has(name)) after.add(name);
   }
-  return after;
+  return after.size === 0 ? NO_NAMES : after;
 };

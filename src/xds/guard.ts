@@ -3,6 +3,7 @@ import { ok, type Result } from '../lib/result.ts';
 import { newAdmissions } from './admissions.ts';
 import type { Door } from './door.ts';
 import type { Refusal } from './events.ts';
+import { type Firsts, newFirsts } from './firsts.ts';
 import type { Limits } from './limits.ts';
 import { newNodes, type Share } from './nodes.ts';
 import type { NodeIdentity } from './request.ts';
@@ -25,6 +26,8 @@ type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
 /** Lets streams in when it is their turn, and holds their connection and their share of their node for as long as they live. */
 export type Guard = {
   readonly admit: (who: Guarded, node: NodeIdentity, admit: Admit) => Promise<Result<Share, Refusal>>;
+  /** Reads a first request, when its credential may have one more read. */
+  readonly readFirst: Firsts['read'];
   /** Has it answered when it is its turn, and holds its connection until then. */
   readonly answer: <T>(
     call: OneAnswer,
@@ -38,8 +41,10 @@ export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
   const now = (): number => performance.now();
   const admissions = newAdmissions(limits, now);
   const nodes = newNodes(limits, now);
+  const firsts = newFirsts(limits, now);
   const tooMany = `this node has newer streams, and at most ${limits.streamsPerNode} at once`;
   return {
+    readFirst: firsts.read,
     admit: async ({ call, connection, credential, end }, node, admit) => {
       const release = door.find(connection)?.hold() ?? (() => {});
       whenClosed(call, release);

@@ -5,18 +5,28 @@ export type Holdings = { readonly versions: ReadonlyMap<string, string>; readonl
 
 export const NOTHING_HELD: Holdings = Object.freeze({ versions: new Map<string, string>(), digest: 0n });
 
-/** The same few resources are sent to many streams: each is hashed once. Dropped as a whole when it has grown large. */
-const fingerprints = new Map<string, bigint>();
-const MAX_FINGERPRINTS = 100_000;
+const NOTHING: ReadonlySet<string> = new Set();
 
-const fingerprint = (name: string, version: string): bigint => {
-  const key = `${name}\0${version}`;
-  const known = fingerprints.get(key);
-  if (known !== undefined) return known;
-  const hash = createHash('sha256').update(key).digest().readBigUInt64BE(0);
-  if (fingerprints.size >= MAX_FINGERPRINTS) fingerprints.clear();
+/** The same few resources are sent to many streams: each is hashed once. Dropped as a whole when it has grown large. */
+const fingerprints = new Map<string, Map<string, bigint>>();
+const MAX_FINGERPRINTS = 100_000;
+let kept = 0;
+
+const fingerprint = (name: string, version: string): bigint =>
+  fingerprints.get(name)?.get(version) ?? newFingerprint(name, version);
+
+const newFingerprint = (name: string, version: string): bigint => {
+  const hash = createHash('sha256').update(`${name}\0${version}`).digest().readBigUInt64BE(0);
   // A client declares names of its own choosing: long ones are not worth keeping.
-  if (key.length <= 1024) fingerprints.set(key, hash);
+  if (name.length + version.length >= 1024) return hash;
+  if (kept >= MAX_FINGERPRINTS) {
+    fingerprints.clear();
+    kept = 0;
+  }
+  kept += 1;
+  const ofName = fingerprints.get(name);
+  if (ofName === undefined) fingerprints.set(name, new Map([[version, hash]]));
+  else ofName.set(version, hash);
   return hash;
 };
 
@@ -35,7 +45,7 @@ export const versionAfter = (
     const version = versions.get(name);
     if (version !== undefined) digest ^= fingerprint(name, version);
   };
-  const removed = new Set(removals);
+  const removed = removals.length === 0 ? NOTHING : new Set(removals);
   for (const name of removed) drop(name);
   for (const [name, version] of upserts) {
     if (!removed.has(name)) drop(name);

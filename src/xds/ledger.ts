@@ -3,6 +3,7 @@ import type { Peer, StreamEvent, StreamId } from './events.ts';
 import type { NodeIdentity } from './request.ts';
 import { type TypeUrl, typeNameOf } from './resource.ts';
 import type { NamedVersion, Progress } from './sessionState.ts';
+import { SmallMap } from './smallMap.ts';
 
 /** A version of a whole type at a moment. */
 export type Mark = { readonly version: string; readonly at: Instant };
@@ -23,7 +24,7 @@ export type SidecarRecord = {
   readonly progress: Progress;
   /** Since when it is in that progress. */
   readonly progressSince: Instant;
-  readonly types: ReadonlyMap<TypeUrl, TypeRecord>;
+  readonly types: SmallMap<TypeUrl, TypeRecord>;
 };
 
 const UNTOUCHED: TypeRecord = Object.freeze({ sent: undefined, acked: undefined, nacked: undefined });
@@ -36,7 +37,7 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
   const { at } = event;
   if (event.kind === 'opened') {
     const { stream, node, peer } = event;
-    return { stream, node, peer, connectedSince: at, progress: 'pending', progressSince: at, types: new Map() };
+    return { stream, node, peer, connectedSince: at, progress: 'pending', progressSince: at, types: new SmallMap() };
   }
   if (before === undefined) return undefined;
   switch (event.kind) {
@@ -65,7 +66,7 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
 
 const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord): SidecarRecord => ({
   ...s,
-  types: new Map(s.types).set(url, type),
+  types: s.types.with(url, type),
 });
 
 /** Who has not taken all of the newest state, and why. */

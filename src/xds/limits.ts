@@ -20,6 +20,12 @@ export type Limits = {
   /** What an unproven connection may send, in bytes and in calls. */
   readonly unprovenBytes: number;
   readonly unprovenCalls: number;
+  /**
+   * What any connection may send beside requests (PING, WINDOW_UPDATE, PRIORITY, what nobody knows): bytes at once, then bytes a second.
+   * Requests count here, too, until they are read: so it has room for some of `requestBytes`.
+   */
+  readonly otherBytes: number;
+  readonly otherBytesPerSecond: number;
   /** Streams at once on one connection. */
   readonly streamsPerConnection: number;
   /** Calls on one proven connection: so many at once, then so many a second. */
@@ -35,6 +41,12 @@ export type Limits = {
   /** CPU for the requests of one node id: milliseconds at once, then milliseconds a second; beyond it its requests wait. */
   readonly requestBurst: number;
   readonly requestMillisPerSecond: number;
+  /**
+   * CPU for reading the first requests of one credential, which name the node: milliseconds at once, then milliseconds a second; beyond it
+   * they wait. Room for a storm of thousands that joined with one token.
+   */
+  readonly firstBurst: number;
+  readonly firstMillisPerSecond: number;
   /** One request. */
   readonly requestBytes: number;
   /** How long a client may take to read a response: this and a second for every `unreadBytesPerSecond`. */
@@ -53,6 +65,8 @@ export const LIMITS: Limits = {
   streamWithin: 15_000,
   unprovenBytes: 128 * KIB,
   unprovenCalls: 16,
+  otherBytes: 8 * MIB,
+  otherBytesPerSecond: 128 * KIB,
   streamsPerConnection: 16,
   callBurst: 128,
   callsPerSecond: 16,
@@ -62,6 +76,8 @@ export const LIMITS: Limits = {
   admissionsAtOnce: 64,
   requestBurst: 20,
   requestMillisPerSecond: 50,
+  firstBurst: 1_000,
+  firstMillisPerSecond: 250,
   requestBytes: 4 * MIB,
   readWithin: 30_000,
   unreadBytesPerSecond: 256 * KIB,

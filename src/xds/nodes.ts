@@ -1,3 +1,4 @@
+import { keepNewest } from '../lib/newest.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { type Allowance, newAllowance } from './allowance.ts';
 import type { Limits } from './limits.ts';
@@ -17,16 +18,25 @@ export type Nodes = {
 
 type Node = { readonly ends: Set<() => void>; readonly requests: Allowance };
 
+/** Nodes of which it is remembered what they spent, streams or not: who comes again and again has not got a new purse each time. */
+const MOST_NODES = 10_000;
+
 /**
  * A node above its number of streams loses the oldest: after a network break that is the half-dead one, and the new one must get in
  * at once.
  */
 export const newNodes = (limits: Limits, now: () => Instant): Nodes => {
   const nodes = new Map<string, Node>();
+  const purses = new Map<string, Allowance>();
   const rate = { burst: limits.requestBurst, perSecond: limits.requestMillisPerSecond };
+  const purseOf = (id: string): Allowance => {
+    const purse = purses.get(id) ?? newAllowance(rate);
+    keepNewest(purses, id, purse, MOST_NODES);
+    return purse;
+  };
   return {
     join: (id, end) => {
-      const node = nodes.get(id) ?? { ends: new Set(), requests: newAllowance(rate) };
+      const node = nodes.get(id) ?? { ends: new Set(), requests: purseOf(id) };
       nodes.set(id, node);
       // A wrapper of its own: two streams may come with the same function.
       const mine = (): void => end();

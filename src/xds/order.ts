@@ -1,5 +1,6 @@
 import { type Needs, NO_NEEDS } from './difference.ts';
 import { type Resource, TYPE, type TypeUrl } from './resource.ts';
+import type { SmallMap } from './smallMap.ts';
 import type { TypeState } from './typeState.ts';
 
 /**
@@ -16,9 +17,13 @@ export type Standing = {
   /** Names that must be sent again although unchanged. */
   readonly refresh: ReadonlySet<string>;
   readonly needs: Needs;
+  /** Nothing of this type is to be sent or waited for. */
+  readonly quiet: boolean;
+  /** The client refused something of it. */
+  readonly refuses: boolean;
 };
 
-export type Standings = ReadonlyMap<TypeUrl, Standing>;
+export type Standings = SmallMap<TypeUrl, Standing>;
 
 /** What is known besides the types themselves. */
 export type Gates = {

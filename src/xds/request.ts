@@ -2,9 +2,10 @@ import { fromBinary, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { StructSchema } from '@bufbuild/protobuf/wkt';
 import { messageOf } from '../lib/errors.ts';
+import { added } from '../lib/lists.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { redact } from './redact.ts';
-import type { TypeUrl } from './resource.ts';
+import { TYPE, type TypeUrl } from './resource.ts';
 import type { DeltaRequest, SessionRequest, SotwRequest, Variant } from './sessionState.ts';
 
 /** The `Node` of a request as plain values. Everything in it is the client's own claim. */
@@ -34,17 +35,19 @@ const MAX_FIELDS = 200_000;
 const MAX_INNER_FIELDS = 1_000;
 const GROUP = 3;
 
-type Field = { readonly number: number; readonly reader: BinaryReader };
-
 /** Calls `read` for each length-delimited field of a message and skips all others. Throws on bytes that are no message. */
-const eachField = (bytes: Uint8Array, read: (field: Field) => boolean, most = MAX_FIELDS): void => {
+const eachField = (
+  bytes: Uint8Array,
+  read: (number: number, reader: BinaryReader) => boolean,
+  most = MAX_FIELDS,
+): void => {
   const reader = new BinaryReader(bytes);
   for (let count = 1; reader.pos < reader.len; count += 1) {
     const [number, wireType] = reader.tag();
     if (count > most) throw new Error(`it has more than ${most} fields`);
     // Not in proto3, and a group hides as many fields as it likes.
     if (wireType === GROUP) throw new Error('it holds a group');
-    if (wireType !== 2 || !read({ number, reader })) reader.skip(wireType, number);
+    if (wireType !== 2 || !read(number, reader)) reader.skip(wireType, number);
   }
 };
 
@@ -63,8 +66,14 @@ export const readRequest = (bytes: Uint8Array, { variant, only }: Dialect): Resu
 const typeOr = (type: TypeUrl, only: TypeUrl | undefined): TypeUrl => {
   if (type === '' && only === undefined) throw new Error('it names no type_url');
   if (type !== '' && only !== undefined && type !== only) throw new Error(`its type_url is not ${only}`);
-  return type === '' ? (only ?? '') : type;
+  return type === '' ? (only ?? '') : (typeUrls.get(type) ?? type);
 };
+
+/** One string for each type, however often it is read: it is kept, and compared, for as long as the stream. */
+const typeUrls: ReadonlyMap<string, TypeUrl> = new Map(Object.values(TYPE).map((url) => [url, url]));
+
+const NO_NAMES: readonly string[] = [];
+const NO_VERSIONS: ReadonlyMap<string, string> = new Map();
 
 /** Reads a DiscoveryRequest; the error says in a sentence why it is none. */
 export const readSotwRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireRequest<SotwRequest>, string> =>
@@ -75,7 +84,7 @@ export const readSotwRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireR
     let nonce = '';
     let status: Uint8Array | undefined;
     const names: string[] = [];
-    eachField(bytes, ({ number, reader }) => {
+    eachField(bytes, (number, reader) => {
       if (number === 1) version = reader.string(true);
       else if (number === 2) node = reader.bytes();
       else if (number === 3) names.push(reader.string(true));
@@ -99,31 +108,44 @@ export const readDeltaRequest = (bytes: Uint8Array, only?: TypeUrl): Result<Wire
     let type = '';
     let nonce = '';
     let status: Uint8Array | undefined;
-    const subscribe: string[] = [];
-    const unsubscribe: string[] = [];
-    const initialResourceVersions = new Map<string, string>();
-    eachField(bytes, ({ number, reader }) => {
+    // An ACK has none of these, and most requests are ACKs.
+    let subscribe: string[] | undefined;
+    let unsubscribe: string[] | undefined;
+    let held: Map<string, string> | undefined;
+    eachField(bytes, (number, reader) => {
       if (number === 1) node = reader.bytes();
       else if (number === 2) type = reader.string(true);
-      else if (number === 3) subscribe.push(reader.string(true));
-      else if (number === 4) unsubscribe.push(reader.string(true));
-      else if (number === 5) initialResourceVersions.set(...readEntry(reader.bytes()));
+      else if (number === 3) subscribe = added(subscribe, reader.string(true));
+      else if (number === 4) unsubscribe = added(unsubscribe, reader.string(true));
+      else if (number === 5) held = declared(held, reader.bytes());
       else if (number === 6) nonce = reader.string(true);
       else if (number === 7) status = reader.bytes();
       else return false;
       return true;
     });
     const error = status && readStatus(status);
-    const lists = { subscribe, unsubscribe, initialResourceVersions };
-    return { request: { kind: 'request', variant: 'delta', type: typeOr(type, only), nonce, error, ...lists }, node };
+    const request: DeltaRequest = {
+      kind: 'request',
+      variant: 'delta',
+      type: typeOr(type, only),
+      nonce,
+      error,
+      subscribe: subscribe ?? NO_NAMES,
+      unsubscribe: unsubscribe ?? NO_NAMES,
+      initialResourceVersions: held ?? NO_VERSIONS,
+    };
+    return { request, node };
   });
+
+const declared = (held: Map<string, string> | undefined, bytes: Uint8Array): Map<string, string> =>
+  (held ?? new Map<string, string>()).set(...readEntry(bytes));
 
 const readEntry = (bytes: Uint8Array): readonly [string, string] => {
   let key = '';
   let value = '';
   eachField(
     bytes,
-    ({ number, reader }) => {
+    (number, reader) => {
       if (number === 1) key = reader.string(true);
       else if (number === 2) value = reader.string(true);
       else return false;
@@ -139,7 +161,7 @@ const readStatus = (bytes: Uint8Array): string => {
   let message = '';
   eachField(
     bytes,
-    ({ number, reader }) => {
+    (number, reader) => {
       if (number !== 2) return false;
       message = reader.string(false);
       return true;
@@ -153,7 +175,7 @@ const readStatus = (bytes: Uint8Array): string => {
 export const readNodeId = (bytes: Uint8Array): Result<string, string> =>
   guarded('the node', () => {
     let id = '';
-    eachField(bytes, ({ number, reader }) => {
+    eachField(bytes, (number, reader) => {
       if (number !== 1) return false;
       id = reader.string(true);
       return true;
@@ -170,7 +192,7 @@ export const readNode = (bytes: Uint8Array): Result<NodeIdentity, string> =>
     let metadata: JsonObject = {};
     let agent = '';
     let version = '';
-    eachField(bytes, ({ number, reader }) => {
+    eachField(bytes, (number, reader) => {
       if (number === 1) id = reader.string(true);
       else if (number === 2) cluster = reader.string(true);
       else if (number === 3) metadata = toJson(StructSchema, fromBinary(StructSchema, reader.bytes())) as JsonObject;
@@ -186,7 +208,7 @@ export const readNode = (bytes: Uint8Array): Result<NodeIdentity, string> =>
 /** `envoy.config.core.v3.BuildVersion`: its `version` is a SemanticVersion {major, minor, patch}. */
 const readBuildVersion = (bytes: Uint8Array): string => {
   const parts = [0, 0, 0];
-  eachField(bytes, ({ number, reader }) => {
+  eachField(bytes, (number, reader) => {
     if (number !== 1) return false;
     const inner = new BinaryReader(reader.bytes());
     while (inner.pos < inner.len) {

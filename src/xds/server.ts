@@ -8,7 +8,7 @@ import { type AnyCall, type CallCredentials, credentialsOf, peerOf } from './cal
 import { retireConnection, showsCertificate } from './connection.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
-import { type Happening, onStream, type Refusal, type StreamEvent, type StreamId } from './events.ts';
+import { type Happening, onStream, type Peer, type Refusal, type StreamEvent, type StreamId } from './events.ts';
 import { type FetchPorts, type FetchSecrets, fetchHandler } from './fetch.ts';
 import { newGuard, whenClosed } from './guard.ts';
 import { addHealth } from './health.ts';
@@ -86,6 +86,9 @@ const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
   'grpc.enable_channelz': 0,
 });
 
+/** Without the words of the client: it can make up as many methods as it likes. */
+const UNSERVED: Refusal = { code: 'unimplemented', message: 'this method, or this encoding of it, is not served' };
+
 const SHUTS_DOWN: Refusal = { code: 'unavailable', message: 'the control plane shuts down' };
 
 /**
@@ -102,7 +105,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const { now = Date.now, credentialOf = () => '', fetchSecrets: fetch, operators } = options;
   const newId = streamIds();
-  const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
+  const { authenticate, tell, turnedAway, unserved } = newCallers(options, now, newId);
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
     writeInPieces(call);
@@ -114,14 +117,19 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       authenticate: async () => {
         const caller = await authenticate(call);
         if (!caller.ok) return caller;
-        const who = { call, connection, credential: credentialOf(caller.value), end: stream.end };
-        return ok((node) => guard.admit(who, node, () => options.admit(caller.value, node, id)));
+        const credential = credentialOf(caller.value);
+        const who = { call, connection, credential, end: stream.end };
+        return ok({
+          read: (read) => guard.readFirst(credential, read),
+          admit: (node) => guard.admit(who, node, () => options.admit(caller.value, node, id)),
+        });
       },
       tell: (what) => tell(call, id, what),
       turnstile,
       slices,
       holdFor: options.holdFor ?? 2_000,
       limits,
+      heard: (bytes) => door.find(connection)?.heard(bytes),
       cut: () => door.find(connection)?.cut('unread'),
     });
     streams.set(id, stream);
@@ -133,7 +141,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const stopHealth = addHealth(server);
   const endOperators =
     operators && addOperators(server, { ...operators, ...lookingIn({ now, streams, turnedAway, door: () => door }) });
-  const door = await openFor(server, options, credentials, limits);
+  const door = await openFor(server, options, credentials, limits, unserved);
   const guard = newGuard(door, limits);
 
   return {
@@ -168,7 +176,9 @@ const newCallers = <Caller>(
   };
   const turnedAway = (call: AnyCall, refusal: Refusal): void =>
     tell(call, newId(), { kind: 'refused', peer: peerOf(call), refusal });
-  return { authenticate, tell, turnedAway };
+  const unserved = (peer: Peer): void =>
+    options.onEvent(onStream({ kind: 'refused', peer, refusal: UNSERVED }, newId(), now()));
+  return { authenticate, tell, turnedAway, unserved };
 };
 
 /** What those who look in need of the server around them. Their connection is no stranger's while they do. */
@@ -201,11 +211,12 @@ const openFor = async (
   { listen, onDropped = () => {} }: Pick<XdsServerOptions<never>, 'listen' | 'onDropped'>,
   credentials: Tls13Credentials,
   limits: Limits,
+  unserved: (peer: Peer) => void,
 ): Promise<Door> => {
   const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
   const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
   const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
-  overhearCalls(server, (peer) => door.find(peer)?.called() ?? false);
+  overhearCalls(server, { called: (peer) => door.find(peer)?.called() ?? false, unserved });
   return door;
 };
 

@@ -1,6 +1,6 @@
 import { namedIn } from './blame.ts';
 import { choose } from './choose.ts';
-import { leavingAfter } from './endpoints.ts';
+import { leavingAfter, NO_NAMES, NOTHING_LEAVES } from './endpoints.ts';
 import { TYPE, typeNameOf } from './resource.ts';
 import type {
   DeltaRequest,
@@ -12,6 +12,7 @@ import type {
   Turn,
   Variant,
 } from './sessionState.ts';
+import { SmallMap } from './smallMap.ts';
 import { changeNames, firstNames, isStale, recognise, shelfAfterAck, shelfAfterNack } from './stateOfTheWorld.ts';
 import { afterAck, afterNack, changeSubscription, firstRequest, type TypeState } from './typeState.ts';
 
@@ -23,12 +24,12 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
   variant,
   noncePrefix,
   snapshot: undefined,
-  types: new Map(),
-  standings: new Map(),
+  types: new SmallMap(),
+  standings: new SmallMap(),
   nonces: 0,
   writing: false,
-  refresh: new Set(),
-  leaving: new Map(),
+  refresh: NO_NAMES,
+  leaving: NOTHING_LEAVES,
   holding: false,
   impatient: false,
   returning: false,
@@ -54,7 +55,7 @@ export const turn = (before: SessionState, event: SessionEvent): Turn => {
   };
 };
 
-const heldOf = ({ types }: SessionState): Held => new Map([...types].map(([url, { held }]) => [url, held.versions]));
+const heldOf = ({ types }: SessionState): Held => types.map(({ held }) => held.versions);
 
 type Taken = { readonly state: SessionState; readonly notices: readonly Notice[] };
 
@@ -142,7 +143,7 @@ const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; not
 };
 
 const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {
-  const state = { ...before, types: new Map(before.types).set(type.url, type) };
+  const state = { ...before, types: before.types.with(type.url, type) };
   const message = before.types.get(type.url)?.names === type.names ? undefined : overrun(state, type);
   return { state, notices: message === undefined ? notices : [...notices, { kind: 'overrun', message }] };
 };

@@ -1,5 +1,6 @@
 import type { Standings } from './order.ts';
 import type { Resource, Snapshot, TypeUrl } from './resource.ts';
+import type { SmallMap } from './smallMap.ts';
 import type { Naming, Subscribing, TypeState } from './typeState.ts';
 
 /** The two forms of the protocol; `sotw` is state of the world. They share the types, the differences and their order. */
@@ -9,7 +10,7 @@ export type Variant = 'delta' | 'sotw';
 export type SessionState = {
   readonly variant: Variant;
   readonly snapshot: Snapshot | undefined;
-  readonly types: ReadonlyMap<TypeUrl, TypeState>;
+  readonly types: SmallMap<TypeUrl, TypeState>;
   /** What the last turn found out about each type. */
   readonly standings: Standings;
   readonly noncePrefix: string;

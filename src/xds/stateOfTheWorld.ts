@@ -61,21 +61,20 @@ export const recognise = (before: SessionState): SessionState => {
   const { snapshot, variant } = before;
   if (variant === 'delta') return before;
   const isClaiming = (t: TypeState): boolean => t.sotw?.claimed !== undefined;
-  if (snapshot === undefined || ![...before.types.values()].some(isClaiming)) return before;
-  const types = new Map(before.types);
-  for (const [url, type] of before.types) {
-    if (type.sotw?.claimed === undefined) continue;
+  if (snapshot === undefined || !before.types.some(isClaiming)) return before;
+  const types = before.types.map((type, url) => {
+    if (type.sotw?.claimed === undefined) return type;
     const shelf = snapshot.get(url) ?? new Map<string, Resource>();
     const held = holdingsOf([...shelf.values()].map((r) => [r.name, r.version] as const));
     const sotw = { ...type.sotw, claimed: undefined };
     const isSame = typeVersion(held) === type.sotw.claimed;
-    types.set(url, isSame ? { ...type, held, due: false, sotw: { ...sotw, shelf } } : { ...type, sotw });
-  }
+    return isSame ? { ...type, held, due: false, sotw: { ...sotw, shelf } } : { ...type, sotw };
+  });
   return { ...before, types };
 };
 
 /** Endpoints, routes and secrets that left are not taken back: clusters and listeners that do not refer to them do that. */
-export const forgetVanished = (standing: Standing): Standing => {
+export const forgetVanished = <S extends Pick<Standing, 'type' | 'needs'>>(standing: S): S => {
   const { type, needs } = standing;
   if (type.sotw === undefined || isWhole(type) || needs.removals.length === 0) return standing;
   const gone = new Set(needs.removals);

@@ -4,6 +4,7 @@ import type { Slices } from '../lib/slices.ts';
 import type { Duration } from '../lib/time.ts';
 import { sentStatus } from './connection.ts';
 import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
+import type { Read } from './firsts.ts';
 import type { Limits } from './limits.ts';
 import type { Share } from './nodes.ts';
 import { newPump, type Pump, type PumpPorts } from './pump.ts';
@@ -19,20 +20,27 @@ export type StreamPorts = {
   readonly id: StreamId;
   readonly peer: Peer;
   readonly dialect: Dialect;
-  /** Judges the call's credentials; the answer judges the node. Nothing of the stream is read before it answers. */
-  readonly authenticate: () => Promise<Result<Admit, Refusal>>;
+  /** Judges the call's credentials. Nothing of the stream is read before it answers. */
+  readonly authenticate: () => Promise<Result<Known, Refusal>>;
   readonly tell: (what: Happening) => void;
   readonly turnstile: Turnstile;
   /** Shared by all streams. */
   readonly slices: Slices;
   readonly holdFor: Duration;
   readonly limits: Limits;
+  /** A request of so many bytes was read. */
+  readonly heard: (bytes: number) => void;
   /** The stream is over and does not close, or its client does not read: cuts the connection. */
   readonly cut: () => void;
 };
 
-/** Answers what the stream of an admitted node may take. */
-export type Admit = (node: NodeIdentity) => Promise<Result<Share, Refusal>>;
+/** A call whose credentials are good. */
+export type Known = {
+  /** Reads the first request when it is the credential's turn, and says what that cost. */
+  readonly read: <T>(read: () => T) => Promise<Read<T>>;
+  /** Judges the node; answers what the stream of an admitted one may take. */
+  readonly admit: (node: NodeIdentity) => Promise<Result<Share, Refusal>>;
+};
 
 /** One xDS stream of one client. */
 export type Stream = {
@@ -68,12 +76,10 @@ export const refuse = (call: Call, code: status, message: string): void => {
 /** CPU of grpc-js for a request, in ms, which is not in what we measure. */
 const OVERHEAD = 0.05;
 
-/** What grpc-js refused by itself: a message that is too large or compressed never comes to us. */
+/** What grpc-js refused by itself: a message that is too large never comes to us. What it does not serve is told by `overhear.ts`. */
 const transportRefusal = (call: Call): Refusal | undefined => {
   const sent = sentStatus(call);
-  if (sent?.code === status.RESOURCE_EXHAUSTED) return { code: 'resource_exhausted', message: sent.message };
-  if (sent?.code === status.UNIMPLEMENTED) return { code: 'unimplemented', message: sent.message };
-  return undefined;
+  return sent?.code === status.RESOURCE_EXHAUSTED ? { code: 'resource_exhausted', message: sent.message } : undefined;
 };
 
 const invalid = (message: string): Refusal => ({ code: 'invalid_argument', message });
@@ -112,15 +118,13 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   const late = `no request came within ${ports.limits.streamWithin / 1000} s`;
   const timer = setTimeout(() => end(invalid(late)), ports.limits.streamWithin).unref();
 
-  const open = ({ node, request: first, share }: Joined): void => {
+  const open = (joined: Joined): void => {
     // Whoever admitted the node has made room for it: it is told of the end even if that came first.
     const cameTooLate = isOver();
     if (!cameTooLate) phase = 'open';
-    ports.tell({ kind: 'opened', node, peer: ports.peer });
+    ports.tell({ kind: 'opened', node: joined.node, peer: ports.peer });
     if (cameTooLate) ports.tell({ kind: 'closed' });
-    if (isOver()) return;
-    pump.step(first);
-    readPaced(call, share, ports.slices, (bytes) => takeNext(readRequest(bytes, ports.dialect), node.id, pump, end));
+    converse(joined, call, ports, pump, end);
   };
   const join = async (): Promise<void> => {
     await ports.slices.pause();
@@ -161,10 +165,35 @@ const authenticateAndAdmit = async (
   const bytes = call.destroyed ? undefined : await firstMessage(call);
   if (bytes === undefined || isOver()) return undefined;
   arrived();
-  const first = readFirst(readRequest(bytes, ports.dialect));
+  ports.heard(bytes.length);
+  const { value: first, cpu } = await caller.value.read(() => readFirst(readRequest(bytes, ports.dialect)));
   if (!first.ok) return first;
-  const admitted = await caller.value(first.value.node);
-  return admitted.ok ? ok({ ...first.value, share: admitted.value }) : admitted;
+  const admitted = await caller.value.admit(first.value.node);
+  return admitted.ok ? ok({ ...first.value, share: admitted.value, cpu }) : admitted;
+};
+
+/**
+ * Answers the first request and hears the others. What reading it cost is the node's: one that comes again and again with large ones waits
+ * for its answers.
+ */
+const converse = (
+  { node, request, share, cpu }: Joined,
+  call: Call,
+  ports: StreamPorts,
+  pump: Pump,
+  end: (refusal: Refusal) => void,
+): void => {
+  const begin = (): void => {
+    if (call.destroyed) return;
+    pump.step(request);
+    readPaced(call, share, ports.slices, (bytes) => {
+      ports.heard(bytes.length);
+      takeNext(readRequest(bytes, ports.dialect), node.id, pump, end);
+    });
+  };
+  const wait = share.spend(cpu + OVERHEAD);
+  if (wait === 0) begin();
+  else setTimeout(begin, wait).unref();
 };
 
 /**
@@ -224,7 +253,7 @@ const firstMessage = (call: Call): Promise<Buffer | undefined> =>
     call.once('close', () => resolve(undefined));
   });
 
-type Joined = FirstRequest & { readonly share: Share };
+type Joined = FirstRequest & { readonly share: Share; readonly cpu: Duration };
 
 type FirstRequest = { readonly request: SessionRequest; readonly node: NodeIdentity };
 

@@ -64,13 +64,17 @@ export const takesWildcard = (url: TypeUrl): boolean => url === TYPE.cds || url 
 
 export const isWanted = (t: TypeState, name: string): boolean => t.wildcard || t.names.has(name);
 
+/** One for all streams: of what could be kept for a type, most stays empty. */
+const NO_NAMES: ReadonlySet<string> = new Set();
+const NOTHING_REFUSED: ReadonlyMap<string, string> = new Map();
+
 const newType = (url: TypeUrl): TypeState => ({
   url,
   wildcard: false,
-  names: new Set(),
+  names: NO_NAMES,
   held: NOTHING_HELD,
-  refused: new Map(),
-  owed: new Set(),
+  refused: NOTHING_REFUSED,
+  owed: NO_NAMES,
   due: false,
   inFlight: undefined,
   sotw: undefined,
@@ -85,8 +89,7 @@ export const firstRequest = (url: TypeUrl, request: Subscribing): TypeState => {
   if (declared.length === 0) return asked;
   const held = holdingsOf(declared);
   // What the client holds is not owed: only the differences are answered, in their order.
-  const owed = new Set([...asked.owed].filter((name) => !held.versions.has(name)));
-  return { ...asked, held, owed, due: false };
+  return { ...asked, held, owed: only(asked.owed, (name) => !held.versions.has(name)), due: false };
 };
 
 /**
@@ -120,7 +123,7 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
       else owed.delete(name);
     }
   }
-  return forgetUnwanted({ ...before, names, owed, wildcard, due });
+  return forgetUnwanted({ ...before, names: names.size === 0 ? NO_NAMES : names, owed, wildcard, due });
 };
 
 const forgetUnwanted = (t: TypeState): TypeState => {
@@ -128,9 +131,15 @@ const forgetUnwanted = (t: TypeState): TypeState => {
   return {
     ...t,
     held: gone.length === 0 ? t.held : withChanges(t.held, [], gone),
-    refused: new Map([...t.refused].filter(([name]) => isWanted(t, name))),
-    owed: new Set([...t.owed].filter((name) => isWanted(t, name))),
+    refused: t.refused.size === 0 ? t.refused : new Map([...t.refused].filter(([name]) => isWanted(t, name))),
+    owed: only(t.owed, (name) => isWanted(t, name)),
   };
+};
+
+const only = (names: ReadonlySet<string>, test: (name: string) => boolean): ReadonlySet<string> => {
+  const kept = [...names].filter(test);
+  if (kept.length === 0) return NO_NAMES;
+  return kept.length === names.size ? names : new Set(kept);
 };
 
 /** A client that takes the last good form of a resource once more has not taken what it refused. */

@@ -7,7 +7,7 @@ import { webAndOrders } from '../support/webAndOrders.ts';
 import { useWorld } from '../support/world.ts';
 
 describe('an instance whose stream ended', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = useWorld();
 
   it('is withdrawn after 3 s and not before; the answers that it still gives arrive', async () => {
@@ -29,6 +29,8 @@ describe('an instance whose stream ended', function () {
     const busy = async (): Promise<boolean> =>
       Number(await leaves.envoy.stat(/^http\.inbound\/8080\.downstream_rq_active$/)) > 0;
     await eventually(() => told(stays, leaves));
+    // In the first minute nobody is withdrawn.
+    await eventually(async () => assert.match((await mesh.signet('check')).stdout, /^√ CHK0401 .* is over/m), 65_000);
     const answers = Array.from({ length: 8 }, () => web.call({ host: 'orders', timeout: 20_000 }));
     await eventually(async () => assert.ok(await busy()));
 

@@ -24,14 +24,14 @@ describe('a policy that Envoys refuse', function () {
   let web: Sidecar;
   let replicas: Sidecar[];
 
-  const meshYaml = (deny: string): string => `
+  const meshYaml = (deny: string, port = target): string => `
 mesh: { trustDomain: shop.example }
 namespaces:
   prod:
     services:
       web: {}
       orders:
-        ports: [8080:${target}/http]
+        ports: [8080:${port}/http]
         allow: [web]
         deny: [{ to: ["${deny}"] }]
 `;
@@ -75,6 +75,30 @@ namespaces:
     await web.callUntil(200, { host: 'orders', path: '/' });
     await web.callUntil(403, { host: 'orders', path: '/old' });
     assert.equal(await rejected(joiner), 0);
+  });
+
+  it('leaves the policy from before in front of the application from before, and of no other, when both are changed', async () => {
+    const next = world.own(await httpApp('next'));
+    const [replica] = replicas;
+    assert.ok(replica !== undefined);
+    const load = world.load(web, { host: 'orders' });
+    const before = await rejected(replica);
+    await mesh.save(meshYaml(LARGE, next.port));
+    await eventually(async () => {
+      assert.ok((await rejected(replica)) > before);
+      assert.equal((await replica.envoy.endpoints(`app/8080/127.0.0.1:${next.port}`)).length, 1);
+    });
+    await web.callUntil(403, { host: 'orders', path: '/old' });
+    await web.callUntil(200, { host: 'orders', path: '/' });
+    assert.deepEqual((await load.stop()).failures, {});
+    assert.equal(next.requests.length, 0);
+
+    await mesh.save(meshYaml('/old', next.port));
+    await eventually(async () => {
+      assert.equal((await web.call({ host: 'orders', path: '/' })).headers['x-app'], 'next');
+      assert.deepEqual(await replica.envoy.endpoints(`app/8080/127.0.0.1:${target}`), []);
+    });
+    assert.ok((await replica.envoy.stat(/^cluster\.app\/8080\.upstream_rq_total$/)) > 0);
   });
 
   it('is replaced everywhere by the mended one', async () => {

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
@@ -35,12 +39,16 @@ describe('signet sidecar', function () {
   let app: HttpApp;
   let mesh: TestMesh;
   let next = 100;
+  let temporary: string;
 
   before(async () => {
+    temporary = await mkdtemp(join(tmpdir(), 'signet-e2e-tmp-'));
     app = world.own(await httpApp('payments'));
     mesh = await world.mesh(meshYaml(app.port));
     await world.sidecar(mesh, 'prod/payments');
   });
+
+  after(() => rm(temporary, { recursive: true }));
 
   type Started = { readonly running: Running; readonly mark: Mark; readonly address: string };
 
@@ -55,7 +63,7 @@ describe('signet sidecar', function () {
         ...['--admin-token-file', `${mesh.data}/admin.token`],
         ...(command.length === 0 ? [] : ['--', ...command]),
       ],
-      { env: mark.env },
+      { env: { ...mark.env, TMPDIR: temporary } },
     );
     mesh.own(running);
     return { running, mark, address };
@@ -113,5 +121,20 @@ describe('signet sidecar', function () {
     const { code } = await started.running.stop('SIGTERM');
     assert.equal(code, 0);
     await nothingLeft(started.mark);
+  });
+
+  it('removes at its start the key that a killed one left behind, and none that is in use', async () => {
+    const folders = (): readonly string[] =>
+      readdirSync(temporary).filter((name) => name.startsWith('signet-sidecar-'));
+    const [lives, dies] = [sidecar(), sidecar()];
+    await Promise.all([ready(lives), ready(dies)]);
+    await dies.running.stop('SIGKILL');
+    await nothingLeft(dies.mark);
+    assert.equal(folders().length, 2);
+    const next = sidecar();
+    await ready(next);
+    assert.equal(folders().length, 2);
+    for (const { running } of [lives, next]) await running.stop('SIGTERM');
+    assert.deepEqual(folders(), []);
   });
 });

@@ -10,3 +10,22 @@ export const frame = (type: number, flags: number, stream: number, payload: Buff
   head.writeUInt32BE(stream, 5);
   return Buffer.concat([head, payload]);
 };
+
+/** HPACK, a literal that is not indexed. */
+const literal = (name: string, value: string): Buffer =>
+  Buffer.concat([
+    Buffer.from([0, name.length]),
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value, 'latin1'),
+  ]);
+
+/** HPACK of a gRPC call with these `authorization`. */
+export const callOf = (path: string, authorizations: readonly string[]): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x83, 0x87]),
+    literal(':path', path),
+    literal(':authority', 'x'),
+    literal('content-type', 'application/grpc'),
+    ...authorizations.map((value) => literal('authorization', value)),
+  ]);

@@ -18,6 +18,10 @@ export type OperatorOptions = {
   readonly authorization: readonly string[];
 };
 
+/** As grpcdebug comes: in plaintext, with no metadata. */
+export const openPlain = (target: string): OperatorClient =>
+  operatorOn(new Client(target, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }), []);
+
 const identity = (bytes: Buffer): Buffer => bytes;
 
 export const openOperator = ({ address, anchorPem, authorization }: OperatorOptions): OperatorClient => {
@@ -27,6 +31,10 @@ export const openOperator = ({ address, anchorPem, authorization }: OperatorOpti
     'grpc.enable_retries': 0,
     'grpc.ssl_target_name_override': 'control-plane',
   });
+  return operatorOn(client, authorization);
+};
+
+const operatorOn = (client: Client, authorization: readonly string[]): OperatorClient => {
   const open = (method: string) => {
     const headers = new Metadata();
     for (const value of authorization) headers.add('authorization', value);
@@ -68,6 +76,7 @@ export const statusOf = async (call: Promise<unknown>): Promise<string> => {
 const CSDS = 'envoy.service.status.v3.ClientStatusDiscoveryService';
 export const FETCH = `${CSDS}/FetchClientStatus`;
 export const STREAM = `${CSDS}/StreamClientStatus`;
+export const HEALTH = 'grpc.health.v1.Health/Check';
 
 const statusRequest = codecOf('envoy.service.status.v3.ClientStatusRequest');
 const statusResponse = codecOf('envoy.service.status.v3.ClientStatusResponse');

@@ -14,18 +14,14 @@ export const startIsOver: Check = {
   group: 'endpoints',
   about: 'the first minute after a start is over',
   look: ({ graceUntil, kept, now, startedAt }) => {
-    if (graceUntil === undefined) {
-      const over = now - startedAt >= START_GRACE;
-      const why = over ? 'the first minute after the start is over' : 'there was no instance to wait for at the start';
-      return [fine(`${why}: who leaves is withdrawn`)];
-    }
+    if (graceUntil === undefined) return [fine('the first minute after the start is over: who leaves is withdrawn')];
     const away = kept.filter((instance) => instance.why === 'start' || isAbsent(instance, graceUntil));
     const text = `Signet started ${span(now - startedAt)} ago, so nothing is withdrawn before ${moment(graceUntil)}`;
-    if (away.length === 0) return [fine(`${text}; everybody is back`)];
+    if (away.length === 0) return [fine(`${text}; nobody is away`)];
     return [
       warning(
-        `${text}; ${count(away.length, 'instance is', 'instances are')} not back yet: ${nodes(away)}`,
-        'they come back by themselves within seconds; look at those that do not',
+        `${text}; ${count(away.length, 'instance is', 'instances are')} away: ${nodes(away)}`,
+        'those that still run come back by themselves within seconds; look at those that do not',
       ),
     ];
   },

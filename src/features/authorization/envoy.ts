@@ -1,11 +1,13 @@
+import { textMatcher } from '../../envoy/match.ts';
 import { packAny } from '../../envoy/pack.ts';
 import {
-  Permission,
+  type Permission,
   type Policy,
   RBAC_Action,
-  Principal as RbacPrincipal,
-  RBAC as Rules,
+  type Principal as RbacPrincipal,
+  type RBAC as Rules,
 } from '../../gen/envoy/config/rbac/v3/rbac.ts';
+import { HeaderMatcher } from '../../gen/envoy/config/route/v3/route_components.ts';
 import { Config as MtlsAuthenticated } from '../../gen/envoy/extensions/rbac/principals/mtls_authenticated/v3/mtls_authenticated.ts';
 import { SubjectAltNameMatcher_SanType } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common.ts';
 import type { Expr } from '../../gen/google/api/expr/v1alpha1/syntax.ts';
@@ -31,8 +33,8 @@ export const denyRules = (
   port: RbacPort,
   before: Readonly<Record<string, Policy>> = {},
 ): Rules => {
-  const { action, policies } = compile(RBAC_Action.DENY, rules, port);
-  return Rules.fromPartial({ action, policies: { ...before, ...policies } });
+  const compiled = compile(RBAC_Action.DENY, rules, port);
+  return { ...compiled, policies: { ...before, ...compiled.policies } };
 };
 
 /** ALLOW of every rule and of nothing else; `'any'` admits every call, an empty list none. */
@@ -41,23 +43,34 @@ export const allowRules = (rules: readonly Rule[] | 'any', port: RbacPort): Rule
 
 /** ALLOW of everybody, for routes that only answer a refusal by themselves. */
 export const allowAnyone = (): Rules =>
-  Rules.fromPartial({
-    action: RBAC_Action.ALLOW,
-    policies: { any: { permissions: [anyPermission()], principals: [anyPrincipal()] } },
-  });
+  rulesOf(RBAC_Action.ALLOW, { any: policyOf([anyPermission()], [anyPrincipal()], undefined) });
 
 /** The base of the allow filter: ALLOW of nothing, so a call whose route brings no policy is refused. */
-export const allowNobody = (): Rules => Rules.fromPartial({ action: RBAC_Action.ALLOW, policies: {} });
+export const allowNobody = (): Rules => rulesOf(RBAC_Action.ALLOW, {});
 
 /** The base of the deny filter: DENY of nothing; the allow filter behind it refuses. */
-export const denyNobody = (): Rules => Rules.fromPartial({ action: RBAC_Action.DENY, policies: {} });
+export const denyNobody = (): Rules => rulesOf(RBAC_Action.DENY, {});
+
+const rulesOf = (action: RBAC_Action, policies: Rules['policies']): Rules => ({
+  action,
+  policies,
+  auditLoggingOptions: undefined,
+});
+
+const policyOf = (permissions: Permission[], principals: RbacPrincipal[], condition: Expr | undefined): Policy => ({
+  permissions,
+  principals,
+  condition,
+  checkedCondition: undefined,
+  celConfig: undefined,
+});
 
 // One policy per rule: fields of several rules must never mix. The key holds no line of the file, for a comment
 // above a rule must not change a byte of a TCP listener. Keys in sorted order, maps encode in insertion order.
 const compile = (action: RBAC_Action, rules: readonly Rule[], port: RbacPort): Rules =>
-  Rules.fromPartial({
+  rulesOf(
     action,
-    policies: Object.fromEntries(
+    Object.fromEntries(
       rules
         .filter((rule) => rule.to.length > 0 && rule.from.length > 0)
         .map((rule, index) => [
@@ -65,13 +78,14 @@ const compile = (action: RBAC_Action, rules: readonly Rule[], port: RbacPort): R
           policy(rule, port),
         ]),
     ),
-  });
+  );
 
-const policy = (rule: Rule, port: RbacPort): Partial<Policy> => ({
-  permissions: rule.to.map((operation) => permission(operation, rule.action === 'deny', port)),
-  principals: rule.from.flatMap((source) => principals(source, rule, port)),
-  ...(rule.until === undefined || !port.http ? {} : { condition: before(rule.until) }),
-});
+const policy = (rule: Rule, port: RbacPort): Policy =>
+  policyOf(
+    rule.to.map((operation) => permission(operation, rule.action === 'deny', port)),
+    rule.from.flatMap((source) => principals(source, rule, port)),
+    rule.until === undefined || !port.http ? undefined : before(rule.until),
+  );
 
 // A deny by identity on a port that takes plaintext also refuses callers without one: they could be anybody.
 const principals = (source: Source, rule: Rule, port: RbacPort): readonly RbacPrincipal[] => {
@@ -101,48 +115,42 @@ const principal = (source: Source, trustDomain: TrustDomain): RbacPrincipal => {
   ]);
 };
 
-const anyPrincipal = (): RbacPrincipal => RbacPrincipal.fromPartial({ identifier: { $case: 'any', value: true } });
-const not = (value: RbacPrincipal): RbacPrincipal =>
-  RbacPrincipal.fromPartial({ identifier: { $case: 'notId', value } });
+const anyPrincipal = (): RbacPrincipal => ({ identifier: { $case: 'any', value: true } });
+const not = (value: RbacPrincipal): RbacPrincipal => ({ identifier: { $case: 'notId', value } });
 const andPrincipals = (ids: readonly RbacPrincipal[]): RbacPrincipal =>
-  ids.length === 1 && ids[0] !== undefined
-    ? ids[0]
-    : RbacPrincipal.fromPartial({ identifier: { $case: 'andIds', value: { ids: [...ids] } } });
+  ids.length === 1 && ids[0] !== undefined ? ids[0] : { identifier: { $case: 'andIds', value: { ids: [...ids] } } };
 const orPrincipals = (ids: readonly RbacPrincipal[]): RbacPrincipal =>
-  ids.length === 1 && ids[0] !== undefined
-    ? ids[0]
-    : RbacPrincipal.fromPartial({ identifier: { $case: 'orIds', value: { ids: [...ids] } } });
+  ids.length === 1 && ids[0] !== undefined ? ids[0] : { identifier: { $case: 'orIds', value: { ids: [...ids] } } };
 const byPrefix = (value: string): RbacPrincipal => mtlsAuthenticated({ $case: 'prefix', value });
 
 // `authenticated: {}` would match TLS without any client certificate; this matches proven ones only.
-const mtlsAuthenticated = (san: { $case: 'exact' | 'prefix'; value: string } | undefined): RbacPrincipal =>
-  RbacPrincipal.fromPartial({
-    identifier: {
-      $case: 'custom',
-      value: {
-        name: 'envoy.rbac.principals.mtls_authenticated',
-        typedConfig: packAny(
-          MtlsAuthenticated,
-          MtlsAuthenticated.fromPartial(
-            san === undefined
-              ? { anyValidatedClientCertificate: true }
-              : { sanMatcher: { sanType: SubjectAltNameMatcher_SanType.URI, matcher: { matchPattern: san } } },
-          ),
-        ),
-      },
+const mtlsAuthenticated = (san: { $case: 'exact' | 'prefix'; value: string } | undefined): RbacPrincipal => ({
+  identifier: {
+    $case: 'custom',
+    value: {
+      name: 'envoy.rbac.principals.mtls_authenticated',
+      typedConfig: packAny(MtlsAuthenticated, {
+        sanMatcher: san && {
+          sanType: SubjectAltNameMatcher_SanType.URI,
+          matcher: textMatcher(san.$case, san.value, false),
+          oid: '',
+        },
+        anyValidatedClientCertificate: san === undefined,
+      }),
     },
-  });
+  },
+});
 
-const anyPermission = (): Permission => Permission.fromPartial({ rule: { $case: 'any', value: true } });
-const notPermission = (value: Permission): Permission => Permission.fromPartial({ rule: { $case: 'notRule', value } });
+const anyPermission = (): Permission => ({ rule: { $case: 'any', value: true } });
+const notPermission = (value: Permission): Permission => ({ rule: { $case: 'notRule', value } });
 const orPermissions = (rules: readonly Permission[]): Permission =>
   rules.length === 1 && rules[0] !== undefined
     ? rules[0]
-    : Permission.fromPartial({ rule: { $case: 'orRules', value: { rules: [...rules] } } });
+    : { rule: { $case: 'orRules', value: { rules: [...rules] } } };
 const andPermissions = (rules: readonly Permission[]): Permission =>
   rules.length === 1 && rules[0] !== undefined
     ? rules[0]
-    : Permission.fromPartial({ rule: { $case: 'andRules', value: { rules: [...rules] } } });
+    : { rule: { $case: 'andRules', value: { rules: [...rules] } } };
 
 // Case matters in allow and does not in deny, so that neither lets more through than is written;
 // below a `not` the two change places. Ports are narrowed by the plan: one listener stands before one port.
@@ -161,8 +169,8 @@ const fields = ({ methods, paths }: OperationMatch, wide: boolean): Permission[]
           paths.flatMap((path) => {
             const matchers = pathMatchers(path, wide);
             if (matchers === 'any') return [anyPermission()];
-            return matchers.map((matcher) =>
-              Permission.fromPartial({
+            return matchers.map(
+              (matcher): Permission => ({
                 rule: { $case: 'urlPath', value: { rule: { $case: 'path', value: matcher } } },
               }),
             );
@@ -171,19 +179,18 @@ const fields = ({ methods, paths }: OperationMatch, wide: boolean): Permission[]
       ]),
 ];
 
-const methodIs = (method: string, wide: boolean): Permission =>
-  Permission.fromPartial({
-    rule: {
-      $case: 'header',
-      value: {
-        name: ':method',
-        headerMatchSpecifier: {
-          $case: 'stringMatch',
-          value: { matchPattern: { $case: 'exact', value: method }, ignoreCase: wide },
-        },
-      },
+const methodIs = (method: string, wide: boolean): Permission => ({
+  rule: {
+    $case: 'header',
+    value: {
+      ...HEADER,
+      name: ':method',
+      headerMatchSpecifier: { $case: 'stringMatch', value: textMatcher('exact', method, wide) },
     },
-  });
+  },
+});
+
+const HEADER = HeaderMatcher.fromPartial({});
 
 /** CEL knows no later one: a deny whose end it cannot read would deny nothing. */
 const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z');

@@ -1,23 +1,35 @@
-import { regexMatcher } from '../../envoy/match.ts';
+import { regexMatcher, textMatcher } from '../../envoy/match.ts';
 import { fromAds, packAny } from '../../envoy/pack.ts';
-import { HeaderValueOption_HeaderAppendAction, TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
+import { HeaderValueOption_HeaderAppendAction, type TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
 import { HeaderMutation } from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts';
 import {
+  CertificateValidationContext,
   SubjectAltNameMatcher_SanType,
-  type TlsParameters,
   TlsParameters_TlsProtocol,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common.ts';
 import type { SdsSecretConfig } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
-import { DownstreamTlsContext, UpstreamTlsContext } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls.ts';
+import {
+  CommonTlsContext,
+  DownstreamTlsContext,
+  UpstreamTlsContext,
+} from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls.ts';
 import { type SpiffeId, type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
 
 // Envoy's upstream default is at most 1.2, so both ends are said.
-const TLS_1_3: Partial<TlsParameters> = {
-  tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
-  tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
-};
+const TLS_1_3: CommonTlsContext = CommonTlsContext.fromPartial({
+  tlsParams: {
+    tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+    tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  },
+});
 
 const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: fromAds() });
+
+const DOWNSTREAM = DownstreamTlsContext.fromPartial({
+  requireClientCertificate: true,
+  disableStatefulSessionResumption: true,
+  sessionTicketKeysType: { $case: 'disableStatelessSessionResumption', value: true },
+});
 
 /**
  * The server side of mTLS: any certificate of the mesh may connect, rules decide the rest.
@@ -25,24 +37,22 @@ const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: fromAds() 
  */
 export const downstreamTls = (identity: SpiffeId, trustDomain: TrustDomain, alpn: readonly string[]): TransportSocket =>
   tlsSocket(
-    packAny(
-      DownstreamTlsContext,
-      DownstreamTlsContext.fromPartial({
-        requireClientCertificate: true,
-        disableStatefulSessionResumption: true,
-        sessionTicketKeysType: { $case: 'disableStatelessSessionResumption', value: true },
-        commonTlsContext: {
-          tlsParams: TLS_1_3,
-          alpnProtocols: [...alpn],
-          tlsCertificateSdsSecretConfigs: [secret(identity)],
-          validationContextType: {
-            $case: 'validationContextSdsSecretConfig',
-            value: secret(trustDomainId(trustDomain)),
-          },
+    packAny(DownstreamTlsContext, {
+      ...DOWNSTREAM,
+      commonTlsContext: {
+        ...TLS_1_3,
+        alpnProtocols: [...alpn],
+        tlsCertificateSdsSecretConfigs: [secret(identity)],
+        validationContextType: {
+          $case: 'validationContextSdsSecretConfig',
+          value: secret(trustDomainId(trustDomain)),
         },
-      }),
-    ),
+      },
+    }),
   );
+
+const UPSTREAM = UpstreamTlsContext.fromPartial({ maxSessionKeys: 0 });
+const VALIDATION = CertificateValidationContext.fromPartial({});
 
 /** The client side: shows its own certificate and accepts exactly the peer's identity. */
 export const upstreamTls = (
@@ -52,31 +62,28 @@ export const upstreamTls = (
   alpn: readonly string[],
 ): TransportSocket =>
   tlsSocket(
-    packAny(
-      UpstreamTlsContext,
-      UpstreamTlsContext.fromPartial({
-        maxSessionKeys: 0,
-        commonTlsContext: {
-          tlsParams: TLS_1_3,
-          alpnProtocols: [...alpn],
-          tlsCertificateSdsSecretConfigs: [secret(identity)],
-          validationContextType: {
-            $case: 'combinedValidationContext',
-            value: {
-              defaultValidationContext: {
-                matchTypedSubjectAltNames: [
-                  {
-                    sanType: SubjectAltNameMatcher_SanType.URI,
-                    matcher: { matchPattern: { $case: 'exact', value: peer } },
-                  },
-                ],
-              },
-              validationContextSdsSecretConfig: secret(trustDomainId(trustDomain)),
+    packAny(UpstreamTlsContext, {
+      ...UPSTREAM,
+      commonTlsContext: {
+        ...TLS_1_3,
+        alpnProtocols: [...alpn],
+        tlsCertificateSdsSecretConfigs: [secret(identity)],
+        validationContextType: {
+          $case: 'combinedValidationContext',
+          value: {
+            defaultValidationContext: {
+              ...VALIDATION,
+              matchTypedSubjectAltNames: [
+                { sanType: SubjectAltNameMatcher_SanType.URI, matcher: textMatcher('exact', peer, false), oid: '' },
+              ],
             },
+            validationContextSdsSecretConfig: secret(trustDomainId(trustDomain)),
+            validationContextCertificateProvider: undefined,
+            validationContextCertificateProviderInstance: undefined,
           },
         },
-      }),
-    ),
+      },
+    }),
   );
 
 /** Where a gRPC client's own bootstrap says that its certificate, key and trust bundle lie (`certificate_providers`). */
@@ -105,11 +112,10 @@ export const providedTls = (peer: SpiffeId): TransportSocket =>
     ),
   );
 
-const tlsSocket = (typedConfig: ReturnType<typeof packAny>): TransportSocket =>
-  TransportSocket.fromPartial({
-    name: 'envoy.transport_sockets.tls',
-    configType: { $case: 'typedConfig', value: typedConfig },
-  });
+const tlsSocket = (typedConfig: ReturnType<typeof packAny>): TransportSocket => ({
+  name: 'envoy.transport_sockets.tls',
+  configType: { $case: 'typedConfig', value: typedConfig },
+});
 
 /**
  * Tells the application who calls, by a header that callers cannot forge: what they sent is removed before

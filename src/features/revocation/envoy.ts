@@ -50,6 +50,7 @@ const shownDigestIn = (digests: readonly string[]): Expr => {
  * What a filter chain says of the last time that its connections were to be cut. Envoy reads nothing from it, but another
  * one is another chain: it drains the old one, and cuts what is left after `--drain-time-s`.
  */
-export const cutMark = (at: Instant): Partial<Metadata> => ({
+export const cutMark = (at: Instant): Metadata => ({
+  typedFilterMetadata: {},
   filterMetadata: { signet: { cut: new Date(at).toISOString() } },
 });

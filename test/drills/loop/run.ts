@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { START_GRACE } from '../../../src/control/departures.ts';
 import { startWatched, TRUST_DOMAIN, type WatchedServer } from './server.ts';
 
 const SERVICES = 1_000;
@@ -73,6 +74,7 @@ const measure = async (server: WatchedServer): Promise<Readonly<Record<string, F
   const thrice = async (path: string): Promise<void> => {
     for (let times = 0; times < 3; times++) await server.get(path);
   };
+  const begun = Date.now();
   const order = await server.sidecars(STAY, ALL);
   const part = (from: number, to: number): object => ({ ...order, sidecars: order.sidecars.slice(from, to) });
   await phase(`${STAY} join at once`, () => connect(part(0, STAY)));
@@ -83,6 +85,7 @@ const measure = async (server: WatchedServer): Promise<Readonly<Record<string, F
   await phase('a save that changes one service', () => save(meshText({ one: 'first' })));
   await phase('a save that changes all', () => save(meshText({ one: 'first', all: 'second' })));
   await phase('a save with 1,000 errors', () => save(meshText().replaceAll('GET /health', 'GET health')));
+  await sleep(begun + START_GRACE - Date.now());
   await phase(`${ALL - STAY} leave at once and are withdrawn`, async () => {
     children.at(-1)?.kill();
     await sleep(2 * SETTLED);

@@ -102,7 +102,7 @@ describe('admin API', () => {
   });
 
   it('answers nothing of the API without the admin token', async () => {
-    const paths = ['status', 'check', 'mesh', 'tokens', 'ca', 'ca/bundle', 'openapi.json', 'nothing'];
+    const paths = ['status', 'check', 'mesh', 'xds', 'tokens', 'ca', 'ca/bundle', 'openapi.json', 'nothing'];
     for (const headers of [
       {},
       { authorization: 'Bearer wrong' },
@@ -244,7 +244,7 @@ describe('admin API', () => {
 
   it('describes itself', async () => {
     const { paths } = (await api('GET', 'openapi.json')).json<{ paths: object }>();
-    for (const path of ['status', 'check', 'tokens', 'bootstraps', 'can', 'ca/renew'])
+    for (const path of ['status', 'check', 'xds', 'tokens', 'bootstraps', 'can', 'ca/renew'])
       assert.ok(`/api/v1/${path}` in paths, path);
   });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { meshLoader } from '../../../src/app/meshFile.ts';
 import { type MeshThread, meshThread } from '../../../src/app/meshThread.ts';
 
@@ -23,7 +24,7 @@ const fromEnv = (name: string): string => `\${${name}}.example`;
 
 describe('a mesh file loaded in a thread', () => {
   const threads: MeshThread[] = [];
-  const open = (options: { readonly heapMiB?: number } = {}): MeshThread['load'] => {
+  const open = (options: Parameters<typeof meshThread>[1] = {}): MeshThread['load'] => {
     const entry = new URL('../../support/meshWorker.mjs', import.meta.url);
     const thread = meshThread({ WHO: 'world' }, { entry, ...options });
     threads.push(thread);
@@ -66,6 +67,23 @@ describe('a mesh file loaded in a thread', () => {
     assert.ok((await load('mesh.yaml', mesh(1_000))).ok);
     clearInterval(count);
     assert.ok(turns > 5, `${turns}`);
+  });
+
+  it('has a thread of its own for as long as files come, and another one later', async () => {
+    // Answers every file with an error that names its thread.
+    const script = `
+      import { parentPort, threadId } from 'node:worker_threads';
+      import { serialize } from 'node:v8';
+      parentPort.on('message', () => parentPort.postMessage({ ok: false, diagnostics: [serialize([threadId])] }));`;
+    const load = open({ restAfter: 200, entry: new URL(`data:text/javascript,${encodeURIComponent(script)}`) });
+    const threadOf = async (): Promise<unknown> => {
+      const loaded = await load('mesh.yaml', mesh(150));
+      return loaded.ok ? undefined : loaded.error[0];
+    };
+    const [first, second] = [await threadOf(), await threadOf()];
+    assert.equal(second, first);
+    await sleep(400);
+    assert.notEqual(await threadOf(), first);
   });
 
   it('is refused with a sentence where it takes too much memory, and the next one is loaded', async () => {

@@ -35,12 +35,18 @@ describe('endpoint tracker', () => {
     assert.equal(changes.length, 4);
   });
 
-  it('waits for nobody after a start that found nothing stored', async () => {
-    const { clock, told, arrive, leave } = setUp();
+  it('withdraws nobody in the first 60 s after a start, also after one that found nothing stored', async () => {
+    const { clock, tracker, told, arrive, leave } = setUp();
     for (const n of [1, 2, 3]) arrive(n);
     await clock.advance(1_000);
     leave(2);
-    await clock.advance(3_500);
+    await clock.advance(58_900);
+    assert.equal(told(), '10.0.0.1 10.0.0.2 10.0.0.3');
+    assert.deepEqual(
+      tracker.kept(clock.now()).map(({ node, why }) => [node, why]),
+      [['prod/web/2', 'start']],
+    );
+    await clock.advance(1_000);
     assert.equal(told(), '10.0.0.1 10.0.0.3');
   });
 

@@ -12,7 +12,7 @@ import { readRequest } from '../../../src/xds/request.ts';
 import { type StreamEvent, startXdsServer, type XdsServer, type XdsServerOptions } from '../../../src/xds/server.ts';
 import { ADS } from '../../support/adsClient.ts';
 import { serverTls, tls } from '../../support/controlPlaneTls.ts';
-import { frame, PREFACE } from '../../support/http2Frames.ts';
+import { callOf, frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
 
 const HEALTH = '/grpc.health.v1.Health';
@@ -39,27 +39,10 @@ const message = (...fields: readonly (readonly [number, Buffer])[]): Buffer => {
 /** A DiscoveryRequest of this node. */
 const asking = (node: string): Buffer => message([2, message([1, Buffer.from(node)]).subarray(5)]);
 
-/** HPACK, a literal that is not indexed. */
-const literal = (name: string, value: string): Buffer =>
-  Buffer.concat([
-    Buffer.from([0, name.length]),
-    Buffer.from(name),
-    Buffer.from([value.length]),
-    Buffer.from(value, 'latin1'),
-  ]);
-
 /** The client's preface and its SETTINGS. */
 const BEGIN = Buffer.concat([Buffer.from(PREFACE), frame(4, 0, 0, Buffer.alloc(0))]);
 
-/** HPACK of a call of ADS with these `authorization`. */
-const callHeaders = (...tokens: readonly string[]): Buffer =>
-  Buffer.concat([
-    Buffer.from([0x83, 0x87]),
-    literal(':path', `/${ADS}/DeltaAggregatedResources`),
-    literal(':authority', 'x'),
-    literal('content-type', 'application/grpc'),
-    ...tokens.map((token) => literal('authorization', token)),
-  ]);
+const callHeaders = (...tokens: readonly string[]): Buffer => callOf(`/${ADS}/DeltaAggregatedResources`, tokens);
 
 describe('an attacker of the xDS server', function () {
   this.timeout(15_000);
@@ -125,7 +108,7 @@ describe('an attacker of the xDS server', function () {
   it('leaves nothing behind of the names whose health it watches', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
-    await start({ limits: { unprovenBytes: 2 ** 30, unprovenCalls: 1_000, callBurst: 1_000 } });
+    await start({ limits: { unprovenBytes: 2 ** 30, otherBytes: 2 ** 30, unprovenCalls: 1_000, callBurst: 1_000 } });
     const session = await http2();
     const watch = async (name: string): Promise<void> => {
       const { heard, reset } = call(session, `${HEALTH}/Watch`, message([1, Buffer.from(name)]));

@@ -249,6 +249,30 @@ describe('the self-defence of the xDS server', function () {
     await join('prod/web/1');
   });
 
+  it('counts what it does not serve: unknown methods, polling, compressed requests, each once and without their words', async () => {
+    await start();
+    const session = await http2();
+    const send = async (path: string, more: Record<string, string> = {}): Promise<void> => {
+      const call = session.request(headersOf(path, more));
+      call.on('error', () => {});
+      call.end(Buffer.from('grpc-encoding' in more ? [1, 0, 0, 0, 1, 0] : [0, 0, 0, 0, 0]));
+      call.resume();
+      await new Promise((resolve) => call.once('close', resolve));
+    };
+    await send('/x.Y/MadeUp');
+    await send('/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters');
+    await send('/grpc.health.v1.Health/Check', { 'grpc-encoding': 'gzip' });
+    await send(`/${ADS}/DeltaAggregatedResources`, { authorization: 'Bearer good', 'grpc-encoding': 'gzip' });
+    await send('/grpc.health.v1.Health/Check');
+    await until(() => events.length === 4);
+    for (const event of events) {
+      assert.ok(event.kind === 'refused' && event.refusal.code === 'unimplemented', event.kind);
+      assert.equal(event.peer.address, '127.0.0.1');
+      assert.doesNotMatch(event.refusal.message, /MadeUp|gzip/);
+    }
+    assert.equal(new Set(events.map(({ stream }) => stream)).size, 4);
+  });
+
   it('refuses compressed requests unread', async () => {
     await start();
     const session = await http2();
