@@ -35,13 +35,13 @@ process.on('exit', (code) => {
 // So that what tests do at the exit of the process, such as ending others, is done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-/** Three processes for the quick tests, which want the processor and wait now and then; one for the others, which want Envoys and time. */
-const run = async (files: readonly string[], parallel: boolean): Promise<void> => {
+/** In so many processes: both kinds wait now and then, tests with Envoys for whole minutes (`claimLoopback` keeps them apart). */
+const run = async (files: readonly string[], jobs: number): Promise<void> => {
   if (files.length === 0) return;
   const grep = values.grep === undefined ? {} : { grep: values.grep };
-  const mocha = new Mocha({ timeout: 30_000, forbidOnly: true, parallel, jobs: 3, ...grep });
+  const mocha = new Mocha({ timeout: 30_000, forbidOnly: true, parallel: jobs > 1, jobs, ...grep });
   for (const file of files) mocha.addFile(file);
-  if (!parallel) await mocha.loadFilesAsync();
+  if (jobs === 1) await mocha.loadFilesAsync();
   await new Promise<void>((resolve) => {
     const runner = mocha.run(() => resolve());
     runner.on('pass', () => {
@@ -60,11 +60,9 @@ try {
   const files = positionals.flatMap(testFiles);
   const isQuick = (file: string): boolean => file.startsWith(`${resolve('test/unit')}/`);
   const quick = files.filter(isQuick);
-  await run(quick, quick.length > 1);
-  await run(
-    files.filter((file) => !isQuick(file)),
-    false,
-  );
+  const others = files.filter((file) => !isQuick(file));
+  await run(quick, Math.min(quick.length, 3));
+  await run(others, Math.min(others.length, 2));
   totals.ended = true;
 } catch (thrown) {
   console.error(thrown);
