@@ -68,8 +68,22 @@ const perInstance = () => {
   };
 };
 
-/** @throws AppError `instance_revoked`, or the store's */
-const storeIssued = async (store: Store, record: SvidRecord, issued: IssuedCertificate): Promise<void> => {
+const instanceRevoked = (instance: string): AppError<'instance_revoked'> =>
+  new AppError(
+    'instance_revoked',
+    `${instance} was revoked: it gets no certificate until it has joined with a new token`,
+  );
+
+/**
+ * Keeps a certificate and what is to be known of it until it ends.
+ * @throws AppError `instance_revoked`, or the store's
+ */
+const storeIssued = async (
+  store: Store,
+  ledger: IssuedLedger,
+  record: SvidRecord,
+  issued: IssuedCertificate,
+): Promise<void> => {
   const { instance } = issued;
   // Deletes nothing: it only holds while the instance is not barred, whoever bars it in this very moment.
   const unbarred: Write = { key: barredKey(instance), value: undefined, ifRevision: 0 };
@@ -77,9 +91,11 @@ const storeIssued = async (store: Store, record: SvidRecord, issued: IssuedCerti
     await store.commit([{ key: keyOf(instance), value: writeSvid(record) }, issuedWrite(issued), unbarred]);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'conflict')) throw error;
-    const message = `${instance} was revoked: it gets no certificate until it has joined with a new token`;
-    throw new AppError('instance_revoked', message);
+    throw instanceRevoked(instance);
   }
+  ledger.add(issued);
+  // The store may have written a bar right behind it, before anybody here could see that.
+  if (store.get(barredKey(instance)) !== undefined) throw instanceRevoked(instance);
 };
 
 const barWrites = (instance: string, now: Instant): readonly Write[] => [
@@ -141,10 +157,8 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
   const issue = async (instance: string, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
     const svid = await authority.obtain(id, ttl, now);
     const record = { svid, earlier: held.earlier(instance, now) };
-    const issued = issuedTo(instance, svid);
-    await storeIssued(store, record, issued);
+    await storeIssued(store, ledger, record, issuedTo(instance, svid));
     held.put(instance, record);
-    ledger.add(issued);
     return svid;
   };
 
