@@ -273,7 +273,9 @@ export const rotationAnswer: z.ZodType<RotationAnswer> = z.strictObject({
     .nullable()
     .describe('the one that is running'),
   active: z.strictObject({ root: text, intermediate: text }).describe('serials'),
-  scheduled: moment.describe('when a new root begins to be led in by itself'),
+  scheduled: moment
+    .nullable()
+    .describe('when a new root begins to be led in by itself; null where the key of the root is not in Signet'),
   sidecars: z.strictObject({
     connected: count,
     away: z

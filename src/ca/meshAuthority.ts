@@ -101,6 +101,7 @@ export const meshAuthority = (
         state === 'tainted' ? [] : [certificate.pem],
       ),
     rootDue: () => {
+      if (!signsForItself(document.state())) return undefined;
       const { notBefore, notAfter } = rootInForce(document.state()).certificate;
       return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
     },

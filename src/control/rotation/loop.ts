@@ -51,8 +51,8 @@ export type RotationReport = {
   readonly connected: number;
   /** Who is away with a certificate that lives, and until when: a rotation waits for those. */
   readonly away: readonly { readonly node: string; readonly until: Instant }[];
-  /** When a rotation of the root begins by itself. */
-  readonly due: Instant;
+  /** When a rotation of the root begins by itself; `undefined` for a root whose key is elsewhere. */
+  readonly due: Instant | undefined;
   /** Why the last step or start could not be stored. */
   readonly trouble: string | undefined;
 };
@@ -194,6 +194,7 @@ export class RotationLoop {
     const before = this.#plan();
     await act(this.#ports.clock.now());
     this.#open = undefined;
+    this.#trouble = undefined;
     const plan = this.#plan() ?? before;
     if (plan !== undefined)
       this.#ports.log.warn(
@@ -311,7 +312,7 @@ export class RotationLoop {
 
   async #beginIfDue(now: Instant): Promise<Duration> {
     const { authority } = this.#ports;
-    const due = Math.max(authority.rootDue(), this.#heldOffUntil);
+    const due = Math.max(authority.rootDue() ?? Number.POSITIVE_INFINITY, this.#heldOffUntil);
     if (now < due) return Math.min(IDLE, due - now);
     await this.begin('root', 'by schedule: 80 % of the life of the root is over');
     return 0;
