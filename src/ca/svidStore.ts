@@ -5,7 +5,15 @@ import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type HeldSvid, type HeldSvids, holdSvids, SVID_PREFIX } from './heldSvids.ts';
-import { barredKey, type IssuedCertificate, type IssuedLedger, issuedLedger, issuedTo, issuedWrite } from './issued.ts';
+import {
+  barredKey,
+  ISSUED_PREFIX,
+  type IssuedCertificate,
+  type IssuedLedger,
+  issuedLedger,
+  issuedTo,
+  issuedWrite,
+} from './issued.ts';
 import { stillServes } from './renewal.ts';
 import { type SvidRecord, writeSvid } from './svidRecord.ts';
 
@@ -74,9 +82,16 @@ const instanceRevoked = (instance: string): AppError<'instance_revoked'> =>
     `${instance} was revoked: it gets no certificate until it has joined with a new token`,
   );
 
+/** What is refused by its serial, or proves an instance by it, is one certificate (RFC 5280 §4.1.2.2). */
+const serialTaken = (instance: string, serial: string): AppError<'serial_taken'> =>
+  new AppError(
+    'serial_taken',
+    `the certificate for ${instance} has the serial ${serial}, which another one has that is still known: it is not used; a signer is to give each certificate a serial of its own`,
+  );
+
 /**
  * Keeps a certificate and what is to be known of it until it ends.
- * @throws AppError `instance_revoked`, or the store's
+ * @throws AppError `instance_revoked`, `serial_taken`, or the store's
  */
 const storeIssued = async (
   store: Store,
@@ -91,6 +106,8 @@ const storeIssued = async (
     await store.commit([{ key: keyOf(instance), value: writeSvid(record) }, issuedWrite(issued), unbarred]);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'conflict')) throw error;
+    if (store.get(barredKey(instance)) === undefined && store.get(ISSUED_PREFIX + issued.serial) !== undefined)
+      throw serialTaken(instance, issued.serial);
     throw instanceRevoked(instance);
   }
   ledger.add(issued);
