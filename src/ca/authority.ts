@@ -61,6 +61,8 @@ export type RotationControl = {
 };
 
 export type MeshAuthority = IssuingAuthority & {
+  /** Why the mesh cannot take this name: a CA above its leaves that stays may not sign for it. */
+  readonly renameFault: (name: TrustDomain) => string | undefined;
   readonly rotation: RotationControl;
   readonly imports: ImportControl;
   readonly tend: SignerControl['tend'];
