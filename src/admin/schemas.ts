@@ -350,9 +350,9 @@ export const issuedList: z.ZodType<IssuedListAnswer> = z.strictObject({
         notAfter: moment,
         secondsLeft: z.int().describe("by the control plane's clock"),
         state: z
-          .enum(['held', 'sent', 'refused', 'earlier', 'away'])
+          .enum(['held', 'sent', 'refused', 'earlier', 'away', 'revoked'])
           .describe(
-            'held: its sidecar took it and uses it; sent: not acknowledged; refused: NACKed; earlier: renewed since, and still valid; away: its instance is not connected',
+            'held: its sidecar took it and uses it; sent: not acknowledged; refused: NACKed; earlier: renewed since, and still valid; away: its instance is not connected; revoked: refused everywhere',
           ),
       }),
     )

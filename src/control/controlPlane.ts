@@ -135,6 +135,7 @@ export class ControlPlane {
       connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
       nodeOf: (stream) => this.#fleet.nodeOf(stream),
       svidOf: (stream) => this.#reconciler.svidOf(stream),
+      isRevoked: (serial) => this.revocation.revocations.revocationOf(serial) !== undefined,
       onJump: () => {
         this.#reconciler.clockJumped();
         this.#fleet.clockJumped();

@@ -229,7 +229,7 @@ describe('renewals that do not go well', () => {
     assert.deepEqual(live(), ['default/web/a 1 held', 'default/web/b 2 away']);
     await test.clock.skip(15 * HOUR);
     refuse(web);
-    assert.deepEqual(live(), ['default/web/a 3 refused', 'default/web/b 2 away']);
+    assert.deepEqual(live(), ['default/web/a 3 refused', 'default/web/a 1 earlier', 'default/web/b 2 away']);
     await test.clock.skip(10 * HOUR);
     assert.doesNotMatch(live().join(), /web\/b/, 'it has ended');
   });
