@@ -179,21 +179,8 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     return svid;
   };
 
-  const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
-    keyOf(instance);
-    return inTurn(instance, async () => {
-      const svid = held.svid(instance);
-      const mine = svid?.id === id ? svid : undefined;
-      if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
-      return issue(instance, id, ttl, now);
-    });
-  };
-
-  const renew: SvidKeeper['renew'] = async (instance, id, ttl, now) => {
-    keyOf(instance);
-    const running = renewing.get(instance);
-    if (running?.id === id && running.ttl === ttl) return running.svid;
-    const svid = inTurn(instance, () => issue(instance, id, ttl, now));
+  /** Whoever asks for a new one while one is made is given that one. */
+  const shared = async (instance: string, id: SpiffeId, ttl: Duration, svid: Promise<X509Svid>): Promise<X509Svid> => {
     const mine = { id, ttl, svid };
     renewing.set(instance, mine);
     try {
@@ -201,6 +188,28 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     } finally {
       if (renewing.get(instance) === mine) renewing.delete(instance);
     }
+  };
+
+  const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
+    keyOf(instance);
+    return inTurn(instance, async () => {
+      const svid = held.svid(instance);
+      const mine = svid?.id === id ? svid : undefined;
+      if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
+      return shared(instance, id, ttl, issue(instance, id, ttl, now));
+    });
+  };
+
+  const renew: SvidKeeper['renew'] = async (instance, id, ttl, now) => {
+    keyOf(instance);
+    const running = renewing.get(instance);
+    if (running?.id === id && running.ttl === ttl) return running.svid;
+    return shared(
+      instance,
+      id,
+      ttl,
+      inTurn(instance, () => issue(instance, id, ttl, now)),
+    );
   };
 
   return Object.freeze({

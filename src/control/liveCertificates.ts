@@ -66,9 +66,14 @@ export const liveCertificates = (
           },
         ],
   );
+  // The mesh, or the identity of the service, may have had another name when it was issued.
+  const ids = new Map(ledger.map(({ serial, id }) => [serial, id]));
   return [...kept, ...rest]
     .filter(({ notAfter }) => notAfter > now)
-    .map((one): LiveCertificate => (isRevoked(one.serial) ? { ...one, state: 'revoked' } : one))
+    .map((one): LiveCertificate => {
+      const id = ids.get(one.serial) ?? one.id;
+      return isRevoked(one.serial) ? { ...one, id, state: 'revoked' } : { ...one, id };
+    })
     .sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
 };
 

@@ -61,6 +61,16 @@ describe('revocation', () => {
   });
   afterEach(() => test.close());
 
+  it('is listed by the name that it was issued under', async () => {
+    const id = 'spiffe://old.example/ns/prod/sa/web';
+    const live = test.svids.live;
+    Object.assign(test.svids, {
+      live: (now: number) => live(now).map((one) => (one.instance === 'prod/web/1' ? { ...one, id } : one)),
+    });
+    const [listed] = test.control.certificates.live().live.filter(({ node }) => node === 'prod/web/1');
+    assert.equal(listed?.id, id);
+  });
+
   it('is seen in the list of all certificates, also once its instance is back, as are those of forgotten instances', async () => {
     const serial = serialOf('prod/web/1');
     const [gone] = await Promise.all([open('prod/orders/2'), revoke(serial)]);
