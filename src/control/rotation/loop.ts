@@ -82,10 +82,11 @@ export class RotationLoop {
   readonly #startedAt: Instant;
   readonly #told: ReturnType<typeof repeats>;
   #roots: TrustBundle;
-  #open: { readonly step: string; readonly since: Instant } | undefined;
+  // By the monotonic clock, as is the timer: the wall clock may jump in the middle of a step.
+  #open: { readonly step: string; readonly since: Duration } | undefined;
   #turning: Promise<void> | undefined;
   #again = false;
-  #timer: { readonly at: Instant; readonly cancel: () => void } | undefined;
+  #timer: { readonly at: Duration; readonly cancel: () => void } | undefined;
   #trouble: string | undefined;
   #heldOffUntil: Instant = 0;
   #closed = false;
@@ -209,7 +210,7 @@ export class RotationLoop {
   #later(delay: Duration): void {
     if (this.#closed) return;
     const { clock } = this.#ports;
-    const at = clock.now() + delay;
+    const at = clock.monotonic() + delay;
     if (this.#turning !== undefined && delay <= SOON) this.#again = true;
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     this.#timer?.cancel();
@@ -254,9 +255,9 @@ export class RotationLoop {
     const gate = await this.#confirmed(plan, gateOf(plan, facts, now, this.#startedAt), now);
     if (!gate.open) return this.#wait(plan, gate, now);
     const step = `${plan.id} ${plan.step} ${plan.to}`;
-    if (this.#open?.step !== step) this.#open = { step, since: now };
-    const open = now - this.#open.since;
-    if (open >= 0 && open < SETTLE) return SETTLE - open;
+    if (this.#open?.step !== step) this.#open = { step, since: this.#ports.clock.monotonic() };
+    const open = this.#ports.clock.monotonic() - this.#open.since;
+    if (open < SETTLE) return SETTLE - open;
     await this.#advance(plan, now);
     return 0;
   }

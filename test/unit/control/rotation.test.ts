@@ -39,6 +39,26 @@ describe('the loop of a rotation', () => {
     assert.equal(fleet.issued.length, 2);
   });
 
+  it('keeps a gate open for its second, and goes on after a pause, whatever the wall clock does', async () => {
+    for (const jump of [3_600_000, -3_600_000]) {
+      await fleet.loop.begin('root', 'a test');
+      for (const step of ['root distribute', 'root issue']) {
+        await fleet.clock.advance(400);
+        assert.equal(fleet.step(), step);
+        fleet.clock.jump(jump / 3);
+        await fleet.clock.advance(300);
+        assert.equal(fleet.step(), step, 'the wall clock has no say in what workers hold');
+        await fleet.until(step === 'root issue' ? 'root retire' : 'root issue');
+      }
+      await fleet.loop.pause();
+      await fleet.clock.advance(2_000);
+      fleet.clock.jump(jump / 3);
+      await fleet.loop.resume();
+      await fleet.until('none', 3_000);
+      assert.deepEqual(fleet.refusals(), []);
+    }
+  });
+
   it('waits in each step for the sidecar that does not ACK, and names it', async () => {
     await fleet.turn(ORDERS, 'deaf');
     await fleet.loop.begin('root', 'a test');
