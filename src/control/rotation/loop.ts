@@ -69,6 +69,9 @@ const MOST_FETCHED = 10_000;
 /** A rotation by schedule that was aborted is not begun again for so long. */
 const HOLD_OFF: Duration = 86_400_000;
 
+/** A moment by the wall clock, and by the monotonic one when it was seen first. */
+type Anchor = { readonly wall: Instant; readonly seen: Duration };
+
 /**
  * Leads a rotation from step to step: what sidecars ACKed opens its gates. The plan itself lies in the authority's document,
  * so that a restart finds it where it was; all that is known of sidecars is learned anew from them.
@@ -79,13 +82,15 @@ export class RotationLoop {
   readonly #fetched = new Map<string, HeldSecrets>();
   readonly #certs: ReturnType<typeof newEnvoyCerts>;
   readonly #reissues: ReturnType<typeof newReissues>;
-  readonly #startedAt: Instant;
+  readonly #startedAt: Anchor;
   readonly #told: ReturnType<typeof repeats>;
   #roots: TrustBundle;
   // By the monotonic clock, as is the timer: the wall clock may jump in the middle of a step.
   #open: { readonly step: string; readonly since: Duration } | undefined;
   #turning: Promise<void> | undefined;
   #again = false;
+  /** The present step, by both clocks. */
+  #step: Anchor | undefined;
   #timer: { readonly at: Duration; readonly cancel: () => void } | undefined;
   #trouble: string | undefined;
   #heldOffUntil: Instant = 0;
@@ -93,7 +98,7 @@ export class RotationLoop {
 
   constructor(ports: RotationPorts) {
     this.#ports = ports;
-    this.#startedAt = ports.clock.now();
+    this.#startedAt = this.#anchor(ports.clock.now());
     this.#certs = newEnvoyCerts(ports.askEnvoy);
     this.#reissues = newReissues(ports);
     this.#told = repeats(ports.clock, TELL_EVERY);
@@ -165,7 +170,7 @@ export class RotationLoop {
       const until = Math.max(0, ...holds.map(({ notAfter }) => notAfter));
       return connected || until <= now ? [] : [{ node, until }];
     });
-    const gate = plan && gateOf(plan, facts, now, this.#startedAt);
+    const gate = plan && this.#gateOf(plan, facts, now);
     const connected = facts.filter((one) => one.connected).length;
     const due = this.#ports.authority.rootDue();
     return { at: now, plan, gate, connected, away, due, trouble: this.#trouble };
@@ -173,6 +178,21 @@ export class RotationLoop {
 
   #plan(): Rotation | undefined {
     return this.#ports.authority.rotation.plan();
+  }
+
+  #anchor(wall: Instant): Anchor {
+    return { wall, seen: this.#ports.clock.monotonic() };
+  }
+
+  /** As long ago as either clock says: one that is set back does not prolong what has a bound. */
+  #earliest({ wall, seen }: Anchor, now: Instant): Instant {
+    return Math.min(wall, now - (this.#ports.clock.monotonic() - seen));
+  }
+
+  #gateOf(plan: Rotation, facts: readonly SidecarFacts[], now: Instant): Gate {
+    if (this.#step?.wall !== plan.stepSince) this.#step = this.#anchor(plan.stepSince);
+    const stepSince = this.#earliest(this.#step, now);
+    return gateOf({ ...plan, stepSince }, facts, now, this.#earliest(this.#startedAt, now));
   }
 
   /** `contradicted`: what Envoys said against their ACKs, once all ACKed. */
@@ -252,7 +272,7 @@ export class RotationLoop {
     if (plan.paused) return IDLE;
     const facts = this.#facts(now);
     if (plan.step !== 'distribute') await this.#reissues.next(plan, facts, now);
-    const gate = await this.#confirmed(plan, gateOf(plan, facts, now, this.#startedAt), now);
+    const gate = await this.#confirmed(plan, this.#gateOf(plan, facts, now), now);
     if (!gate.open) return this.#wait(plan, gate, now);
     const step = `${plan.id} ${plan.step} ${plan.to}`;
     if (this.#open?.step !== step) this.#open = { step, since: this.#ports.clock.monotonic() };
@@ -298,7 +318,7 @@ export class RotationLoop {
   async #confirmed(plan: Rotation, gate: Gate, now: Instant): Promise<Gate> {
     if (!gate.open || plan.step === 'distribute') return gate;
     const asked = await this.#certs.confirm(this.#ports.holders(), ({ stream }) => this.#held.ofStream(stream).svid);
-    return asked ? gateOf(plan, this.#facts(now, this.#certs.contradicted), now, this.#startedAt) : gate;
+    return asked ? this.#gateOf(plan, this.#facts(now, this.#certs.contradicted), now) : gate;
   }
 
   #wait(plan: Rotation, { waitingFor }: Gate, now: Instant): Duration {

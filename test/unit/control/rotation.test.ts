@@ -279,6 +279,17 @@ describe('the loop of a rotation', () => {
     assert.deepEqual(fleet.refusals(), []);
   });
 
+  it('a compromised root goes as soon although the clock is set back meanwhile', async () => {
+    await fleet.turn(ORDERS, 'deaf');
+    await fleet.loop.begin('compromise', 'a test');
+    await fleet.clock.advance(30_000);
+    fleet.clock.jump(-3_600_000);
+    await fleet.clock.advance(20_000);
+    assert.equal(fleet.step(), 'compromise distribute');
+    await fleet.until('compromise issue', 15_000);
+    await fleet.until('compromise retire', 70_000);
+  });
+
   it('a root begins to be replaced when 80 % of its life are over, and not again for a day after an abort', async () => {
     await fleet.loop.close();
     const YEAR = 365 * 86_400_000;
