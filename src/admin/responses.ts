@@ -146,7 +146,7 @@ export type IssuedAnswer = {
   readonly notBefore: string | null;
   readonly notAfter: string;
   readonly secondsLeft: number;
-  readonly state: 'held' | 'sent' | 'refused' | 'earlier' | 'away';
+  readonly state: 'held' | 'sent' | 'refused' | 'earlier' | 'away' | 'revoked';
 };
 
 export type IssuedListAnswer = {

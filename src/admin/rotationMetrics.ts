@@ -20,7 +20,7 @@ export const watchRotation = (registry: Registry, report: () => RotationReport):
       since.set((plan?.stepSince ?? 0) / 1000);
       paused.set(plan?.paused === true ? 1 : 0);
       waiting.set(gate?.waitingFor.length ?? 0);
-      begins.set(due / 1000);
+      begins.set((due ?? 0) / 1000);
     },
   });
   const since = gauge(
@@ -29,5 +29,8 @@ export const watchRotation = (registry: Registry, report: () => RotationReport):
   );
   const paused = gauge('signet_ca_rotation_paused', '1 while a rotation is paused.');
   const waiting = gauge('signet_ca_rotation_waiting_sidecars', 'For how many sidecars the rotation waits.');
-  const begins = gauge('signet_root_rotation_due_timestamp_seconds', 'When a new root begins to be led in by itself.');
+  const begins = gauge(
+    'signet_root_rotation_due_timestamp_seconds',
+    'When a new root begins to be led in by itself; 0 where the key of the root is elsewhere, so that none does.',
+  );
 };

@@ -19,8 +19,8 @@ export type RotationAnswer = {
   } | null;
   /** Serials of the active CAs. */
   readonly active: { readonly root: string; readonly intermediate: string };
-  /** When a new root begins to be led in by itself. */
-  readonly scheduled: string;
+  /** When a new root begins to be led in by itself; `null` where the key of the root is elsewhere. */
+  readonly scheduled: string | null;
   readonly sidecars: {
     readonly connected: number;
     readonly away: readonly { readonly node: string; readonly until: string }[];

@@ -62,7 +62,7 @@ export const rotationAnswer = ({ loop, channel, describe }: RotationPort): Rotat
             trouble: trouble ?? null,
           },
     active: { root: root.serial, intermediate: intermediate.serial },
-    scheduled: iso(due),
+    scheduled: due === undefined ? null : iso(due),
     sidecars: { connected, away: away.map(({ node, until }) => ({ node, until: iso(until) })) },
     channel: {
       anchors: anchors.map(slotAnswer),

@@ -273,7 +273,9 @@ export const rotationAnswer: z.ZodType<RotationAnswer> = z.strictObject({
     .nullable()
     .describe('the one that is running'),
   active: z.strictObject({ root: text, intermediate: text }).describe('serials'),
-  scheduled: moment.describe('when a new root begins to be led in by itself'),
+  scheduled: moment
+    .nullable()
+    .describe('when a new root begins to be led in by itself; null where the key of the root is not in Signet'),
   sidecars: z.strictObject({
     connected: count,
     away: z
@@ -348,9 +350,9 @@ export const issuedList: z.ZodType<IssuedListAnswer> = z.strictObject({
         notAfter: moment,
         secondsLeft: z.int().describe("by the control plane's clock"),
         state: z
-          .enum(['held', 'sent', 'refused', 'earlier', 'away'])
+          .enum(['held', 'sent', 'refused', 'earlier', 'away', 'revoked'])
           .describe(
-            'held: its sidecar took it and uses it; sent: not acknowledged; refused: NACKed; earlier: renewed since, and still valid; away: its instance is not connected',
+            'held: its sidecar took it and uses it; sent: not acknowledged; refused: NACKed; earlier: renewed since, and still valid; away: its instance is not connected; revoked: refused everywhere',
           ),
       }),
     )

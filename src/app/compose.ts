@@ -193,6 +193,7 @@ const startControl = ({ log }: ServeOptions, ground: Ground, late: Late, told: s
     source,
     svids: certificates.svids,
     bundle: certificates.authority.trustBundle,
+    renameFault: certificates.authority.renameFault,
     authorities: () => authorityFacts(certificates.authority.describe(), certificates.channel.describe()),
     anchorPem: certificates.channel.anchor,
     serverIds: certificates.channel.serverIds,

@@ -61,13 +61,18 @@ export type RotationControl = {
 };
 
 export type MeshAuthority = IssuingAuthority & {
+  /** Why the mesh cannot take this name: a CA above its leaves that stays may not sign for it. */
+  readonly renameFault: (name: TrustDomain) => string | undefined;
   readonly rotation: RotationControl;
   readonly imports: ImportControl;
   readonly tend: SignerControl['tend'];
   /** Roots of the certificates that clients show to Signet: those that are trusted, without tainted ones. */
   readonly clientAnchors: () => readonly string[];
-  /** When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. */
-  readonly rootDue: () => Instant;
+  /**
+   * When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. `undefined` where
+   * the active one's key is elsewhere: that one is replaced by people, or by the signer.
+   */
+  readonly rootDue: () => Instant | undefined;
 };
 
 export type AuthorityStatus = {

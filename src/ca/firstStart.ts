@@ -31,7 +31,7 @@ const TRIAL_LIFE = 600_000;
 
 const askOnce = async (start: FirstStart, { sign, queue }: SignerChoice): Promise<Signed> => {
   const { trustDomain, curve, now, trial } = start;
-  const work = { queue, trustDomain, curve, knownRoots: [], now };
+  const work = { queue, trustDomain, curve, knownRoots: [], formerly: [], now };
   if (sign === 'intermediate') return signedIntermediate(work);
   if (trial === undefined)
     throw new AppError(

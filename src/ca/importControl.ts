@@ -13,6 +13,7 @@ import { IMPORTED, prepareSigned, requestIntermediate, signedElsewhere } from '.
 import { leafIssuer } from './leaf.ts';
 import type { Making } from './making.ts';
 import type { MeshState } from './meshState.ts';
+import { allNames } from './names.ts';
 import { trusted } from './slots.ts';
 
 export type Imported = {
@@ -58,7 +59,7 @@ export const checkedIntermediate = async (
   chainPem: string,
   request: { readonly key: Secret; readonly csr: string; readonly keyOf: string },
   origin: string,
-  against: Pick<ChainCheck, 'knownRoots' | 'trustDomain' | 'now'>,
+  against: Pick<ChainCheck, 'knownRoots' | 'trustDomain' | 'formerly' | 'now'>,
 ) => {
   const csr = readCsr(request.csr);
   invariant(csr.ok, 'a request that was made here can be read');
@@ -113,6 +114,7 @@ export const importControl = (
       const request = { ...pending, keyOf: 'the pending request' };
       const signed = await checkedIntermediate(chainPem, request, IMPORTED, {
         knownRoots: trustedPems(state),
+        formerly: allNames(state),
         trustDomain: trustDomain(),
         now,
       });

@@ -5,6 +5,7 @@ import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type CaCertificate, type CaKeyPair, makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
+import { namingFault } from './external/nameConstraints.ts';
 import type { SignerChoice } from './external/remoteSigner.ts';
 import { signsForItself } from './imports.ts';
 import { leafIssuer } from './leaf.ts';
@@ -12,7 +13,7 @@ import type { Making } from './making.ts';
 import { activeRoot, intermediateInForce, type MeshState, replaceIntermediate, rootInForce } from './meshState.ts';
 import { renamed } from './names.ts';
 import type { SignerControl } from './signerControl.ts';
-import { activeOf, own, type Slots } from './slots.ts';
+import { activeOf, own, type Slots, standing } from './slots.ts';
 
 /** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
 export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
@@ -112,8 +113,16 @@ export const issuance = (
     const { certificate, keys } = activeOf(intermediates);
     return { abovePem: certificate.pem + certificate.above.join(''), leaves: leafIssuer(keys) };
   });
+  // Held against the name when the CAs were taken; the mesh may have another one since.
+  const faultOf = remember((intermediates: Slots) =>
+    remember((name: TrustDomain) =>
+      namingFault([rootInForce(document.state()).certificate, standing(intermediates).certificate], name),
+    ),
+  );
   const issue = (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
     checkId(id, document.state().trustDomain);
+    const fault = faultOf(document.state().intermediates)(document.state().trustDomain);
+    if (fault !== undefined) throw new AppError('profile_violation', `no certificate is issued for ${id}: ${fault}`);
     const { abovePem, leaves } = issuing(document.state().intermediates);
     const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
     return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });

@@ -30,10 +30,11 @@ export const issuedTo = (instance: string, { serial, id, notAfter, chainPem }: X
   return { serial, id, instance, digest, notAfter };
 };
 
-/** To be committed together with the certificate. */
+/** To be committed together with the certificate; a conflict where another one has its serial. */
 export const issuedWrite = (issued: IssuedCertificate): Write => ({
   key: ISSUED_PREFIX + issued.serial,
   value: Buffer.from(JSON.stringify(issued)),
+  ifRevision: 0,
 });
 
 /** Every certificate that was issued and has not ended. */

@@ -5,6 +5,7 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { AuthorityStatus, MeshAuthority, RotationControl } from './authority.ts';
 import { makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
+import { namingFault } from './external/nameConstraints.ts';
 import type { SignerChoice } from './external/remoteSigner.ts';
 import { importControl } from './importControl.ts';
 import { signsForItself, waitsForRotation } from './imports.ts';
@@ -100,7 +101,17 @@ export const meshAuthority = (
       trusted(document.state().roots).flatMap(({ state, certificate }) =>
         state === 'tainted' ? [] : [certificate.pem],
       ),
+    renameFault: (name: TrustDomain) => {
+      const [root, intermediate] = [rootInForce(document.state()), intermediateInForce(document.state())];
+      // A signer is asked for another intermediate then.
+      const stay = choice() === undefined && root.keys === undefined ? [root, intermediate] : [root];
+      return namingFault(
+        stay.map(({ certificate }) => certificate),
+        name,
+      );
+    },
     rootDue: () => {
+      if (!signsForItself(document.state())) return undefined;
       const { notBefore, notAfter } = rootInForce(document.state()).certificate;
       return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
     },

@@ -7,6 +7,7 @@ import { trustedPems } from './importControl.ts';
 import { adoptSigned, type Signed } from './imports.ts';
 import type { Making } from './making.ts';
 import { intermediateInForce, type MeshState, rootInForce } from './meshState.ts';
+import { allNames } from './names.ts';
 import { type SignerWork, signedIntermediate, signedLeaf, waitsForRoot } from './signerWork.ts';
 import { inState, type Slot } from './slots.ts';
 
@@ -57,6 +58,7 @@ export const signerControl = (
     trustDomain: trustDomain(),
     curve: curve(),
     knownRoots: trustedPems(document.state()),
+    formerly: allNames(document.state()),
     now,
   });
   const adopt = (what: string, signed: Signed, now: Instant): Promise<void> =>

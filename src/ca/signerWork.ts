@@ -22,16 +22,20 @@ export type SignerWork = {
   readonly curve: Curve;
   /** Roots that its chains need not bring along, PEM. */
   readonly knownRoots: readonly string[];
+  /** What the mesh was called before. */
+  readonly formerly: readonly TrustDomain[];
   readonly now: Instant;
 };
 
 /** A new key and an intermediate for it. @throws AppError `signer_away`, `signer_failed` */
 export const signedIntermediate = async (work: SignerWork): Promise<Signed> => {
-  const { queue, trustDomain, curve, knownRoots, now } = work;
+  const { queue, trustDomain, formerly, curve, knownRoots, now } = work;
   const origin = queue.origin();
   const request = { ...requestIntermediate(trustDomain, curve), keyOf: 'the request' };
   const ask = { csr: request.csr, use: 'intermediate', id: trustDomainId(trustDomain), ttl: undefined } as const;
-  return queue.ask(ask, (chainPem) => checkedIntermediate(chainPem, request, origin, { knownRoots, trustDomain, now }));
+  return queue.ask(ask, (chainPem) =>
+    checkedIntermediate(chainPem, request, origin, { knownRoots, trustDomain, formerly, now }),
+  );
 };
 
 /** The CA that signed the leaf of a chain, and what stands above it; the root itself where nothing is between. */
@@ -62,7 +66,7 @@ export const signedLeaf = async (
   { id, ttl }: { readonly id: SpiffeId; readonly ttl: Duration },
   triedIssuers: Set<string>,
 ): Promise<SignedLeaf> => {
-  const { queue, trustDomain, knownRoots, now } = work;
+  const { queue, trustDomain, formerly, knownRoots, now } = work;
   const key = newKey(work.curve);
   const keyPem = secret(key.privatePem);
   // Many CAs want a name in the subject; the identity is the URI alone. At most 64 characters (X.520).
@@ -70,7 +74,7 @@ export const signedLeaf = async (
   const csr = makeCsr(key, subject, [leafExtensions('workload'), uriExtension(id, true)]);
   const origin = queue.origin();
   return queue.ask({ csr, use: 'leaf', id, ttl }, async (chainPem) => {
-    const check = { trustDomain, now, spki: key.spki, keyOf: 'the request', knownRoots };
+    const check = { trustDomain, formerly, now, spki: key.spki, keyOf: 'the request', knownRoots };
     const chain = checkChain(chainPem, check, leafJudge({ id, ttl, now }));
     if (!chain.ok) throw refusedChain(chain.error);
     const svid = svidOf(id, chain.value, keyPem);

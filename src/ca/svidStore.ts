@@ -5,7 +5,15 @@ import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { IssuingAuthority } from './authority.ts';
 import { type HeldSvid, type HeldSvids, holdSvids, SVID_PREFIX } from './heldSvids.ts';
-import { barredKey, type IssuedCertificate, type IssuedLedger, issuedLedger, issuedTo, issuedWrite } from './issued.ts';
+import {
+  barredKey,
+  ISSUED_PREFIX,
+  type IssuedCertificate,
+  type IssuedLedger,
+  issuedLedger,
+  issuedTo,
+  issuedWrite,
+} from './issued.ts';
 import { stillServes } from './renewal.ts';
 import { type SvidRecord, writeSvid } from './svidRecord.ts';
 
@@ -68,8 +76,29 @@ const perInstance = () => {
   };
 };
 
-/** @throws AppError `instance_revoked`, or the store's */
-const storeIssued = async (store: Store, record: SvidRecord, issued: IssuedCertificate): Promise<void> => {
+const instanceRevoked = (instance: string): AppError<'instance_revoked'> =>
+  new AppError(
+    'instance_revoked',
+    `${instance} was revoked: it gets no certificate until it has joined with a new token`,
+  );
+
+/** What is refused by its serial, or proves an instance by it, is one certificate (RFC 5280 §4.1.2.2). */
+const serialTaken = (instance: string, serial: string): AppError<'serial_taken'> =>
+  new AppError(
+    'serial_taken',
+    `the certificate for ${instance} has the serial ${serial}, which another one has that is still known: it is not used; a signer is to give each certificate a serial of its own`,
+  );
+
+/**
+ * Keeps a certificate and what is to be known of it until it ends.
+ * @throws AppError `instance_revoked`, `serial_taken`, or the store's
+ */
+const storeIssued = async (
+  store: Store,
+  ledger: IssuedLedger,
+  record: SvidRecord,
+  issued: IssuedCertificate,
+): Promise<void> => {
   const { instance } = issued;
   // Deletes nothing: it only holds while the instance is not barred, whoever bars it in this very moment.
   const unbarred: Write = { key: barredKey(instance), value: undefined, ifRevision: 0 };
@@ -77,9 +106,13 @@ const storeIssued = async (store: Store, record: SvidRecord, issued: IssuedCerti
     await store.commit([{ key: keyOf(instance), value: writeSvid(record) }, issuedWrite(issued), unbarred]);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'conflict')) throw error;
-    const message = `${instance} was revoked: it gets no certificate until it has joined with a new token`;
-    throw new AppError('instance_revoked', message);
+    if (store.get(barredKey(instance)) === undefined && store.get(ISSUED_PREFIX + issued.serial) !== undefined)
+      throw serialTaken(instance, issued.serial);
+    throw instanceRevoked(instance);
   }
+  ledger.add(issued);
+  // The store may have written a bar right behind it, before anybody here could see that.
+  if (store.get(barredKey(instance)) !== undefined) throw instanceRevoked(instance);
 };
 
 const barWrites = (instance: string, now: Instant): readonly Write[] => [
@@ -141,11 +174,20 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
   const issue = async (instance: string, id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
     const svid = await authority.obtain(id, ttl, now);
     const record = { svid, earlier: held.earlier(instance, now) };
-    const issued = issuedTo(instance, svid);
-    await storeIssued(store, record, issued);
+    await storeIssued(store, ledger, record, issuedTo(instance, svid));
     held.put(instance, record);
-    ledger.add(issued);
     return svid;
+  };
+
+  /** Whoever asks for a new one while one is made is given that one. */
+  const shared = async (instance: string, id: SpiffeId, ttl: Duration, svid: Promise<X509Svid>): Promise<X509Svid> => {
+    const mine = { id, ttl, svid };
+    renewing.set(instance, mine);
+    try {
+      return await svid;
+    } finally {
+      if (renewing.get(instance) === mine) renewing.delete(instance);
+    }
   };
 
   const current: SvidKeeper['current'] = async (instance, id, ttl, now) => {
@@ -154,7 +196,7 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
       const svid = held.svid(instance);
       const mine = svid?.id === id ? svid : undefined;
       if (mine !== undefined && stillServes(mine, instance, ttl, now) && authority.mayServe(mine)) return mine;
-      return issue(instance, id, ttl, now);
+      return shared(instance, id, ttl, issue(instance, id, ttl, now));
     });
   };
 
@@ -162,14 +204,12 @@ export const createSvidKeeper = (options: SvidKeeperOptions): SvidKeeper => {
     keyOf(instance);
     const running = renewing.get(instance);
     if (running?.id === id && running.ttl === ttl) return running.svid;
-    const svid = inTurn(instance, () => issue(instance, id, ttl, now));
-    const mine = { id, ttl, svid };
-    renewing.set(instance, mine);
-    try {
-      return await svid;
-    } finally {
-      if (renewing.get(instance) === mine) renewing.delete(instance);
-    }
+    return shared(
+      instance,
+      id,
+      ttl,
+      inTurn(instance, () => issue(instance, id, ttl, now)),
+    );
   };
 
   return Object.freeze({

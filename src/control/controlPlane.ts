@@ -6,7 +6,7 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import type { HostPort } from '../plan/proxyPlan.ts';
 import { trustBundles } from '../plan/trustBundles.ts';
-import type { SpiffeId } from '../spiffe/spiffeId.ts';
+import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
@@ -43,6 +43,8 @@ export type ControlPlaneOptions = {
   readonly source: MeshSource;
   readonly svids: SvidKeeper;
   readonly bundle: () => TrustBundle;
+  /** Why the authority cannot issue under another name of the mesh. */
+  readonly renameFault: (name: TrustDomain) => string | undefined;
   /** The authorities whose end is to be told in time. */
   readonly authorities: () => readonly AuthorityFacts[];
   readonly anchorPem: () => string;
@@ -133,6 +135,7 @@ export class ControlPlane {
       connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
       nodeOf: (stream) => this.#fleet.nodeOf(stream),
       svidOf: (stream) => this.#reconciler.svidOf(stream),
+      isRevoked: (serial) => this.revocation.revocations.revocationOf(serial) !== undefined,
       onJump: () => {
         this.#reconciler.clockJumped();
         this.#fleet.clockJumped();
@@ -183,6 +186,7 @@ export class ControlPlane {
           fleet: this.#fleet,
           planning: () => this.#reconciler.busy,
           awaited: () => this.#awaited(),
+          fault: this.#options.renameFault,
         }),
       onMesh: (state, noticedAt) => this.#onMesh(state, noticedAt),
       onProblem: ({ message, diagnostics }) =>

@@ -1,3 +1,4 @@
+import type { IssuedCertificate } from '../ca/issued.ts';
 import type { Earlier } from '../ca/svidRecord.ts';
 import type { Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
@@ -17,9 +18,9 @@ export type IssuedCertificates = {
 
 /**
  * `held`, `sent`, `refused`: what the connected sidecar says of its newest one, and `held` also of an older one that it still uses; `earlier`: was
- * replaced and has not ended; `away`: the newest one of an instance that is not connected.
+ * replaced and has not ended; `away`: the newest one of an instance that is not connected; `revoked`: is refused everywhere.
  */
-export type LiveState = HeldState | 'earlier' | 'away';
+export type LiveState = HeldState | 'earlier' | 'away' | 'revoked';
 
 export type LiveCertificate = {
   readonly node: string;
@@ -32,27 +33,66 @@ export type LiveCertificate = {
   readonly state: LiveState;
 };
 
+export type LiveSources = {
+  /** What is kept of instances. */
+  readonly issued: readonly IssuedCertificates[];
+  /** What connected sidecars say. */
+  readonly connected: ReadonlyMap<string, readonly HeldCertificate[]>;
+  /** Every certificate that was issued: also those of instances that were revoked or forgotten. */
+  readonly ledger: readonly IssuedCertificate[];
+  readonly isRevoked: (serial: string) => boolean;
+};
+
 /** Every certificate that has not ended at `now`, by node, the newest of each first. */
 export const liveCertificates = (
+  { issued, connected, ledger, isRevoked }: LiveSources,
+  now: Instant,
+): readonly LiveCertificate[] => {
+  const kept = keptOf(issued, connected);
+  const known = new Set(kept.map(({ serial }) => serial));
+  const instances = new Set(issued.map(({ instance }) => instance));
+  const rest = ledger.flatMap(({ serial, id, instance: node, notAfter }): readonly LiveCertificate[] =>
+    known.has(serial)
+      ? []
+      : [
+          {
+            node,
+            id,
+            serial,
+            issuer: undefined,
+            notBefore: undefined,
+            notAfter,
+            state: instances.has(node) ? 'earlier' : 'away',
+          },
+        ],
+  );
+  // The mesh, or the identity of the service, may have had another name when it was issued.
+  const ids = new Map(ledger.map(({ serial, id }) => [serial, id]));
+  return [...kept, ...rest]
+    .filter(({ notAfter }) => notAfter > now)
+    .map((one): LiveCertificate => {
+      const id = ids.get(one.serial) ?? one.id;
+      return isRevoked(one.serial) ? { ...one, id, state: 'revoked' } : { ...one, id };
+    })
+    .sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
+};
+
+const keptOf = (
   issued: readonly IssuedCertificates[],
   connected: ReadonlyMap<string, readonly HeldCertificate[]>,
-  now: Instant,
 ): readonly LiveCertificate[] =>
-  issued
-    .flatMap(({ instance: node, svid, issuer, earlier }) => {
-      const streams = connected.get(node) ?? [];
-      const { id, serial, notBefore, notAfter } = svid;
-      const newest = { node, id, serial, issuer, notBefore, notAfter, state: stateOf(streams, serial) };
-      const before = [...earlier].reverse().map((one): LiveCertificate => {
-        const isUsed = streams.some((stream) => stream.svid?.serial === one.serial);
-        const { serial, notBefore, notAfter, issuers } = one;
-        const state = isUsed ? 'held' : 'earlier';
-        return { node, id, serial, issuer: issuers?.intermediate, notBefore, notAfter, state };
-      });
-      return [newest, ...before];
-    })
-    .filter(({ notAfter }) => notAfter > now)
-    .sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
+  issued.flatMap(({ instance: node, svid, issuer, earlier }) => {
+    const streams = connected.get(node) ?? [];
+    const { id, serial, notBefore, notAfter } = svid;
+    const newest = { node, id, serial, issuer, notBefore, notAfter, state: stateOf(streams, serial) };
+    const before = [...earlier].reverse().map((one): LiveCertificate => {
+      const isUsed = streams.some((stream) => stream.svid?.serial === one.serial);
+      const { serial, notBefore, notAfter, issuers } = one;
+      const state = isUsed ? 'held' : 'earlier';
+      return { node, id, serial, issuer: issuers?.intermediate, notBefore, notAfter, state };
+    });
+    return [newest, ...before];
+  });
 
 /** Of several streams of one node the one that is worst off. */
 const stateOf = (streams: readonly HeldCertificate[], serial: string): LiveState => {

@@ -1,5 +1,5 @@
 import { expiryWindow, lifeInPlaceOf, livesTooLong, renewalIn, renewalTime } from '../ca/renewal.ts';
-import { messageOf } from '../lib/errors.ts';
+import { AppError, messageOf } from '../lib/errors.ts';
 import { orMeanwhile } from '../lib/meanwhile.ts';
 import { printable } from '../lib/printable.ts';
 import type { Duration, Instant } from '../lib/time.ts';
@@ -98,6 +98,8 @@ export class Renewals {
       this.#issued(node, svid);
       return svid;
     } catch (error) {
+      // Nothing is in force for it, and nothing failed: it is to have none.
+      if (error instanceof AppError && error.code === 'instance_revoked') throw error;
       this.#failed(node, 'issue', messageOf(error));
       // One that was revoked meanwhile is not held any more.
       const left = this.#held(node, id);

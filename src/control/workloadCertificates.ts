@@ -56,6 +56,8 @@ export type WorkloadCertificatesOptions = {
   readonly connected: () => readonly Pick<Sidecar, 'stream' | 'node'>[];
   readonly nodeOf: (stream: StreamId) => string | undefined;
   readonly svidOf: (stream: StreamId) => X509Svid | undefined;
+  /** By its serial. */
+  readonly isRevoked: (serial: string) => boolean;
   /** The wall clock is another one: everything that depends on it is to be looked at again. */
   readonly onJump: () => void;
   readonly log: Log;
@@ -130,7 +132,9 @@ export class WorkloadCertificates {
       connected.set(node, [...(connected.get(node) ?? []), said]);
     }
     const at = this.#options.clock.now();
-    return { at, live: liveCertificates(this.#options.svids.list(), connected, at) };
+    const { svids, isRevoked } = this.#options;
+    const sources = { issued: svids.list(), connected, ledger: svids.live(at), isRevoked };
+    return { at, live: liveCertificates(sources, at) };
   }
 
   clocks(): ClockFacts {

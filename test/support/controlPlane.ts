@@ -104,6 +104,7 @@ export class TestControl {
       svids: this.svids,
       bundle: () => ({ trustDomain: parseTrustDomain('shop.example') as never, authorities: ['root'] }),
       authorities: () => [],
+      renameFault: () => undefined,
       anchorPem: () => 'anchor',
       serverIds: () => [],
       advertised: () => ({ host: '127.0.0.1', port: 18000 }),

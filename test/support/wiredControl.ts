@@ -80,6 +80,7 @@ export const startWired = async (
     svids: keeper,
     bundle: authority.trustBundle,
     authorities: () => [],
+    renameFault: authority.renameFault,
     anchorPem: channel.anchor,
     serverIds: channel.serverIds,
     advertised: () => server?.address(),

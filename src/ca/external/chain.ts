@@ -23,6 +23,8 @@ export type Chain = { readonly leaf: Foreign; readonly between: readonly Foreign
 
 export type ChainCheck = {
   readonly trustDomain: TrustDomain;
+  /** What the mesh was called before: CAs from then may say so. */
+  readonly formerly: readonly TrustDomain[];
   readonly now: Instant;
   /** SubjectPublicKeyInfo, DER, that the first certificate is to be for. */
   readonly spki: Buffer;
@@ -71,20 +73,25 @@ const forTls = (purposes: readonly string[] | undefined): boolean =>
   purposes.includes(OID.anyPurpose) ||
   (purposes.includes(OID.serverAuth) && purposes.includes(OID.clientAuth));
 
-const nameFault = (certificate: Foreign, trustDomain: TrustDomain): string | undefined => {
+const nameFault = (
+  certificate: Foreign,
+  { trustDomain, formerly }: Pick<ChainCheck, 'trustDomain' | 'formerly'>,
+): string | undefined => {
   const names = extensionOf(certificate, OID.subjectAltName);
   if (names === undefined) return undefined;
   const uris = readElements(readElements(names)[0]?.body ?? EMPTY)
     .filter(({ tag }) => tag === 0x86)
     .map(({ body }) => body.toString('latin1'));
-  const foreign = uris.find((uri) => uri.startsWith('spiffe:') && uri !== trustDomainId(trustDomain));
+  const own: readonly string[] = [trustDomain, ...formerly].map(trustDomainId);
+  const foreign = uris.find((uri) => uri.startsWith('spiffe:') && !own.includes(uri));
   return foreign === undefined
     ? undefined
     : `names ${JSON.stringify(foreign)}, and a CA of this mesh may name ${trustDomainId(trustDomain)} only`;
 };
 
 /** What is wrong with a CA that has `below` other CAs below it; to be read behind its name. */
-const caFault = (certificate: Foreign, below: number, { trustDomain, now }: ChainCheck): string | undefined => {
+const caFault = (certificate: Foreign, below: number, check: ChainCheck): string | undefined => {
+  const { trustDomain, now } = check;
   const common = commonFault(certificate, now);
   if (common !== undefined) return common;
   const constraints = constraintsOf(certificate);
@@ -100,7 +107,7 @@ const caFault = (certificate: Foreign, below: number, { trustDomain, now }: Chai
   const constrained = extensionOf(certificate, OID.nameConstraints);
   return (
     (constrained === undefined ? undefined : uriConstraintFault(constrained, trustDomain)) ??
-    nameFault(certificate, trustDomain)
+    nameFault(certificate, check)
   );
 };
 

@@ -1,5 +1,8 @@
-import { type Element, readElements } from '../../spiffe/readCertificate.ts';
+import { X509Certificate } from 'node:crypto';
+import { OID } from '../../spiffe/oid.ts';
+import { type Element, readCertificate, readElements } from '../../spiffe/readCertificate.ts';
 import type { TrustDomain } from '../../spiffe/spiffeId.ts';
+import type { CaCertificate } from '../caCertificate.ts';
 
 const URI = 0x86;
 const EMPTY = Buffer.alloc(0);
@@ -28,5 +31,19 @@ export const uriConstraintFault = (value: Buffer, trustDomain: TrustDomain): str
     return `excludes URIs of the host ${trustDomain}, which every SPIFFE ID of this mesh has`;
   if (permitted.length > 0 && !permitted.some((constraint) => holds(constraint, trustDomain)))
     return `permits URIs of ${permitted.map((one) => JSON.stringify(one)).join(', ')} only, and every SPIFFE ID of this mesh has the host ${trustDomain}`;
+  return undefined;
+};
+
+/** What these CAs, or those between them and their root, have against the SPIFFE IDs of a trust domain. */
+export const namingFault = (
+  cas: readonly Pick<CaCertificate, 'name' | 'pem' | 'above'>[],
+  trustDomain: TrustDomain,
+): string | undefined => {
+  for (const { name, pem, above } of cas)
+    for (const one of [pem, ...above]) {
+      const value = readCertificate(new X509Certificate(one).raw).extensions.get(OID.nameConstraints)?.value;
+      const fault = value && uriConstraintFault(value, trustDomain);
+      if (fault !== undefined) return one === pem ? `${name} ${fault}` : `a CA above ${name} ${fault}`;
+    }
   return undefined;
 };

@@ -13,6 +13,8 @@ export const rotation: Check = {
   look: ({ rotation: report, now }) => {
     const { plan, due } = report;
     if (plan !== undefined) return [running(report, plan)];
+    if (due === undefined)
+      return [fine('no rotation is running, and none begins by itself: the key of the root is not in Signet')];
     if (now < due) return [fine(`no rotation is running; a new root is led in by itself from ${moment(due)} on`)];
     const why = report.trouble === undefined ? 'it was aborted less than a day ago' : report.trouble;
     return [

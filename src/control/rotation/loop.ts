@@ -51,8 +51,8 @@ export type RotationReport = {
   readonly connected: number;
   /** Who is away with a certificate that lives, and until when: a rotation waits for those. */
   readonly away: readonly { readonly node: string; readonly until: Instant }[];
-  /** When a rotation of the root begins by itself. */
-  readonly due: Instant;
+  /** When a rotation of the root begins by itself; `undefined` for a root whose key is elsewhere. */
+  readonly due: Instant | undefined;
   /** Why the last step or start could not be stored. */
   readonly trouble: string | undefined;
 };
@@ -69,6 +69,9 @@ const MOST_FETCHED = 10_000;
 /** A rotation by schedule that was aborted is not begun again for so long. */
 const HOLD_OFF: Duration = 86_400_000;
 
+/** A moment by the wall clock, and by the monotonic one when it was seen first. */
+type Anchor = { readonly wall: Instant; readonly seen: Duration };
+
 /**
  * Leads a rotation from step to step: what sidecars ACKed opens its gates. The plan itself lies in the authority's document,
  * so that a restart finds it where it was; all that is known of sidecars is learned anew from them.
@@ -79,20 +82,23 @@ export class RotationLoop {
   readonly #fetched = new Map<string, HeldSecrets>();
   readonly #certs: ReturnType<typeof newEnvoyCerts>;
   readonly #reissues: ReturnType<typeof newReissues>;
-  readonly #startedAt: Instant;
+  readonly #startedAt: Anchor;
   readonly #told: ReturnType<typeof repeats>;
   #roots: TrustBundle;
-  #open: { readonly step: string; readonly since: Instant } | undefined;
+  // By the monotonic clock, as is the timer: the wall clock may jump in the middle of a step.
+  #open: { readonly step: string; readonly since: Duration } | undefined;
   #turning: Promise<void> | undefined;
   #again = false;
-  #timer: { readonly at: Instant; readonly cancel: () => void } | undefined;
+  /** The present step, by both clocks. */
+  #step: Anchor | undefined;
+  #timer: { readonly at: Duration; readonly cancel: () => void } | undefined;
   #trouble: string | undefined;
   #heldOffUntil: Instant = 0;
   #closed = false;
 
   constructor(ports: RotationPorts) {
     this.#ports = ports;
-    this.#startedAt = ports.clock.now();
+    this.#startedAt = this.#anchor(ports.clock.now());
     this.#certs = newEnvoyCerts(ports.askEnvoy);
     this.#reissues = newReissues(ports);
     this.#told = repeats(ports.clock, TELL_EVERY);
@@ -164,7 +170,7 @@ export class RotationLoop {
       const until = Math.max(0, ...holds.map(({ notAfter }) => notAfter));
       return connected || until <= now ? [] : [{ node, until }];
     });
-    const gate = plan && gateOf(plan, facts, now, this.#startedAt);
+    const gate = plan && this.#gateOf(plan, facts, now);
     const connected = facts.filter((one) => one.connected).length;
     const due = this.#ports.authority.rootDue();
     return { at: now, plan, gate, connected, away, due, trouble: this.#trouble };
@@ -172,6 +178,21 @@ export class RotationLoop {
 
   #plan(): Rotation | undefined {
     return this.#ports.authority.rotation.plan();
+  }
+
+  #anchor(wall: Instant): Anchor {
+    return { wall, seen: this.#ports.clock.monotonic() };
+  }
+
+  /** As long ago as either clock says: one that is set back does not prolong what has a bound. */
+  #earliest({ wall, seen }: Anchor, now: Instant): Instant {
+    return Math.min(wall, now - (this.#ports.clock.monotonic() - seen));
+  }
+
+  #gateOf(plan: Rotation, facts: readonly SidecarFacts[], now: Instant): Gate {
+    if (this.#step?.wall !== plan.stepSince) this.#step = this.#anchor(plan.stepSince);
+    const stepSince = this.#earliest(this.#step, now);
+    return gateOf({ ...plan, stepSince }, facts, now, this.#earliest(this.#startedAt, now));
   }
 
   /** `contradicted`: what Envoys said against their ACKs, once all ACKed. */
@@ -194,6 +215,7 @@ export class RotationLoop {
     const before = this.#plan();
     await act(this.#ports.clock.now());
     this.#open = undefined;
+    this.#trouble = undefined;
     const plan = this.#plan() ?? before;
     if (plan !== undefined)
       this.#ports.log.warn(
@@ -208,7 +230,7 @@ export class RotationLoop {
   #later(delay: Duration): void {
     if (this.#closed) return;
     const { clock } = this.#ports;
-    const at = clock.now() + delay;
+    const at = clock.monotonic() + delay;
     if (this.#turning !== undefined && delay <= SOON) this.#again = true;
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     this.#timer?.cancel();
@@ -250,12 +272,12 @@ export class RotationLoop {
     if (plan.paused) return IDLE;
     const facts = this.#facts(now);
     if (plan.step !== 'distribute') await this.#reissues.next(plan, facts, now);
-    const gate = await this.#confirmed(plan, gateOf(plan, facts, now, this.#startedAt), now);
+    const gate = await this.#confirmed(plan, this.#gateOf(plan, facts, now), now);
     if (!gate.open) return this.#wait(plan, gate, now);
     const step = `${plan.id} ${plan.step} ${plan.to}`;
-    if (this.#open?.step !== step) this.#open = { step, since: now };
-    const open = now - this.#open.since;
-    if (open >= 0 && open < SETTLE) return SETTLE - open;
+    if (this.#open?.step !== step) this.#open = { step, since: this.#ports.clock.monotonic() };
+    const open = this.#ports.clock.monotonic() - this.#open.since;
+    if (open < SETTLE) return SETTLE - open;
     await this.#advance(plan, now);
     return 0;
   }
@@ -296,7 +318,7 @@ export class RotationLoop {
   async #confirmed(plan: Rotation, gate: Gate, now: Instant): Promise<Gate> {
     if (!gate.open || plan.step === 'distribute') return gate;
     const asked = await this.#certs.confirm(this.#ports.holders(), ({ stream }) => this.#held.ofStream(stream).svid);
-    return asked ? gateOf(plan, this.#facts(now, this.#certs.contradicted), now, this.#startedAt) : gate;
+    return asked ? this.#gateOf(plan, this.#facts(now, this.#certs.contradicted), now) : gate;
   }
 
   #wait(plan: Rotation, { waitingFor }: Gate, now: Instant): Duration {
@@ -311,7 +333,7 @@ export class RotationLoop {
 
   async #beginIfDue(now: Instant): Promise<Duration> {
     const { authority } = this.#ports;
-    const due = Math.max(authority.rootDue(), this.#heldOffUntil);
+    const due = Math.max(authority.rootDue() ?? Number.POSITIVE_INFINITY, this.#heldOffUntil);
     if (now < due) return Math.min(IDLE, due - now);
     await this.begin('root', 'by schedule: 80 % of the life of the root is over');
     return 0;

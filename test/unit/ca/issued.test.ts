@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
 import { workloadId } from '../../../src/spiffe/spiffeId.ts';
+import { openLmdbStore } from '../../../src/store/lmdbStore.ts';
 import { DAY, freshMesh, HOUR, NOW, TD, WEB } from './support.ts';
 
 const A = 'prod/web/a';
@@ -86,6 +90,35 @@ describe('an instance that is barred', () => {
       assert.ok(outcome === 'instance_revoked' || known.includes(outcome ?? ''), `${wait}: ${outcome}`);
       assert.equal(store.get(`svid/${A}`), undefined);
       assert.deepEqual(keeper.list(), []);
+    }
+  });
+
+  it('holds nothing once it is barred, although the store writes the bar in one go with a certificate', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'signet-issued-'));
+    const store = openLmdbStore(folder);
+    try {
+      const { mesh } = await freshMesh(NOW, store);
+      const keeper = createSvidKeeper({ store, authority: mesh, now: NOW });
+      const outcomes = new Set<string>();
+      for (let turns = 0; turns < 12; turns++) {
+        const instance = `prod/web/${turns}`;
+        const busy = store.commit([{ key: 'busy', value: Buffer.from('x') }]);
+        const issuing = keeper.renew(instance, WEB, DAY, NOW).then(
+          () => 'issued',
+          (error: { code?: string }) => error.code ?? '',
+        );
+        for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+        await keeper.bar([instance], NOW, (writes) => store.commit(writes));
+        const known = keeper.live(NOW).length;
+        await busy;
+        outcomes.add(await issuing);
+        assert.deepEqual([keeper.held(instance), keeper.list()], [undefined, []], `${turns}`);
+        assert.deepEqual([keeper.live(NOW).length, store.list('issued/').length], [known, known], `${turns}`);
+      }
+      assert.ok(outcomes.has('instance_revoked'), [...outcomes].join());
+    } finally {
+      await store.close();
+      rmSync(folder, { recursive: true });
     }
   });
 });

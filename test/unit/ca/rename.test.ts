@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { extensionDer, SEQUENCE, tlv } from '../../../src/ca/der.ts';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
 import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
 import type { Store } from '../../../src/lib/store.ts';
+import { OID } from '../../../src/spiffe/oid.ts';
 import { type OwnDomains, workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
+import { certify, type Shape, signIntermediate } from '../../support/enterprise.ts';
 import { DAY, HOUR, NOW, openssl, opensslVerify, split, trustDomain } from './support.ts';
 
 const OLD = trustDomain('old.example');
@@ -23,6 +26,54 @@ const uriOf = (pem: string): string =>
   /URI:(\S+)/.exec(openssl(['x509', '-noout', '-ext', 'subjectAltName'], pem))?.[1] ?? '';
 
 describe('an authority under another name', () => {
+  const constrained = (...hosts: readonly string[]): Buffer => {
+    const uris = hosts.map((host) => tlv(SEQUENCE, tlv(0x86, Buffer.from(host))));
+    return extensionDer(OID.nameConstraints, true, tlv(SEQUENCE, tlv(0xa0, Buffer.concat(uris))));
+  };
+  /** A mesh of the old name below a root of an enterprise. */
+  const imported = async (root: Shape, intermediate: Shape) => {
+    const corp = certify({ name: 'Corp', ...root });
+    const made = await opened(memoryStore(), OLD);
+    const now = Date.now();
+    const take = async () => {
+      const { csr } = await made.mesh.imports.request(false, now);
+      await made.mesh.imports.take(signIntermediate(csr, corp, intermediate).pem + corp.pem, now);
+      await made.mesh.rotation.start('root', 'a test', now);
+      for (let at = made.mesh.rotation.plan(); at !== undefined; at = made.mesh.rotation.plan())
+        await made.mesh.rotation.advance(at, now);
+    };
+    await take();
+    return { ...made, now, take };
+  };
+
+  it('issues nothing that its CAs may not sign, and says so before it is renamed', async () => {
+    for (const which of [0, 1]) {
+      const more = { more: [constrained('old.example')] };
+      const { mesh, call, now } = await imported(which === 0 ? more : {}, which === 1 ? more : {});
+      assert.equal(mesh.renameFault(OLD), undefined);
+      assert.match(mesh.renameFault(NEW) ?? '', /^the mesh (root|intermediate) \w+ permits URIs of "old.example" only/);
+      mesh.issue(WEB.old, DAY, now);
+      call(NEW, OLD);
+      await mesh.prepare(DAY, now);
+      assert.throws(() => mesh.issue(WEB.new, DAY, now), {
+        code: 'profile_violation',
+        message: /^no certificate is issued for spiffe:\/\/new.example\S+: the mesh .* permits URIs/,
+      });
+    }
+    const both = await imported({}, { more: [constrained('old.example', 'new.example')] });
+    both.call(NEW, OLD);
+    await both.mesh.prepare(DAY, both.now);
+    assert.equal(both.mesh.issue(WEB.new, DAY, both.now).id, WEB.new);
+  });
+
+  it('takes the next intermediate below a root that has the name from before', async () => {
+    const { mesh, call, now, take } = await imported({ uris: ['spiffe://old.example'] }, {});
+    call(NEW, OLD);
+    await mesh.prepare(DAY, now);
+    await take();
+    assert.equal(mesh.issue(WEB.new, DAY, now).id, WEB.new);
+  });
+
   it('keeps its roots, and leaves carry an intermediate of the new name', async () => {
     const { mesh, call } = await opened(memoryStore(), OLD);
     const before = mesh.trustBundle();

@@ -61,6 +61,14 @@ describe('a signer of intermediates', () => {
     assert.ok(again.mesh.vouchesFor(leaf, made.time.now));
   });
 
+  it('whose root is old already: no schedule asks for a root that cannot be made here', async () => {
+    const year = 365 * DAY;
+    const old = certify({ name: 'Old', notBefore: Date.now() - 9 * year, notAfter: Date.now() + 10 * year });
+    const made = await signedMesh('intermediate', enterpriseSigner(old));
+    assert.equal(made.mesh.rootDue(), undefined);
+    await assert.rejects(made.mesh.rotation.start('root', 'by hand', made.time.now), { code: 'rotation_refused' });
+  });
+
   it('is asked for the next one from half of its life on, and leaves of the one before stay good', async () => {
     const signer = enterpriseSigner(corp);
     signer.wrong({ notAfter: Date.now() + 4 * HOUR });
@@ -179,6 +187,27 @@ describe('a signer of leaves', () => {
       assert.ok(again.mesh.vouchesFor(leaf, made.time.now));
       assert.throws(() => again.mesh.issue(WEB, HOUR, made.time.now), { code: 'ca_key_elsewhere' });
     }
+  });
+
+  it('that gives one serial twice gets one certificate out of it: the other is not used', async () => {
+    const signer = enterpriseSigner(corp);
+    const made = await signedMesh('leaves', signer);
+    signer.wrong({ serial: Buffer.from([1, 2, 3]) });
+    const keeper = createSvidKeeper({ store: made.store, authority: made.mesh, now: made.time.now });
+    const asked = ['prod/web/1', 'prod/web/2'].map((node) => keeper.current(node, WEB, HOUR, made.time.now));
+    const [first, second] = await Promise.allSettled(asked);
+    assert.equal(first?.status, 'fulfilled');
+    assert.match(String((second as PromiseRejectedResult).reason), /serial 010203, which another one has/);
+    for (const ask of [
+      keeper.renew('prod/web/1', WEB, HOUR, made.time.now),
+      keeper.current('prod/web/3', WEB, HOUR, made.time.now),
+    ])
+      await assert.rejects(ask, { code: 'serial_taken' });
+    assert.deepEqual(
+      keeper.live(made.time.now).map(({ instance }) => instance),
+      ['prod/web/1'],
+    );
+    assert.equal(keeper.holderOf('010203', made.time.now), 'prod/web/1');
   });
 
   it('may take turns with its issuers: each is learned once', async () => {

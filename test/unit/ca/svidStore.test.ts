@@ -75,6 +75,15 @@ describe('the SVID keeper', () => {
     assert.notEqual(forced[0]?.serial, all[0]?.serial);
   });
 
+  it('makes one certificate where one is due and asked for anew at the same time', async () => {
+    const { keeper, store } = await keeperOver();
+    const due = keeper.current(A, WEB, DAY, NOW);
+    await Promise.resolve();
+    const asked = await Promise.all([due, keeper.renew(A, WEB, DAY, NOW)]);
+    assert.equal(asked[0]?.serial, asked[1]?.serial);
+    assert.equal(store.list('issued/').length, 1);
+  });
+
   it('gives every instance of an identity a key of its own', async () => {
     const { keeper } = await keeperOver();
     const all = await Promise.all(['a', 'b', 'c'].map((i) => keeper.current(`prod/web/${i}`, WEB, DAY, NOW)));

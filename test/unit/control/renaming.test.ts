@@ -17,6 +17,7 @@ const around = (progress: readonly Progress[], more: Partial<Renaming> = {}): Re
   },
   planning: () => false,
   awaited: () => [],
+  fault: () => undefined,
   ...more,
 });
 
@@ -36,6 +37,14 @@ describe('the trust domain of a mesh that is served', () => {
     const lost = refuseRename(called('b.example'), both, quiet);
     assert.match(lost?.message ?? '', /: keep a\.example in mesh\.trustDomainAliases until/);
     assert.deepEqual([unknown?.again, lost?.again], [false, false]);
+  });
+
+  it('is refused where a CA may not sign for the new one', () => {
+    const both = called('a.example', 'b.example');
+    const fault = (name: string) => `the mesh root 1 permits no ${name}`;
+    const refusal = refuseRename(called('b.example', 'a.example'), both, around(['settled'], { fault }));
+    assert.match(refusal?.message ?? '', /: the mesh root 1 permits no b\.example; first import a chain/);
+    assert.equal(refusal?.again, false);
   });
 
   it('waits for every sidecar that does not know both, for plans, and for those who are coming back', () => {

@@ -70,7 +70,9 @@ export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: num
   const waits = kind === 'compromise' ? 'and does not wait for' : 'and waits at most for';
   return [
     `no rotation is running; the active root is ${active.root}, the active intermediate ${active.intermediate}`,
-    `a new root begins to be led in by itself at ${scheduled}`,
+    scheduled === null
+      ? 'no new root is led in by itself: the key of the present one is not in Signet'
+      : `a new root begins to be led in by itself at ${scheduled}`,
     `a rotation of ${nameOf(kind)}:`,
     ...lines,
     `it concerns ${sidecars.connected} connected sidecars${away.length === 0 ? '' : `, ${waits} ${away.length}:`}`,

@@ -1,18 +1,40 @@
 import assert from 'node:assert/strict';
 import { checkHealth } from '../../../../src/control/health/checks.ts';
+import { Renewals } from '../../../../src/control/renewals.ts';
+import { AppError } from '../../../../src/lib/errors.ts';
 import { TYPE } from '../../../../src/xds/resource.ts';
 import type { StreamId } from '../../../../src/xds/server.ts';
 import { memoryStore } from '../../../fakes/memoryStore.ts';
 import { TestControl } from '../../../support/controlPlane.ts';
+import { FakeClock } from '../../../support/fakeClock.ts';
 import { NO_ROTATION } from '../../../support/idleRotation.ts';
+
+const HOUR = 3_600_000;
+const WEB = 'spiffe://shop.example/ns/default/sa/web';
+
+describe('the renewal of an instance that is revoked in that moment', () => {
+  it('gives nothing, although its old certificate is still there to be seen, and is no trouble of the CA', async () => {
+    const clock = new FakeClock();
+    const now = clock.now();
+    const old = { id: WEB, serial: '1', notBefore: now - 20 * HOUR, notAfter: now + 4 * HOUR } as never;
+    const revoked = () => Promise.reject(new AppError('instance_revoked', 'it was revoked'));
+    const renewals = new Renewals({
+      clock,
+      svids: { held: () => old, current: revoked, renew: revoked },
+      behind: () => 0,
+      log: { info: assert.fail, warn: assert.fail, error: assert.fail },
+      observer: { renewalFailed: assert.fail },
+    });
+    await assert.rejects(renewals.current('default/web/a', WEB as never, 24 * HOUR), { code: 'instance_revoked' });
+    assert.deepEqual(renewals.failing(), []);
+  });
+});
 
 const MESH = `mesh: { trustDomain: shop.example }
 services:
   web: {}
   orders: { ports: [8080:3001/http], allow: [web] }
 `;
-const HOUR = 3_600_000;
-const WEB = 'spiffe://shop.example/ns/default/sa/web';
 
 describe('renewals that do not go well', () => {
   let test: TestControl;
@@ -207,7 +229,7 @@ describe('renewals that do not go well', () => {
     assert.deepEqual(live(), ['default/web/a 1 held', 'default/web/b 2 away']);
     await test.clock.skip(15 * HOUR);
     refuse(web);
-    assert.deepEqual(live(), ['default/web/a 3 refused', 'default/web/b 2 away']);
+    assert.deepEqual(live(), ['default/web/a 3 refused', 'default/web/a 1 earlier', 'default/web/b 2 away']);
     await test.clock.skip(10 * HOUR);
     assert.doesNotMatch(live().join(), /web\/b/, 'it has ended');
   });

@@ -93,6 +93,14 @@ describe('signet check over rotations', () => {
     ]);
   });
 
+  it('says that no schedule replaces a root whose key is elsewhere', () => {
+    const elsewhere = { ...NO_ROTATION.rotation, due: undefined };
+    assert.match(
+      look({ rotation: elsewhere })[0] ?? '',
+      /^√ CHK0514 .* none begins by itself: the key of the root is not/,
+    );
+  });
+
   for (const [name, facts, lines] of CASES)
     it(`tells ${name}`, () => {
       const bad = look(facts).filter((line) => !line.startsWith('√'));

@@ -61,6 +61,32 @@ describe('revocation', () => {
   });
   afterEach(() => test.close());
 
+  it('is listed by the name that it was issued under', async () => {
+    const id = 'spiffe://old.example/ns/prod/sa/web';
+    const live = test.svids.live;
+    Object.assign(test.svids, {
+      live: (now: number) => live(now).map((one) => (one.instance === 'prod/web/1' ? { ...one, id } : one)),
+    });
+    const [listed] = test.control.certificates.live().live.filter(({ node }) => node === 'prod/web/1');
+    assert.equal(listed?.id, id);
+  });
+
+  it('is seen in the list of all certificates, also once its instance is back, as are those of forgotten instances', async () => {
+    const serial = serialOf('prod/web/1');
+    const [gone] = await Promise.all([open('prod/orders/2'), revoke(serial)]);
+    test.event({ kind: 'closed', stream: gone, at: test.clock.now() });
+    await test.svids.forget('prod/orders/2');
+    const listed = () =>
+      test.control.certificates
+        .live()
+        .live.map(({ node, state }) => `${node} ${state}`)
+        .sort();
+    assert.deepEqual(listed(), ['prod/orders/1 sent', 'prod/orders/2 away', 'prod/web/1 revoked']);
+    await open('prod/web/1', await test.token('prod/web'));
+    await test.clock.advance(1_000);
+    assert.deepEqual(listed(), ['prod/orders/1 sent', 'prod/orders/2 away', 'prod/web/1 revoked', 'prod/web/1 sent']);
+  });
+
   it('ends the streams of the instance, withdraws it although it is the last, and tells its servers alone', async () => {
     const debug = await open('prod/debug/1');
     const audit = await open('prod/audit/1');
