@@ -46,14 +46,22 @@ export const turn = (before: SessionState, event: SessionEvent): Turn => {
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
   const { state, response } = choose(recognise(taken.state));
   const { progress } = state;
-  const notices: readonly Notice[] =
-    progress === before.progress ? [] : [{ kind: 'progress', progress, held: heldOf(state) }];
+  const isNews = progress !== before.progress || declares(state, taken.notices);
+  const notices: readonly Notice[] = isNews ? [{ kind: 'progress', progress, held: heldOf(state) }] : [];
   return {
     state,
     responses: response === undefined ? [] : [response],
     notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
   };
 };
+
+/**
+ * A client that came back speaks of its types one by one, and lacks nothing before it spoke of the last: what it holds of that one is
+ * sent to nobody, changes no progress and would be told by nothing else. While something is pending, the end of that tells it.
+ */
+const declares = ({ types, progress }: SessionState, notices: readonly Notice[]): boolean =>
+  progress !== 'pending' &&
+  notices.some((notice) => notice.kind === 'asked' && (types.get(notice.type)?.held.versions.size ?? 0) > 0);
 
 const heldOf = ({ types }: SessionState): Held => types.map(({ held }) => held.versions);
 

@@ -94,6 +94,7 @@ export type Notice =
       /** The client's words, without key material. */
       readonly error: string;
     }
+  /** It changed, or stayed and the client came back with more than was known. */
   | { readonly kind: 'progress'; readonly progress: Progress; readonly held: Held }
   /** The client asked for more than a sidecar ever needs; its stream must end. */
   | { readonly kind: 'overrun'; readonly message: string };

@@ -220,6 +220,18 @@ describe('an xDS session', () => {
     assert.equal(progress(), 'settled');
   });
 
+  it('says what a client holds of the type that it comes back with last, although nothing is left to send', () => {
+    const c = newConversation();
+    say(c, publish({ cds: { a: '1' }, sds: { s: '1' } }));
+    say(c, ask('cds', { has: { a: '1' } }));
+    assert.equal(c.state.progress, 'settled');
+    assert.deepEqual(say(c, ask('sds', { sub: ['s'], has: { s: '1' } })), []);
+    const last = c.notices.at(-1);
+    assert.ok(last?.kind === 'progress');
+    assert.equal(last.progress, 'settled');
+    assert.deepEqual([...(last.held.get(TYPE.sds) ?? [])], [['s', '1']]);
+  });
+
   it('ends a stream that subscribes without end', () => {
     const c = newConversation();
     say(c, publish({}));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { TYPE } from '../../../../src/xds/resource.ts';
+import { until } from '../../../support/until.ts';
 import { whole } from '../conversation.ts';
 import { checklist, eventsOf, PROTOCOL } from './rig.ts';
 
@@ -127,6 +128,17 @@ checklist('coming back in delta', `${PROTOCOL}#incremental-xds`, ({ delta }) => 
       (await eventsOf(rig, 'progress')).some(({ progress }) => progress === 'settled'),
       true,
     );
+  });
+
+  delta('the same for a type that it speaks of when all others have settled', async (rig) => {
+    rig.publish({ cds: { a: '1' }, sds: { s: '1' } });
+    const sidecar = rig.open();
+    sidecar.want('cds', [], had('a'));
+    await eventsOf(rig, 'progress');
+    sidecar.want('sds', ['s'], had('s'));
+    const held = () =>
+      rig.events.flatMap((e) => (e.kind === 'progress' ? [`${e.progress} ${e.held.get(TYPE.sds)?.get('s')}`] : []));
+    await until(() => held().includes('settled 1'));
   });
 
   delta('changed routes wait for the clusters of who comes back', async (rig) => {
