@@ -140,11 +140,13 @@ export class Fleet {
     this.#learn(member.sidecar, event);
     this.#options.follow(member.sidecar, event);
     const record = afterEvent(member.record, this.#withOwnRefusals(member.sidecar, event));
-    if (record !== undefined) this.#members.set(stream, { ...member, record });
+    if (record !== undefined) this.#members.set(stream, { sidecar: member.sidecar, record });
     this.#tell(member.sidecar, event);
   }
 
   #learn(sidecar: Sidecar, event: StreamEvent): void {
+    // Says nothing of what a sidecar can use.
+    if (event.kind === 'asked' || event.kind === 'sent') return;
     const { quarantine, reconciler, log } = this.#options;
     const { stream, node, service } = sidecar;
     const seen = { snapshot: reconciler.snapshotOf(stream), emitted: reconciler.emittedFor(stream) };

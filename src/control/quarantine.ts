@@ -56,6 +56,12 @@ const MOST_LISTENINGS = 256;
 /** What is known of listeners of one kind, and the live streams whose sidecars listen so. */
 type Listening = { readonly shelf: Shelf; readonly streams: Set<StreamId> };
 
+/** What is known of the resources of one sidecar: of its listeners, and of all others. */
+type Shelves = { readonly shared: Shelf; readonly listening: Shelf };
+
+const isClean = ({ shared, listening }: Shelves): boolean =>
+  shared.refusals.size === 0 && listening.refusals.size === 0;
+
 /** A gRPC client and an Envoy are sent other resources under the same names. */
 type OfService = {
   readonly shared: Readonly<Record<Sidecar['client'], Shelf>>;
@@ -71,13 +77,16 @@ export class Quarantine {
   readonly #services = new Map<ServiceKey, OfService>();
   /** Types of which it is known what each stream brought along. */
   readonly #settled = new Map<StreamId, Set<TypeUrl>>();
+  /** Asked for at every event of a stream, and found by names that are put together. */
+  #found = new WeakMap<Sidecar, Shelves>();
 
   /** What this sidecar is sent in place of what its plan says. Forgets what was said of other content. */
   serve(sidecar: Sidecar, emitted: readonly Emitted[]): readonly Content[] {
     const shelves = this.#shelves(sidecar);
-    if (shelves.every(({ refusals }) => refusals.size === 0)) return emitted;
+    if (isClean(shelves)) return emitted;
     const versions = versionsOf(emitted);
-    for (const shelf of shelves) forgetOtherContent(shelf, (refusal) => isOf(versions, refusal));
+    for (const shelf of [shelves.shared, shelves.listening])
+      forgetOtherContent(shelf, (refusal) => isOf(versions, refusal));
     let isMixed = false;
     const content = emitted.map((resource): Content => {
       const instead = lastGood(this.#shelf(sidecar, resource.type), resource, sidecar.node);
@@ -92,8 +101,8 @@ export class Quarantine {
   /** What this sidecar is kept from, as of its last `serve`. */
   withheld(sidecar: Sidecar): readonly Withheld[] {
     const shelves = this.#shelves(sidecar);
-    if (shelves.every(({ refusals }) => refusals.size === 0)) return NOTHING;
-    return shelves.flatMap((shelf) =>
+    if (isClean(shelves)) return NOTHING;
+    return [shelves.shared, shelves.listening].flatMap((shelf) =>
       [...shelf.refusals.values()].flatMap((refusal) =>
         isWithheld(refusal, sidecar.node)
           ? [{ refusal, instead: lastGood(shelf, refusal, sidecar.node)?.version }]
@@ -179,6 +188,7 @@ export class Quarantine {
   /** Forgets services that are no more. */
   retain(services: ReadonlyMap<ServiceKey, unknown>): void {
     for (const service of [...this.#services.keys()]) if (!services.has(service)) this.#services.delete(service);
+    this.#found = new WeakMap();
   }
 
   /** What the old form of something may refer to, and the new state has not got any more. */
@@ -193,15 +203,16 @@ export class Quarantine {
 
   #shelf(sidecar: Sidecar, type: TypeUrl): Shelf {
     // A listener says where it listens: it is the same only for those that listen alike.
-    return type === TYPE.lds ? this.#listening(sidecar) : this.#shared(sidecar);
+    const { shared, listening } = this.#shelves(sidecar);
+    return type === TYPE.lds ? listening : shared;
   }
 
-  #shelves(sidecar: Sidecar): readonly Shelf[] {
-    return [this.#shared(sidecar), this.#listening(sidecar)];
-  }
-
-  #shared(sidecar: Sidecar): Shelf {
-    return this.#ofService(sidecar).shared[sidecar.client];
+  #shelves(sidecar: Sidecar): Shelves {
+    const known = this.#found.get(sidecar);
+    if (known !== undefined) return known;
+    const found = { shared: this.#ofService(sidecar).shared[sidecar.client], listening: this.#listening(sidecar) };
+    this.#found.set(sidecar, found);
+    return found;
   }
 
   #ofService({ service }: Sidecar): OfService {
@@ -222,6 +233,7 @@ export class Quarantine {
   }
 
   #leave(sidecar: Sidecar): void {
+    this.#found.delete(sidecar);
     const { listening } = this.#ofService(sidecar);
     const key = planKey(sidecar);
     const known = listening.get(key);

@@ -1,6 +1,7 @@
 import type { Duration } from './time.ts';
 
-const SLICE: Duration = 10;
+/** Several may have their slices in one turn of the loop, beside what Node itself does in it. */
+const SLICE: Duration = 5;
 
 /** Long work in short slices, so that nothing else waits long for the event loop. */
 export type Slices = {
@@ -10,7 +11,7 @@ export type Slices = {
   readonly hasTime: () => boolean;
 };
 
-/** Slices of 10 ms, shared by whoever shares the value. The pieces are to be much smaller than that. */
+/** Slices of 5 ms, shared by whoever shares the value. The pieces are to be much smaller than that. */
 export const newSlices = (): Slices => {
   let since = performance.now();
   let last = Promise.resolve();

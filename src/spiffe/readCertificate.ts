@@ -55,17 +55,23 @@ const bodyOf = (element: Element | undefined, tag: number): Buffer =>
 
 /** Dotted form; every arc below 2^31. */
 export const readOid = (body: Buffer): string => {
-  const arcs: number[] = [];
+  let text = '';
   let arc = 0;
-  for (const byte of body) {
+  // By index: every certificate that is issued has a dozen of them, and an iterator makes an object for each byte.
+  for (let at = 0; at < body.length; at += 1) {
+    const byte = body[at] ?? 0;
     arc = arc * 128 + (byte & 0x7f);
     if (byte >= 0x80) continue;
-    arcs.push(arc);
+    text = text === '' ? firstArcs(arc) : `${text}.${arc}`;
     arc = 0;
   }
-  const first = arcs[0] ?? bad('empty OID');
-  const root = Math.min(2, Math.floor(first / 40));
-  return [root, first - root * 40, ...arcs.slice(1)].join('.');
+  return text === '' ? bad('empty OID') : text;
+};
+
+/** Two arcs share the first number (X.690 §8.19.4). */
+const firstArcs = (number: number): string => {
+  const root = Math.min(2, Math.floor(number / 40));
+  return `${root}.${number - root * 40}`;
 };
 
 const readTime = (element: Element | undefined): Instant => {

@@ -70,8 +70,11 @@ const takeOwnership = (db: Database, dir: string): Owner => {
   return me;
 };
 
+/** With bytes of its own. */
+type OwnWrite = Omit<Write, 'value'> & { readonly value: Buffer | undefined };
+
 type Pending = {
-  readonly writes: readonly Write[];
+  readonly writes: readonly OwnWrite[];
   readonly resolve: () => void;
   readonly reject: (why: unknown) => void;
 };
@@ -133,7 +136,7 @@ const writeGroup = async (
   const held = await db.ifVersion(OWNER_KEY, me.nonce, () => {
     for (const { pending, revision } of admitted) {
       for (const { key, value } of pending.writes) {
-        quiet(value === undefined ? db.remove(entryKey(key)) : db.put(entryKey(key), Buffer.from(value), revision));
+        quiet(value === undefined ? db.remove(entryKey(key)) : db.put(entryKey(key), value, revision));
       }
       quiet(db.put(REVISION_KEY, Buffer.from(String(revision)), 1));
     }
@@ -168,7 +171,7 @@ const commitQueue = (db: Database, me: Owner, checkFile: () => void) => {
   };
 
   return {
-    add: (writes: readonly Write[]): Promise<void> =>
+    add: (writes: readonly OwnWrite[]): Promise<void> =>
       new Promise((resolve, reject) => {
         queue.push({ writes, resolve, reject });
         running ??= Promise.resolve().then(writeAll);
@@ -221,7 +224,7 @@ export const openLmdbStore = (dir: string): Store => {
       checkOpen();
       checkWrites(writes);
       // Copied now: the caller may reuse its buffers while the commit waits.
-      const own = writes.map((w) => (w.value === undefined ? w : { ...w, value: Uint8Array.from(w.value) }));
+      const own = writes.map((w) => ({ ...w, value: w.value && Buffer.from(w.value) }));
       if (own.length > 0) await queue.add(own);
     },
     close: (): Promise<void> => (closing ??= shut()),

@@ -47,10 +47,10 @@ export const versionAfter = (
   };
   const removed = removals.length === 0 ? NOTHING : new Set(removals);
   for (const name of removed) drop(name);
-  for (const [name, version] of upserts) {
+  upserts.forEach((version, name) => {
     if (!removed.has(name)) drop(name);
     digest ^= fingerprint(name, version);
-  }
+  });
   return digestText(digest);
 };
 

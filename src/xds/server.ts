@@ -15,7 +15,7 @@ import { addHealth } from './health.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { writeInPieces } from './longMessages.ts';
 import { addOperators, type OperatorPorts } from './operators.ts';
-import { overhearCalls } from './overhear.ts';
+import { type Overheard, overhearCalls } from './overhear.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import { addDiscovery } from './service.ts';
@@ -141,7 +141,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   const stopHealth = addHealth(server);
   const endOperators =
     operators && addOperators(server, { ...operators, ...lookingIn({ now, streams, turnedAway, door: () => door }) });
-  const door = await openFor(server, options, credentials, limits, unserved);
+  const door = await openFor(server, options, credentials, limits, { unserved, slices });
   const guard = newGuard(door, limits);
 
   return {
@@ -211,12 +211,12 @@ const openFor = async (
   { listen, onDropped = () => {} }: Pick<XdsServerOptions<never>, 'listen' | 'onDropped'>,
   credentials: Tls13Credentials,
   limits: Limits,
-  unserved: (peer: Peer) => void,
+  overheard: Omit<Overheard, 'called'>,
 ): Promise<Door> => {
   const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
   const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
   const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
-  overhearCalls(server, { called: (peer) => door.find(peer)?.called() ?? false, unserved });
+  overhearCalls(server, { ...overheard, called: (peer) => door.find(peer)?.called() ?? false });
   return door;
 };
 

@@ -14,10 +14,23 @@ export type PublishedSecrets = {
 /** What a sidecar is known to hold; `undefined` for what it was sent and did not confirm, or confirmed in another form. */
 export type HeldSecrets = { readonly svid: X509Svid | undefined; readonly bundle: TrustBundle | undefined };
 
-/** With the versions of the names that it confirmed so far. */
-type Learned = HeldSecrets & { readonly versions: ReadonlyMap<string, string> };
+/** With the versions of the names that it confirmed so far, and what that was learned from. */
+type Learned = HeldSecrets & {
+  readonly versions: ReadonlyMap<string, string>;
+  readonly named: ReadonlyMap<string, string> | undefined;
+  readonly published: PublishedSecrets | undefined;
+};
 
-const NOTHING: Learned = Object.freeze({ svid: undefined, bundle: undefined, versions: new Map() });
+const NOTHING: Learned = Object.freeze({
+  svid: undefined,
+  bundle: undefined,
+  versions: new Map(),
+  named: undefined,
+  published: undefined,
+});
+
+const isSame = (a: PublishedSecrets | undefined, b: PublishedSecrets): boolean =>
+  a?.resources === b.resources && a.svid === b.svid && a.bundle === b.bundle;
 
 /** Of sidecars that went away. */
 const MOST_AWAY = 10_000;
@@ -40,6 +53,8 @@ export const newHeldSecrets = () => {
       svid: named.has(svid.id) ? (isNewest(svid.id) ? svid : undefined) : before.svid,
       bundle: bundles.some((name) => named.has(name)) ? (bundles.every(isNewest) ? bundle : undefined) : before.bundle,
       versions,
+      named,
+      published,
     };
   };
 
@@ -48,7 +63,8 @@ export const newHeldSecrets = () => {
     follow: (event: StreamEvent, node: string, published: PublishedSecrets | undefined): boolean => {
       const { stream } = event;
       if (event.kind === 'closed') {
-        keepNewest(away, node, streams.get(stream) ?? NOTHING, MOST_AWAY);
+        const { svid, bundle } = streams.get(stream) ?? NOTHING;
+        keepNewest(away, node, { svid, bundle }, MOST_AWAY);
         return streams.delete(stream);
       }
       const named =
@@ -58,7 +74,10 @@ export const newHeldSecrets = () => {
             ? event.held.get(TYPE.sds)
             : undefined;
       if (named === undefined || published === undefined) return event.kind === 'opened' || event.kind === 'nacked';
-      streams.set(stream, learn(streams.get(stream) ?? NOTHING, named, published));
+      const before = streams.get(stream) ?? NOTHING;
+      // Most of what a sidecar takes are no secrets, and says the same of them.
+      if (before.named === named && isSame(before.published, published)) return false;
+      streams.set(stream, learn(before, named, published));
       return true;
     },
     ofStream: (stream: StreamId): HeldSecrets => streams.get(stream) ?? NOTHING,

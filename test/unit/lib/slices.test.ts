@@ -21,14 +21,14 @@ describe('work in slices', () => {
     const worker = async (): Promise<void> => {
       for (let piece = 0; piece < 4; piece++) {
         await pause();
-        compute(6);
+        compute(3);
         sinceTurn += 1;
         longest = Math.max(longest, sinceTurn);
       }
     };
     await Promise.all(Array.from({ length: 8 }, worker));
     done = true;
-    // A slice of 10 ms is over with the second piece.
+    // A slice of 5 ms is over with the second piece.
     assert.ok(longest <= 2, `${longest} pieces in one turn`);
     assert.ok(turns >= 15, `${turns} turns`);
   });

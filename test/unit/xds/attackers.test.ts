@@ -147,7 +147,8 @@ describe('an attacker of the xDS server', function () {
     socket.resume();
     await until(() => socket.destroyed);
     await pause(50);
-    assert.equal(heard, 8);
+    // None at all if they are reset before it is their turn.
+    assert.ok(heard <= 8, `${heard} calls were heard`);
   });
 
   it('cannot take every place before the door: who comes from elsewhere gets in', async () => {
