@@ -60,6 +60,9 @@ export type RotationControl = {
   readonly restorePrevious: (now: Instant) => Promise<void>;
 };
 
+/** A CA by its subject. */
+export type Prepared = { readonly kind: 'root' | 'intermediate'; readonly subject: string };
+
 export type MeshAuthority = IssuingAuthority & {
   readonly rotation: RotationControl;
   readonly imports: ImportControl;
@@ -68,6 +71,10 @@ export type MeshAuthority = IssuingAuthority & {
   readonly clientAnchors: () => readonly string[];
   /** When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. */
   readonly rootDue: () => Instant;
+  /** Whether Signet can make that root: it has the key of the present one. */
+  readonly rootIsOwn: () => boolean;
+  /** What was signed elsewhere and is brought into use by the next rotation. */
+  readonly prepared: () => Prepared | undefined;
 };
 
 export type AuthorityStatus = {

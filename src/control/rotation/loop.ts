@@ -1,4 +1,4 @@
-import type { MeshAuthority } from '../../ca/authority.ts';
+import type { MeshAuthority, Prepared } from '../../ca/authority.ts';
 import type { HeldSvid } from '../../ca/heldSvids.ts';
 import {
   type Gate,
@@ -26,7 +26,10 @@ import { type FactSources, type Holder, sidecarFacts } from './sidecarFacts.ts';
 export type RotationPorts = {
   readonly clock: Clock;
   readonly log: Log;
-  readonly authority: Pick<MeshAuthority, 'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue'>;
+  readonly authority: Pick<
+    MeshAuthority,
+    'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue' | 'rootIsOwn' | 'prepared'
+  >;
   /** All certificates that are kept. */
   readonly issued: () => readonly HeldSvid[];
   readonly holders: () => readonly Holder[];
@@ -53,6 +56,10 @@ export type RotationReport = {
   readonly away: readonly { readonly node: string; readonly until: Instant }[];
   /** When a rotation of the root begins by itself. */
   readonly due: Instant;
+  /** Whether Signet makes that root itself; else it has to be brought, or the signer has to sign with it. */
+  readonly own: boolean;
+  /** What was imported and is brought into use by the next rotation. */
+  readonly prepared: Prepared | undefined;
   /** Why the last step or start could not be stored. */
   readonly trouble: string | undefined;
 };
@@ -166,8 +173,9 @@ export class RotationLoop {
     });
     const gate = plan && gateOf(plan, facts, now, this.#startedAt);
     const connected = facts.filter((one) => one.connected).length;
-    const due = this.#ports.authority.rootDue();
-    return { at: now, plan, gate, connected, away, due, trouble: this.#trouble };
+    const { rootDue, rootIsOwn, prepared } = this.#ports.authority;
+    const coming = { due: rootDue(), own: rootIsOwn(), prepared: prepared() };
+    return { at: now, plan, gate, connected, away, ...coming, trouble: this.#trouble };
   }
 
   #plan(): Rotation | undefined {

@@ -161,6 +161,29 @@ describe('a signer of intermediates', () => {
   });
 });
 
+describe('the clock, at a signer that takes its time', () => {
+  // A signer writes its own notBefore, often this very second: what it signs while it is waited for is good.
+  for (const sign of ['intermediate', 'leaves'] as const)
+    it(`is read when the answer is there (${sign})`, async () => {
+      const signer = enterpriseSigner(corp);
+      signer.wrong({ notBefore: Date.now() + 5_000 });
+      const store = memoryStore();
+      const time = { now: Date.now() };
+      const slow: typeof signer = {
+        ...signer,
+        sign: async (ask) => {
+          const answer = await signer.sign(ask);
+          time.now += 10_000;
+          return answer;
+        },
+      };
+      const queue = signerQueue(slow, { now: () => time.now, wait: async () => {} }, () => {});
+      const choice = (): SignerChoice => ({ sign, queue });
+      await openAuthority({ store, trustDomain: TD, now: time.now, signer: choice, trial: WEB });
+      assert.equal(queue.status().away, undefined);
+    });
+});
+
 describe('a signer of leaves', () => {
   const issuing = certify({ name: 'Issuing', pathLength: 0 }, corp);
 
