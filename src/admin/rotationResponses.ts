@@ -1,3 +1,4 @@
+import type { Prepared } from '../ca/authority.ts';
 import type { RotationKind, RotationStep } from '../ca/rotation.ts';
 import type { SlotAnswer } from './responses.ts';
 
@@ -19,8 +20,11 @@ export type RotationAnswer = {
   } | null;
   /** Serials of the active CAs. */
   readonly active: { readonly root: string; readonly intermediate: string };
-  /** When a new root begins to be led in by itself; `null` where the key of the root is elsewhere. */
-  readonly scheduled: string | null;
+  /** When a new root begins to be led in by itself; where Signet has not the key of the root: when its owner should bring one. */
+  readonly scheduled: string;
+  readonly ownRoot: boolean;
+  /** What was imported and waits for its rotation. */
+  readonly prepared: Prepared | null;
   readonly sidecars: {
     readonly connected: number;
     readonly away: readonly { readonly node: string; readonly until: string }[];

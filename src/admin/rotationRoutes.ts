@@ -42,7 +42,7 @@ export type ChannelRequest = z.input<typeof channelRequest>;
 const BY_HAND = 'by hand';
 
 export const rotationAnswer = ({ loop, channel, describe }: RotationPort): RotationAnswer => {
-  const { plan, gate, connected, away, due, trouble } = loop.report();
+  const { plan, gate, connected, away, due, own, prepared, trouble } = loop.report();
   const { anchors, onlyOld, away: unseen } = channel.report();
   const { root, intermediate } = describe();
   const waitingFor = (gate?.waitingFor ?? []).map(({ node, why, until }) => ({
@@ -62,7 +62,9 @@ export const rotationAnswer = ({ loop, channel, describe }: RotationPort): Rotat
             trouble: trouble ?? null,
           },
     active: { root: root.serial, intermediate: intermediate.serial },
-    scheduled: due === undefined ? null : iso(due),
+    scheduled: iso(due),
+    ownRoot: own,
+    prepared: prepared ?? null,
     sidecars: { connected, away: away.map(({ node, until }) => ({ node, until: iso(until) })) },
     channel: {
       anchors: anchors.map(slotAnswer),

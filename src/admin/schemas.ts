@@ -273,9 +273,9 @@ export const rotationAnswer: z.ZodType<RotationAnswer> = z.strictObject({
     .nullable()
     .describe('the one that is running'),
   active: z.strictObject({ root: text, intermediate: text }).describe('serials'),
-  scheduled: moment
-    .nullable()
-    .describe('when a new root begins to be led in by itself; null where the key of the root is not in Signet'),
+  scheduled: moment.describe('when a new root begins to be led in by itself, or its owner should bring one'),
+  ownRoot: z.boolean().describe('whether Signet has its key and makes the next one'),
+  prepared: z.strictObject({ kind: z.enum(['root', 'intermediate']), subject: text }).nullable(),
   sidecars: z.strictObject({
     connected: count,
     away: z

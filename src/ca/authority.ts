@@ -60,6 +60,9 @@ export type RotationControl = {
   readonly restorePrevious: (now: Instant) => Promise<void>;
 };
 
+/** A CA by its subject. */
+export type Prepared = { readonly kind: 'root' | 'intermediate'; readonly subject: string };
+
 export type MeshAuthority = IssuingAuthority & {
   /** Why the mesh cannot take this name: a CA above its leaves that stays may not sign for it. */
   readonly renameFault: (name: TrustDomain) => string | undefined;
@@ -68,11 +71,12 @@ export type MeshAuthority = IssuingAuthority & {
   readonly tend: SignerControl['tend'];
   /** Roots of the certificates that clients show to Signet: those that are trusted, without tainted ones. */
   readonly clientAnchors: () => readonly string[];
-  /**
-   * When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. `undefined` where
-   * the active one's key is elsewhere: that one is replaced by people, or by the signer.
-   */
-  readonly rootDue: () => Instant | undefined;
+  /** When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. */
+  readonly rootDue: () => Instant;
+  /** Whether Signet can make that root: it has the key of the present one. */
+  readonly rootIsOwn: () => boolean;
+  /** What was signed elsewhere and is brought into use by the next rotation. */
+  readonly prepared: () => Prepared | undefined;
 };
 
 export type AuthorityStatus = {

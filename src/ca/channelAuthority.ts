@@ -38,7 +38,7 @@ const goBack = (anchors: Slots, now: Instant): Slots => {
   const prepared = inState(anchors, 'prepared');
   if (prepared !== undefined) return retire(anchors, slotOf(prepared), now);
   const old = anchors.filter(({ state }) => state === 'old').sort((a, b) => b.since - a.since)[0];
-  if (old === undefined) throw refused('no other anchor of the channel is held');
+  if (old === undefined) throw refused('no rotation of the anchor of the channel is running');
   return activate(anchors, slotOf(old), now);
 };
 

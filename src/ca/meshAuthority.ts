@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { TrustDomain } from '../spiffe/spiffeId.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
-import type { AuthorityStatus, MeshAuthority, RotationControl } from './authority.ts';
+import type { AuthorityStatus, MeshAuthority, Prepared, RotationControl } from './authority.ts';
 import { makeCa } from './caCertificate.ts';
 import type { CaDocument } from './caDocument.ts';
 import { namingFault } from './external/nameConstraints.ts';
@@ -16,7 +16,7 @@ import { activeRoot, intermediateInForce, type MeshState, rootInForce, rootOf } 
 import type { RotationKind } from './rotation.ts';
 import { abortRotation, advanceRotation, type NewCas, pauseRotation, startRotation } from './rotationSteps.ts';
 import { signerControl } from './signerControl.ts';
-import { own, refused, type Slots, slotFacts, trusted } from './slots.ts';
+import { inState, own, refused, type Slots, slotFacts, trusted } from './slots.ts';
 import { vouches } from './vouch.ts';
 
 /** Life of the channel CA, and of the mesh root unless `mesh.certificates.rootLife` says another. */
@@ -24,6 +24,13 @@ export const ROOT_LIFE: Duration = 3650 * 86_400_000;
 
 /** A root is replaced at this share of its life: the rest is for sidecars that are away, and for trouble. */
 const ROTATE_AT = 0.8;
+
+const preparedIn = (state: MeshState): Prepared | undefined => {
+  if (!waitsForRotation(state)) return undefined;
+  const root = inState(state.roots, 'prepared');
+  const slot = root ?? inState(state.intermediates, 'prepared');
+  return slot && { kind: root === undefined ? 'intermediate' : 'root', subject: slot.certificate.facts.subject };
+};
 
 const describe = (state: MeshState): AuthorityStatus => ({
   trustDomain: state.trustDomain,
@@ -111,10 +118,11 @@ export const meshAuthority = (
       );
     },
     rootDue: () => {
-      if (!signsForItself(document.state())) return undefined;
       const { notBefore, notAfter } = rootInForce(document.state()).certificate;
       return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
     },
+    rootIsOwn: () => signsForItself(document.state()),
+    prepared: () => preparedIn(document.state()),
     describe: () => ({ ...describe(document.state()), signer: signer.status() }),
     rotation: rotationControl(document, making),
     imports: importControl(document, making, choice),

@@ -53,13 +53,12 @@ export const signerControl = (
 ): SignerControl => {
   let asking: Promise<void> | undefined;
   const triedIssuers = new Set<string>();
-  const work = ({ queue }: SignerChoice, now: Instant): SignerWork => ({
+  const work = ({ queue }: SignerChoice): SignerWork => ({
     queue,
     trustDomain: trustDomain(),
     curve: curve(),
     knownRoots: trustedPems(document.state()),
     formerly: allNames(document.state()),
-    now,
   });
   const adopt = (what: string, signed: Signed, now: Instant): Promise<void> =>
     // Several may learn of the same one at the same time.
@@ -69,7 +68,7 @@ export const signerControl = (
       now,
     );
   const renew = async (signs: SignerChoice, now: Instant): Promise<void> =>
-    adopt('took what the signer signed', await signedIntermediate(work(signs, now)), now);
+    adopt('took what the signer signed', await signedIntermediate(work(signs)), now);
 
   return Object.freeze({
     tend: async (now: Instant) => {
@@ -85,7 +84,7 @@ export const signerControl = (
       await asking;
     },
     leaf: async (signs: SignerChoice, id: SpiffeId, ttl: Duration, now: Instant) => {
-      const { svid, above } = await signedLeaf(work(signs, now), { id, ttl }, triedIssuers);
+      const { svid, above } = await signedLeaf(work(signs), { id, ttl }, triedIssuers);
       await adopt('learned who signs the leaves', above, now);
       // Closed: only the active root is known to be trusted by everybody who may meet this leaf.
       const root = above.root.certificate;

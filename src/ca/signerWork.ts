@@ -1,7 +1,7 @@
 import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import { type Secret, secret } from '../lib/secret.ts';
-import type { Duration, Instant } from '../lib/time.ts';
+import type { Duration } from '../lib/time.ts';
 import { serialText } from '../spiffe/readCertificate.ts';
 import { type SpiffeId, type TrustDomain, trustDomainId } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
@@ -24,16 +24,15 @@ export type SignerWork = {
   readonly knownRoots: readonly string[];
   /** What the mesh was called before. */
   readonly formerly: readonly TrustDomain[];
-  readonly now: Instant;
 };
 
 /** A new key and an intermediate for it. @throws AppError `signer_away`, `signer_failed` */
 export const signedIntermediate = async (work: SignerWork): Promise<Signed> => {
-  const { queue, trustDomain, formerly, curve, knownRoots, now } = work;
+  const { queue, trustDomain, formerly, curve, knownRoots } = work;
   const origin = queue.origin();
   const request = { ...requestIntermediate(trustDomain, curve), keyOf: 'the request' };
   const ask = { csr: request.csr, use: 'intermediate', id: trustDomainId(trustDomain), ttl: undefined } as const;
-  return queue.ask(ask, (chainPem) =>
+  return queue.ask(ask, (chainPem, now) =>
     checkedIntermediate(chainPem, request, origin, { knownRoots, trustDomain, formerly, now }),
   );
 };
@@ -66,14 +65,14 @@ export const signedLeaf = async (
   { id, ttl }: { readonly id: SpiffeId; readonly ttl: Duration },
   triedIssuers: Set<string>,
 ): Promise<SignedLeaf> => {
-  const { queue, trustDomain, formerly, knownRoots, now } = work;
+  const { queue, trustDomain, formerly, knownRoots } = work;
   const key = newKey(work.curve);
   const keyPem = secret(key.privatePem);
   // Many CAs want a name in the subject; the identity is the URI alone. At most 64 characters (X.520).
   const subject = nameDer(id.slice(id.lastIndexOf('/') + 1).slice(0, 64));
   const csr = makeCsr(key, subject, [leafExtensions('workload'), uriExtension(id, true)]);
   const origin = queue.origin();
-  return queue.ask({ csr, use: 'leaf', id, ttl }, async (chainPem) => {
+  return queue.ask({ csr, use: 'leaf', id, ttl }, async (chainPem, now) => {
     const check = { trustDomain, formerly, now, spki: key.spki, keyOf: 'the request', knownRoots };
     const chain = checkChain(chainPem, check, leafJudge({ id, ttl, now }));
     if (!chain.ok) throw refusedChain(chain.error);

@@ -69,7 +69,10 @@ const build = (io: Io, action: Action): Command => {
       continue;
     }
     const group = groups.get(first) ?? program.command(first).description(GROUPS[first] ?? '');
-    if (!groups.has(first)) quiet(group, io);
+    if (!groups.has(first)) {
+      quiet(group, io);
+      group.addHelpText('after', exampleText(spec));
+    }
     groups.set(first, group);
     add(group, second, spec, io, action);
   }
@@ -99,6 +102,8 @@ const quiet = (command: Command, io: Io): void => {
 const nameOf = (command: Command): string =>
   command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 
+const exampleText = ({ example }: CommandSpec): string => `\nExample:\n${example.replace(/^/gm, '  ')}\n`;
+
 const add = (parent: Command, name: string, spec: CommandSpec, io: Io, action: Action): void => {
   const command = parent.command(name).description(spec.summary);
   quiet(command, io);
@@ -107,7 +112,7 @@ const add = (parent: Command, name: string, spec: CommandSpec, io: Io, action: A
     command.usage(`${spec.args.map(({ form }) => form).join(' ')} [options] [-- COMMAND...]`);
   for (const option of spec.options) command.addOption(toOption(option));
   command.allowExcessArguments(false);
-  command.addHelpText('after', `\nExample:\n${spec.example.replace(/^/gm, '  ')}\n`);
+  command.addHelpText('after', exampleText(spec));
   command.action(async () => action(spec, inputOf(command)));
 };
 

@@ -12,6 +12,8 @@ export const IDLE: RotationReport = {
   connected: 0,
   away: [],
   due: Date.UTC(2035, 0, 1),
+  own: true,
+  prepared: undefined,
   trouble: undefined,
 };
 

@@ -33,7 +33,11 @@ const readOne = (block: string, at: number): Result<Foreign, string> => {
     const pem = x509.toString();
     return ok({ name: `certificate ${at} (${JSON.stringify(subjectOf(x509))})`, pem, raw: x509.raw, x509, read });
   } catch (thrown) {
-    return err(`certificate ${at} cannot be read (${printable(messageOf(thrown)).slice(0, 120)})`);
+    const why = printable(messageOf(thrown)).slice(0, 120);
+    const hint = why.endsWith('not version 3')
+      ? ': it was signed without extensions (openssl: -copy_extensions copy)'
+      : '';
+    return err(`certificate ${at} cannot be read (${why})${hint}`);
   }
 };
 

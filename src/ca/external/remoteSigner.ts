@@ -1,4 +1,4 @@
-import type { Duration } from '../../lib/time.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
 
 /** What a signer outside is asked for. */
 export type SignAsk = {
@@ -35,9 +35,10 @@ export type SignerStatus = {
 export type SignerQueue = {
   readonly origin: () => string;
   /**
-   * Asks in turn and hands the answer to `judge`, whose refusal counts as a failure of the signer.
+   * Asks in turn and hands the answer, with the moment when it came, to `judge`, whose refusal counts as a failure of
+   * the signer: what was signed while it was waited for is not of the future.
    * @throws AppError `signer_away` without asking, for a while after a failure; `signer_failed`; what `judge` throws
    */
-  readonly ask: <T>(what: SignAsk, judge: (chainPem: string) => Promise<T>) => Promise<T>;
+  readonly ask: <T>(what: SignAsk, judge: (chainPem: string, now: Instant) => Promise<T>) => Promise<T>;
   readonly status: () => SignerStatus;
 };

@@ -80,7 +80,7 @@ export const signerQueue = (
         refuseWhileAway();
         asked += 1;
         try {
-          const result = await judge(await remote.sign(what));
+          const result = await judge(await remote.sign(what), clock.now());
           noteSuccess();
           return result;
         } catch (thrown) {

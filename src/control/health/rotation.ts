@@ -11,14 +11,22 @@ export const rotation: Check = {
   group: 'certificates',
   about: 'no rotation of the CAs stands still',
   look: ({ rotation: report, now }) => {
-    const { plan, due } = report;
+    const { plan, due, own } = report;
     if (plan !== undefined) return [running(report, plan)];
-    if (due === undefined)
-      return [fine('no rotation is running, and none begins by itself: the key of the root is not in Signet')];
-    if (now < due) return [fine(`no rotation is running; a new root is led in by itself from ${moment(due)} on`)];
+    if (now < due) {
+      const next = own
+        ? `a new root is led in by itself from ${moment(due)} on`
+        : `the key of the root is not in Signet: its owner brings the next one, from ${moment(due)} on`;
+      return [fine(`no rotation is running; ${next}`)];
+    }
     const why = report.trouble === undefined ? 'it was aborted less than a day ago' : report.trouble;
     return [
-      warning(`the root was to be replaced from ${moment(due)} on: ${why}`, '`signet ca rotate --yes` begins it now'),
+      warning(
+        `the root was to be replaced from ${moment(due)} on: ${why}`,
+        own
+          ? '`signet ca rotate --yes` begins it now'
+          : 'have its owner bring the next one: `signet ca csr`, or the signer',
+      ),
     ];
   },
 };
@@ -30,7 +38,9 @@ const running = (report: RotationReport, plan: NonNullable<RotationReport['plan'
   if (plan.paused)
     return warning(
       `${name} is paused at its step ${plan.step}`,
-      '`signet ca rotate --resume`, or `--abort` to go back',
+      plan.kind === 'compromise' && plan.step !== 'distribute'
+        ? '`signet ca rotate --resume`: there is no way back to a compromised root'
+        : '`signet ca rotate --resume`, or `--abort` to go back',
     );
   if (trouble !== undefined) return warning(`${stands}: its next step could not be stored: ${trouble}`, 'see CHK0102');
   const waits = gate?.waitingFor ?? [];
@@ -57,7 +67,9 @@ export const channelAnchors: Check = {
     return [
       warning(
         `the channel has an old anchor; ${who}`,
-        'give those a new bootstrap, then `signet ca rotate --channel --retire`',
+        onlyOld.length === 0
+          ? '`signet ca rotate --channel` says who is away and may need it; then `--retire`'
+          : 'give those a new bootstrap, then `signet ca rotate --channel --retire`',
       ),
     ];
   },

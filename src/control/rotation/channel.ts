@@ -82,7 +82,10 @@ export const channelRotation = ({ clock, log, authority, sidecars, away, onAncho
             ]),
       ];
       if (left.length > 0 && !force)
-        throw new AppError('rotation_refused', `without the old anchor these do not come back: ${left.join('; ')}`);
+        throw new AppError(
+          'rotation_refused',
+          `without the old anchor these do not come back: ${left.join('; ')}; give them new bootstraps, revoke the tokens of what is gone, or say --force`,
+        );
       await authority.rotation.retire(clock.now());
       done('retired the old anchors of the channel: who has them alone does not come back');
     },

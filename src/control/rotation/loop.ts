@@ -1,4 +1,4 @@
-import type { MeshAuthority } from '../../ca/authority.ts';
+import type { MeshAuthority, Prepared } from '../../ca/authority.ts';
 import type { HeldSvid } from '../../ca/heldSvids.ts';
 import {
   type Gate,
@@ -26,7 +26,10 @@ import { type FactSources, type Holder, sidecarFacts } from './sidecarFacts.ts';
 export type RotationPorts = {
   readonly clock: Clock;
   readonly log: Log;
-  readonly authority: Pick<MeshAuthority, 'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue'>;
+  readonly authority: Pick<
+    MeshAuthority,
+    'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue' | 'rootIsOwn' | 'prepared'
+  >;
   /** All certificates that are kept. */
   readonly issued: () => readonly HeldSvid[];
   readonly holders: () => readonly Holder[];
@@ -51,8 +54,12 @@ export type RotationReport = {
   readonly connected: number;
   /** Who is away with a certificate that lives, and until when: a rotation waits for those. */
   readonly away: readonly { readonly node: string; readonly until: Instant }[];
-  /** When a rotation of the root begins by itself; `undefined` for a root whose key is elsewhere. */
-  readonly due: Instant | undefined;
+  /** When a rotation of the root begins by itself. */
+  readonly due: Instant;
+  /** Whether Signet makes that root itself; else it has to be brought, or the signer has to sign with it. */
+  readonly own: boolean;
+  /** What was imported and is brought into use by the next rotation. */
+  readonly prepared: Prepared | undefined;
   /** Why the last step or start could not be stored. */
   readonly trouble: string | undefined;
 };
@@ -172,8 +179,9 @@ export class RotationLoop {
     });
     const gate = plan && this.#gateOf(plan, facts, now);
     const connected = facts.filter((one) => one.connected).length;
-    const due = this.#ports.authority.rootDue();
-    return { at: now, plan, gate, connected, away, due, trouble: this.#trouble };
+    const { rootDue, rootIsOwn, prepared } = this.#ports.authority;
+    const coming = { due: rootDue(), own: rootIsOwn(), prepared: prepared() };
+    return { at: now, plan, gate, connected, away, ...coming, trouble: this.#trouble };
   }
 
   #plan(): Rotation | undefined {
@@ -333,7 +341,9 @@ export class RotationLoop {
 
   async #beginIfDue(now: Instant): Promise<Duration> {
     const { authority } = this.#ports;
-    const due = Math.max(authority.rootDue() ?? Number.POSITIVE_INFINITY, this.#heldOffUntil);
+    // Its owner brings the next one, or the signer signs by it.
+    if (!authority.rootIsOwn()) return IDLE;
+    const due = Math.max(authority.rootDue(), this.#heldOffUntil);
     if (now < due) return Math.min(IDLE, due - now);
     await this.begin('root', 'by schedule: 80 % of the life of the root is over');
     return 0;

@@ -44,6 +44,12 @@ describe('the command line', () => {
     });
   }
 
+  for (const group of ['ca', 'token'])
+    it(`${group} --help shows an example`, async () => {
+      const { stdout } = await runCli([group, '--help']);
+      assert.match(stdout, new RegExp(`Example:\n {2}signet ${group} `));
+    });
+
   it('every command that prints data takes -o json', () => {
     const silent = new Set(['serve', 'sidecar', 'csds', 'token revoke', 'ca passphrase']);
     for (const { name, options } of COMMANDS) {
@@ -90,6 +96,7 @@ describe('the command line', () => {
     ['check --server nowhere', /^signet: --server nowhere is no URL/],
     ['check -o yaml', /^signet: -o yaml is neither json nor text\n$/],
     ['check prod/web', /^signet: too many arguments/],
+    ['ca revoke ', /^signet: say what to revoke: a serial, NS\/IDENTITY or a SPIFFE ID\n$/],
     ['ca bundle --format der', /^signet: --format der is neither pem nor spiffe\n$/],
     ['ca bundle --format spiffe -o json', /^signet: --format spiffe is JSON already: leave -o json out\n$/],
     ['status -o yaml', /^signet: -o yaml is neither json nor text\n$/],

@@ -15,7 +15,7 @@ export const caCsrCommand: CommandSpec = {
     else {
       print(io, answer.csr);
       io.stderr.write(
-        `of ${answer.since}; its key stays in Signet. Have it signed as a CA (path length 0), then: signet ca import FILE\n`,
+        `made at ${answer.since}; its key stays in Signet. Have it signed as a CA (path length 0), then: signet ca import FILE\n`,
       );
     }
     return 0;

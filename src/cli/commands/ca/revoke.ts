@@ -26,7 +26,7 @@ export const caRevokeCommand: CommandSpec = {
   name: 'ca revoke',
   args: [{ form: '<what>', description: 'a serial (hex), a SPIFFE ID, or NAMESPACE/IDENTITY' }],
   summary: 'revoke a certificate, or an identity with all its certificates and join tokens, at once',
-  example: 'signet ca revoke 3f2a91c0d4\nsignet ca revoke prod/web --reason "laptop stolen" --cut',
+  example: 'signet ca revoke 6d3f0a94c1b2\nsignet ca revoke prod/web --reason "laptop stolen" --cut',
   options: [
     { flags: '--reason <text>', description: 'why, for the log and for who looks later' },
     { flags: '--cut', description: 'end the held connections of the servers concerned too, of every caller' },
@@ -39,9 +39,11 @@ export const caRevokeCommand: CommandSpec = {
   run: async (input, io) => {
     const json = wantsJson(input);
     const patience = patienceOf(input);
+    const what = input.args[0] ?? '';
+    if (what === '') throw usage('say what to revoke: a serial, NS/IDENTITY or a SPIFFE ID');
     const client = await adminClient(input, io);
     const ask: RevocationRequest = {
-      what: input.args[0] ?? '',
+      what,
       ...(input.text('reason') === undefined ? {} : { reason: input.text('reason') }),
       cut: input.flag('cut'),
     };

@@ -4,6 +4,8 @@ import { showDuration } from '../../../lib/time.ts';
 
 type Plan = NonNullable<RotationAnswer['rotation']>;
 
+const GONE = '  what is gone for good is not waited for once its join token is revoked: `signet token list`';
+
 /** More names than this are counted. */
 const MOST = 20;
 
@@ -39,6 +41,8 @@ const waiting = (waitingFor: Plan['waitingFor'], now: number): readonly string[]
     ),
   );
 
+const serials = ({ from, to }: Plan): string => `from ${from.slice(0, 8)} to ${to.slice(0, 8)}`;
+
 /** The running plan: its steps, where it is, and for whom it waits. */
 export const showPlan = (plan: Plan, now: number): string => {
   const steps = Object.entries(STEPS[plan.kind]);
@@ -52,17 +56,24 @@ export const showPlan = (plan: Plan, now: number): string => {
     return [line, since + waits, ...waiting(plan.waitingFor, now)];
   });
   return [
-    `rotation ${plan.id} of ${nameOf(plan.kind)}${plan.paused ? ', PAUSED' : ''}, since ${plan.startedAt}: ${plan.reason}`,
+    `rotation ${plan.id} of ${nameOf(plan.kind)} ${serials(plan)}${plan.paused ? ', PAUSED' : ''}, since ${plan.startedAt}: ${plan.reason}`,
     ...lines,
     ...(plan.trouble === null ? [] : [`  the last step could not be stored, which is tried again: ${plan.trouble}`]),
     ...(plan.paused ? ['  it does nothing until `signet ca rotate --resume`'] : []),
+    ...(plan.waitingFor.some(({ why }) => why.endsWith('is away')) ? [GONE] : []),
   ].join('\n');
 };
 
+const comingOf = (prepared: RotationAnswer['prepared']): string =>
+  prepared === null ? '' : `, to the one that was imported (${prepared.subject.replaceAll('\n', ', ')})`;
+
 /** What a plan would do, and whom it would concern. */
 export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: number): string => {
-  const { sidecars, active, scheduled } = answer;
-  const lines = Object.entries(STEPS[kind]).map(([step, does], index) => `  ${index + 1} ${step.padEnd(10)}  ${does}`);
+  const { sidecars, active, scheduled, ownRoot, prepared } = answer;
+  const does = prepared === null || kind === 'compromise' ? kind : prepared.kind;
+  const lines = Object.entries(STEPS[does]).map(
+    ([step, words], index) => `  ${index + 1} ${step.padEnd(10)}  ${words}`,
+  );
   const away = sidecars.away.map(
     ({ node, until }) => `  ${node} is away; its certificate lives until ${left(until, now)}`,
   );
@@ -70,10 +81,10 @@ export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: num
   const waits = kind === 'compromise' ? 'and does not wait for' : 'and waits at most for';
   return [
     `no rotation is running; the active root is ${active.root}, the active intermediate ${active.intermediate}`,
-    scheduled === null
-      ? 'no new root is led in by itself: the key of the present one is not in Signet'
-      : `a new root begins to be led in by itself at ${scheduled}`,
-    `a rotation of ${nameOf(kind)}:`,
+    ownRoot
+      ? `a new root begins to be led in by itself at ${scheduled}`
+      : `the key of the root is not in Signet: its owner brings the next one, best from ${scheduled} on`,
+    `a rotation of ${nameOf(does)}${comingOf(prepared)}:`,
     ...lines,
     `it concerns ${sidecars.connected} connected sidecars${away.length === 0 ? '' : `, ${waits} ${away.length}:`}`,
     ...listed(away),
@@ -92,7 +103,8 @@ export const showChannel = ({ channel }: RotationAnswer, acted: boolean): string
         ...listed(onlyOld.map((node) => `      ${node}`)),
         `instances that are away, of which that is not known: ${away.length}`,
         ...listed(away.map(({ node, lastSeen }) => `      ${node}, last seen ${lastSeen}`)),
-        'give each of them a new bootstrap (`signet bootstrap`), and count bootstraps that were printed and not used yet;',
+        'give each of them a new bootstrap (`signet bootstrap`; `signet sidecar`: start it again), and count bootstraps that were',
+        'printed and not used yet; revoke the token of what it replaced or what is gone (`signet token list`, `token revoke ID`);',
         'then `signet ca rotate --channel --retire`. Until then the old anchor serves them. `--channel --abort` goes back',
       ]
     : acted

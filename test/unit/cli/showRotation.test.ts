@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import type { RotationAnswer } from '../../../src/admin/rotationResponses.ts';
+import { showPlan, showPreview } from '../../../src/cli/commands/ca/showRotation.ts';
+
+const NOW = Date.UTC(2027, 0, 1);
+const ANSWER: RotationAnswer = {
+  rotation: null,
+  active: { root: 'aa', intermediate: 'bb' },
+  scheduled: '2034-01-01T00:00:00.000Z',
+  ownRoot: true,
+  prepared: null,
+  sidecars: { connected: 3, away: [] },
+  channel: { anchors: [], onlyOld: [], away: [] },
+};
+const PLAN = {
+  id: '0123abcd',
+  kind: 'root',
+  step: 'distribute',
+  startedAt: '2027-01-01T00:00:00.000Z',
+  stepSince: '2027-01-01T00:00:00.000Z',
+  paused: false,
+  reason: 'by hand',
+  from: '1111111122',
+  to: '3333333344',
+  waitingFor: [],
+  trouble: null,
+} as const;
+
+describe('what signet ca rotate shows', () => {
+  it('is what was imported, where something was, and its steps', () => {
+    assert.match(showPreview('root', ANSWER, NOW), /\na rotation of the root:\n {2}1 distribute/);
+    const root = { kind: 'root', subject: 'O=Corp\nCN=Root' } as const;
+    assert.match(
+      showPreview('root', { ...ANSWER, prepared: root }, NOW),
+      /\na rotation of the root, to the one that was imported \(O=Corp, CN=Root\):\n {2}1 distribute/,
+    );
+    const intermediate = { kind: 'intermediate', subject: 'CN=Sub' } as const;
+    assert.match(
+      showPreview('root', { ...ANSWER, prepared: intermediate }, NOW),
+      /\na rotation of the intermediate, to the one that was imported \(CN=Sub\):\n {2}1 issue/,
+    );
+  });
+
+  it('promises no root by itself where its key is elsewhere', () => {
+    assert.match(showPreview('root', ANSWER, NOW), /led in by itself at 2034/);
+    assert.match(
+      showPreview('root', { ...ANSWER, ownRoot: false }, NOW),
+      /\nthe key of the root is not in Signet: its owner brings the next one, best from 2034-\S+ on\n/,
+    );
+  });
+
+  it('says from which CA to which, and how not to wait for what is gone', () => {
+    assert.match(showPlan(PLAN, NOW), /^rotation 0123abcd of the root from 11111111 to 33333333, since .*: by hand\n/);
+    assert.doesNotMatch(showPlan(PLAN, NOW), /token/);
+    const away = { node: 'prod/web/a', why: 'has not ACKed, and is away', until: null };
+    assert.match(showPlan({ ...PLAN, waitingFor: [away] }, NOW), /\n {2}what is gone for good .*`signet token list`$/);
+  });
+});
