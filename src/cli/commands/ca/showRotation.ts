@@ -88,7 +88,9 @@ export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: num
     ...lines,
     `it concerns ${sidecars.connected} connected sidecars${away.length === 0 ? '' : `, ${waits} ${away.length}:`}`,
     ...listed(away),
-    `nothing was changed: \`signet ca rotate${flag} --yes\` begins it`,
+    ownRoot || prepared !== null
+      ? `nothing was changed: \`signet ca rotate${flag} --yes\` begins it`
+      : 'nothing was changed, and nothing can be begun before the next one is there: `signet ca csr`, or another CA of the signer',
   ].join('\n');
 };
 
