@@ -340,6 +340,6 @@ describe('the channel CA', () => {
     await channel.rotation.prepare(NOW);
     await channel.rotation.abort(NOW);
     assert.equal(channel.anchor(), first);
-    await assert.rejects(channel.rotation.abort(NOW), refusal(/no other anchor/));
+    await assert.rejects(channel.rotation.abort(NOW), refusal(/no rotation of the anchor/));
   });
 });
