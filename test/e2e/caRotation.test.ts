@@ -8,7 +8,7 @@ import { useWorld } from '../support/world.ts';
 const STEPS = ['distribute', 'issue', 'retire'] as const;
 
 describe('the CAs rotate under load, over kill -9', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   const world = useWorld();
   let fleet: RotatingMesh;
   let load: ReturnType<RotatingMesh['load']>;

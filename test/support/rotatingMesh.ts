@@ -72,7 +72,8 @@ export const rotatingMesh = (mesh: TestMesh, sidecars: readonly Sidecar[]): Rota
     sidecars,
     rotation,
     post: (path, body) => ask('POST', path, body),
-    until: (step, within = 30_000) =>
+    // An Envoy that finds nobody waits for up to 30 s before it comes again.
+    until: (step, within = 60_000) =>
       eventually(async () => {
         const answer = await rotation();
         assert.equal(answer.rotation?.step ?? 'none', step, JSON.stringify(answer.rotation?.waitingFor));
