@@ -25,16 +25,12 @@ export const openRotations = (options: {
     log,
     authority,
     issued: svids.list,
-    holders: () => control.holders(),
-    holder: (stream) => control.holder(stream),
-    mayReturn: (node) => control.mayReturn(node),
-    reissue: (holder) => control.reissue(holder),
+    ...control.rotation,
     onRoots: () => {
       control.secretsChanged();
       onCertificates();
     },
     askEnvoy: askEnvoySerials,
-    end: (streams) => control.endStreams(streams),
   });
   return {
     loop,
@@ -43,8 +39,8 @@ export const openRotations = (options: {
       clock,
       log,
       authority: channel,
-      sidecars: () => control.anchorsKnown(),
-      away: () => control.away(),
+      sidecars: control.rotation.anchorsKnown,
+      away: control.rotation.away,
       onAnchors: () => {
         onCertificates();
         onAnchors();

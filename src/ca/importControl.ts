@@ -10,8 +10,8 @@ import type { SignerChoice } from './external/remoteSigner.ts';
 import { trialHandshake } from './external/trial.ts';
 import type { CertificateFacts } from './facts.ts';
 import { IMPORTED, prepareSigned, requestIntermediate, signedElsewhere } from './imports.ts';
-import type { Making } from './issuance.ts';
 import { leafIssuer } from './leaf.ts';
+import type { Making } from './making.ts';
 import type { MeshState } from './meshState.ts';
 import { trusted } from './slots.ts';
 

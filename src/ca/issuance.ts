@@ -1,4 +1,3 @@
-import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../spiffe/spiffeId.ts';
@@ -9,6 +8,7 @@ import type { CaDocument } from './caDocument.ts';
 import type { SignerChoice } from './external/remoteSigner.ts';
 import { signsForItself } from './imports.ts';
 import { leafIssuer } from './leaf.ts';
+import type { Making } from './making.ts';
 import { activeRoot, intermediateInForce, type MeshState, replaceIntermediate, rootInForce } from './meshState.ts';
 import { renamed } from './names.ts';
 import type { SignerControl } from './signerControl.ts';
@@ -48,13 +48,6 @@ export const remember = <K, V>(make: (key: K) => V): ((key: K) => V) => {
     if (held?.key !== key) held = { key, value: make(key) };
     return held.value;
   };
-};
-
-/** What the mesh says now of the CAs that are made. */
-export type Making = {
-  readonly trustDomain: () => TrustDomain;
-  readonly curve: () => Curve;
-  readonly rootLife: () => Duration;
 };
 
 /** A new intermediate below `issuer`. */

@@ -54,7 +54,9 @@ const startPrepared = (state: MeshState, base: Omit<Rotation, 'step' | 'from' | 
   const [root, intermediate] = [inState(state.roots, 'prepared'), inState(state.intermediates, 'prepared')];
   if (root !== undefined) {
     const [from, to] = [slotOf(rootInForce(state)), slotOf(root)];
-    return { ...state, rotation: { ...base, step: 'distribute', from, to } };
+    // What is prepared decides: with another root it is no rotation of the intermediate alone.
+    const kind = base.kind === 'compromise' ? 'compromise' : 'root';
+    return { ...state, rotation: { ...base, kind, step: 'distribute', from, to } };
   }
   if (intermediate === undefined) throw refused('nothing is prepared');
   if (base.kind === 'compromise')

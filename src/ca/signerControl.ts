@@ -5,7 +5,7 @@ import type { CaDocument } from './caDocument.ts';
 import type { SignerChoice, SignerStatus } from './external/remoteSigner.ts';
 import { trustedPems } from './importControl.ts';
 import { adoptSigned, type Signed } from './imports.ts';
-import type { Making } from './issuance.ts';
+import type { Making } from './making.ts';
 import { intermediateInForce, type MeshState, rootInForce } from './meshState.ts';
 import { type SignerWork, signedIntermediate, signedLeaf, waitsForRoot } from './signerWork.ts';
 import { inState, type Slot } from './slots.ts';

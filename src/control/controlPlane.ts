@@ -1,7 +1,6 @@
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
-import { printable } from '../lib/printable.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
@@ -12,13 +11,13 @@ import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import type { CallCredentials } from '../xds/callCredentials.ts';
 import type { StreamEvent, StreamId } from '../xds/events.ts';
 import type { SidecarRecord } from '../xds/ledger.ts';
-import { type Resource, type Snapshot, TYPE } from '../xds/resource.ts';
+import type { Resource, Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
-import { Fleet, type Member } from './fleet.ts';
+import { Fleet } from './fleet.ts';
 import type { AuthorityFacts, ControlFacts } from './health/facts.ts';
 import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
@@ -27,12 +26,12 @@ import type { MeshSource, MeshState } from './meshSource.ts';
 import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
-import { certificateEnds, type Refusal, unauthenticated } from './refusals.ts';
+import { type Refusal, unauthenticated } from './refusals.ts';
 import { refuseRename } from './renaming.ts';
 import { repeats } from './repeats.ts';
 import { Revocation } from './revocation/revocation.ts';
-import type { Holder } from './rotation/sidecarFacts.ts';
-import type { Caller, Sidecar } from './sidecar.ts';
+import { meshSources } from './rotation/meshSources.ts';
+import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
@@ -78,6 +77,8 @@ export class ControlPlane {
   readonly bootstraps: Bootstraps;
   readonly revocation: Revocation;
   readonly certificates: WorkloadCertificates;
+  /** For the rotation of CAs. */
+  readonly rotation: ReturnType<typeof meshSources>;
   /** `false` while the store takes no writes, so that nobody can join. */
   readonly canStore: () => Promise<boolean>;
 
@@ -89,19 +90,7 @@ export class ControlPlane {
     this.tokens = new JoinTokens(store);
     this.canStore = newStoreProbe(store, clock);
     this.bootstraps = new Bootstraps({ ...options, tokens: this.tokens, mesh });
-    this.certificates = new WorkloadCertificates({
-      ...options,
-      tokens: this.tokens,
-      // A gRPC client takes its certificate from files.
-      connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
-      nodeOf: (stream) => this.#fleet.nodeOf(stream),
-      svidOf: (stream) => this.#reconciler.svidOf(stream),
-      onJump: () => {
-        this.#reconciler.clockJumped();
-        this.#fleet.clockJumped();
-      },
-    });
-    const failures = repeats(clock, SAME_FAILURE);
+    this.certificates = this.#openCertificates(options);
     this.#admission = new Admission({ tokens: this.tokens, clock, mesh, holderOf: options.svids.holderOf });
     this.#convergence = new Convergence(observer.converged);
     this.#tracker = new EndpointTracker({
@@ -117,9 +106,46 @@ export class ControlPlane {
       fleet: () => this.#fleet,
       reconciler: () => this.#reconciler,
     });
-    this.#reconciler = new Reconciler({
+    this.#reconciler = this.#openReconciler(options);
+    this.#fleet = new Fleet({
       clock,
+      tokens: this.tokens,
+      admission: this.#admission,
       mesh,
+      tracker: this.#tracker,
+      reconciler: this.#reconciler,
+      quarantine: this.#quarantine,
+      convergence: this.#convergence,
+      follow: (sidecar, event) => this.revocation.follow(sidecar, event),
+      end,
+      log,
+      observer,
+    });
+    const [fleet, reconciler, { renewals }] = [this.#fleet, this.#reconciler, this.certificates];
+    this.rotation = meshSources({ now: clock.now, mesh, tokens: this.tokens, fleet, reconciler, renewals, end });
+  }
+
+  #openCertificates(options: ControlPlaneOptions): WorkloadCertificates {
+    return new WorkloadCertificates({
+      ...options,
+      tokens: this.tokens,
+      // A gRPC client takes its certificate from files.
+      connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
+      nodeOf: (stream) => this.#fleet.nodeOf(stream),
+      svidOf: (stream) => this.#reconciler.svidOf(stream),
+      onJump: () => {
+        this.#reconciler.clockJumped();
+        this.#fleet.clockJumped();
+      },
+    });
+  }
+
+  #openReconciler(options: ControlPlaneOptions): Reconciler {
+    const { clock, source, end, log } = options;
+    const failures = repeats(clock, SAME_FAILURE);
+    return new Reconciler({
+      clock,
+      mesh: () => source.state().mesh,
       endpoints: () => this.#tracker.table(),
       revoked: () => this.revocation.revocations.revoked(),
       bundle: options.bundle,
@@ -138,20 +164,6 @@ export class ControlPlane {
         if (failures.isNew(`${node} ${messageOf(error)}`))
           log.error({ node, err: error }, 'the sidecar keeps what it has');
       },
-    });
-    this.#fleet = new Fleet({
-      clock,
-      tokens: this.tokens,
-      admission: this.#admission,
-      mesh,
-      tracker: this.#tracker,
-      reconciler: this.#reconciler,
-      quarantine: this.#quarantine,
-      convergence: this.#convergence,
-      follow: (sidecar, event) => this.revocation.follow(sidecar, event),
-      end,
-      log,
-      observer,
     });
   }
 
@@ -225,58 +237,9 @@ export class ControlPlane {
     this.#fleet.onEvent(event);
   }
 
-  // What the rotation of CAs looks at and asks for.
-
-  holders(): readonly Holder[] {
-    return this.#fleet.streams().map((member) => this.#holderOf(member));
-  }
-
-  holder(stream: StreamId): Holder | undefined {
-    const member = this.#fleet.member(stream);
-    return member === undefined ? undefined : this.#holderOf(member);
-  }
-
-  /** Connected sidecars, with the channel's anchors in their bootstraps as far as they say. */
-  anchorsKnown(): readonly Pick<Sidecar, 'node' | 'anchors'>[] {
-    return this.#fleet.streams().map(({ sidecar }) => sidecar);
-  }
-
-  /** `false` once the token that a node joined with was revoked, or it was away for too long. */
-  mayReturn(node: string): boolean {
-    return this.tokens.joinOf(node, this.meshState().mesh.rejoin, this.#options.clock.now()) !== undefined;
-  }
-
-  /** Instances that joined and may come back. */
-  away(): readonly Claim[] {
-    const here = new Set(this.#fleet.streams().map(({ sidecar }) => sidecar.node));
-    return this.tokens.claims().filter(({ node }) => !here.has(node) && this.mayReturn(node));
-  }
-
-  /** Ends streams whose credential serves no more; a good client comes back with another. */
-  endStreams(streams: readonly StreamId[]): void {
-    for (const stream of streams) this.#options.end(stream, certificateEnds());
-  }
-
   /** The bundle may be another one, or certificates that were in force may serve no more. */
   secretsChanged(): void {
     this.#reconciler.markSecrets();
-  }
-
-  /** A new certificate for the node of a stream, whatever is left of the old one. */
-  async reissue({ node, stream }: Pick<Holder, 'node' | 'stream'>): Promise<void> {
-    const { mesh } = this.meshState();
-    const member = this.#fleet.member(stream);
-    const identity = member && mesh.services.get(member.sidecar.service)?.identity;
-    if (identity === undefined) return;
-    await this.certificates.renewals.renew(node, identity, mesh.certificates.ttl);
-    this.#reconciler.markSecrets(node);
-  }
-
-  #holderOf({ sidecar, record }: Member): Holder {
-    const { stream, node, client, credential, envoyAdmin } = sidecar;
-    const refused = record.types.get(TYPE.sds)?.nacked?.error;
-    const published = this.#reconciler.secretsOf(stream);
-    return { stream, node, client, credential, envoyAdmin, published, refused: refused && printable(refused) };
   }
 
   // What operators ask.

@@ -1,14 +1,11 @@
-import { emitParts, type Fault } from '../emit/emitProxy.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import type { Emitted } from '../emit/emitted.ts';
-import { emitGrpcClient } from '../emit/grpcClient.ts';
 import { messageOf } from '../lib/errors.ts';
 import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { Mesh, Service, ServiceKey } from '../model/mesh.ts';
+import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
-import { planProxy } from '../plan/planProxy.ts';
-import type { Endpoint, EndpointTable, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { EndpointTable, InboundPort } from '../plan/proxyPlan.ts';
 import type { Revoked } from '../plan/revoked.ts';
 import { trustBundles } from '../plan/trustBundles.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
@@ -17,12 +14,13 @@ import { assemble } from './assemble.ts';
 import { Callers } from './callers.ts';
 import type { Clock } from './clock.ts';
 import { withHeldBack } from './heldBack.ts';
+import { type Moment, type Planned, planOf } from './planned.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
 import { RenewalLane } from './renewalLane.ts';
 import type { Renewals } from './renewals.ts';
 import type { PublishedSecrets } from './rotation/heldSecrets.ts';
-import { planKey, type Sidecar, type StreamId } from './sidecar.ts';
+import type { Sidecar, StreamId } from './sidecar.ts';
 import { urgencyOf } from './urgency.ts';
 import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
 
@@ -54,17 +52,6 @@ type Held = {
   readonly retryAt: Duration | undefined;
   /** Why the last try failed, or what was held back of it. */
   readonly trouble: string | undefined;
-};
-
-type Planned = {
-  readonly plan: ProxyPlan;
-  readonly service: Service | undefined;
-  readonly at: Instant;
-  readonly emitted: readonly Emitted[];
-  /** What is not in it. */
-  readonly faults: readonly Fault[];
-  /** Whom it calls, and the addresses that it was made of. */
-  readonly upstreams: ReadonlyMap<ServiceKey, readonly Endpoint[] | undefined>;
 };
 
 const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as const;
@@ -373,39 +360,6 @@ export class Reconciler {
     this.#schedule();
   }
 }
-
-/** The same for all sidecars planned at one moment; alike sidecars share a plan. */
-type Moment = {
-  readonly mesh: Mesh;
-  readonly now: Instant;
-  readonly endpoints: () => EndpointTable;
-  readonly revoked: Revoked;
-  readonly plans: Map<string, Planned>;
-};
-
-const planOf = (sidecar: Sidecar, { mesh, now, endpoints: live, revoked, plans }: Moment): Planned | undefined => {
-  const { ref, client } = sidecar;
-  const key = planKey(sidecar);
-  const endpoints = live();
-  const known = plans.get(key);
-  if (known !== undefined && isMadeOf(known, endpoints)) return known;
-  const plan = planProxy(mesh, now, ref, endpoints, revoked);
-  if (plan === undefined) return undefined;
-  const planned: Planned = {
-    plan,
-    service: mesh.services.get(ref.service),
-    at: now,
-    ...(client === 'grpc' ? { emitted: emitGrpcClient(plan), faults: [] } : emitParts(plan)),
-    upstreams: new Map(plan.upstreams.map(({ service }) => [service, endpoints.get(service)])),
-  };
-  plans.set(key, planned);
-  return planned;
-};
-
-const isMadeOf = ({ upstreams }: Planned, endpoints: EndpointTable): boolean => {
-  for (const [service, before] of upstreams) if (endpoints.get(service) !== before) return false;
-  return true;
-};
 
 const same = (a: Snapshot, b: Snapshot): boolean =>
   a.size === b.size && [...a].every(([url, resources]) => b.get(url) === resources);

@@ -27,6 +27,8 @@ export class WorkQueue {
   add({ stream, urgency, plan }: Work): void {
     const before = LEVELS.map((level) => this.#waiting[level].get(stream)).find((work) => work !== undefined);
     const most = before !== undefined && rankOf(before.urgency) < rankOf(urgency) ? before.urgency : urgency;
+    // In a storm every arrival marks all who wait: what stays as it is costs nothing.
+    if (before?.urgency === most && (before.plan || !plan)) return;
     if (before !== undefined && before.urgency !== most) this.#waiting[before.urgency].delete(stream);
     this.#waiting[most].set(stream, { stream, urgency: most, plan: plan || before?.plan === true });
   }

@@ -47,7 +47,8 @@ export const choose = (before: SessionState): Choice => {
 };
 
 /** The client lacks nothing that was not sent: most turns of a stream are of this kind, and there is nothing to order. */
-const isAllSent = (standings: Standings): boolean => !standings.some(({ type, needs }) => type.due || !isEmpty(needs));
+const isAllSent = (standings: Standings): boolean =>
+  !standings.some(({ quiet, type, needs }) => !quiet && (type.due || !isEmpty(needs)));
 
 const afterAll = (before: SessionState, standings: Standings): SessionState => ({
   ...before,

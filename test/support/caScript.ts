@@ -4,14 +4,35 @@ import { readJournal } from '../../src/ca/caDocument.ts';
 import { openAuthority } from '../../src/ca/openAuthority.ts';
 import type { Store } from '../../src/lib/store.ts';
 import { parseTrustDomain, type TrustDomain, workloadId } from '../../src/spiffe/spiffeId.ts';
+import { certify, signIntermediate } from './enterprise.ts';
 
 export const SCRIPT_NOW = Date.UTC(2027, 4, 17);
 const trustDomain = parseTrustDomain('shop.example') as TrustDomain;
 const DAY = 86_400_000;
+const ELSEWHERE = 'Drill Root';
+
+/** A CA somewhere else signs what is asked for below a new root. */
+const signElsewhere = (csr: string): string => {
+  const span = { notBefore: SCRIPT_NOW - DAY, notAfter: SCRIPT_NOW + 3000 * DAY };
+  const root = certify({ name: ELSEWHERE, ...span });
+  return signIntermediate(csr, root, span).pem + root.pem;
+};
+
+/** One commit towards an imported intermediate: the request, then its chain. */
+const importStep = async ({ imports, describe }: MeshAuthority, now: number): Promise<void> => {
+  const isAsked = describe().requested !== undefined;
+  const { csr } = await imports.request(false, now);
+  if (isAsked) await imports.take(signElsewhere(csr), now);
+};
 
 /** One change of the mesh's CAs: which one follows from the state and a number, so that any start goes on from any state. */
-const changeMesh = async ({ rotation, prepare }: MeshAuthority, n: number, now: number): Promise<void> => {
+const changeMesh = async (mesh: MeshAuthority, n: number, now: number): Promise<void> => {
+  const { rotation, prepare, describe } = mesh;
   const plan = rotation.plan();
+  const { slots, root } = describe();
+  const isPrepared = slots.some(({ state }) => state === 'prepared');
+  if (plan === undefined && !isPrepared && (n % 2 === 0 || root.subject.includes(ELSEWHERE)))
+    return importStep(mesh, now);
   if (plan === undefined)
     return rotation.start((['root', 'intermediate', 'compromise'] as const)[n % 3] ?? 'root', 'drill', now);
   if (plan.paused) return rotation.resume(now);

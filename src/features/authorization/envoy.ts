@@ -33,8 +33,8 @@ export const denyRules = (
   port: RbacPort,
   before: Readonly<Record<string, Policy>> = {},
 ): Rules => {
-  const { action, policies } = compile(RBAC_Action.DENY, rules, port);
-  return rulesOf(action, { ...before, ...policies });
+  const compiled = compile(RBAC_Action.DENY, rules, port);
+  return { ...compiled, policies: { ...before, ...compiled.policies } };
 };
 
 /** ALLOW of every rule and of nothing else; `'any'` admits every call, an empty list none. */

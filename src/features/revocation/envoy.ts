@@ -1,4 +1,4 @@
-import { Metadata } from '../../gen/envoy/config/core/v3/base.ts';
+import type { Metadata } from '../../gen/envoy/config/core/v3/base.ts';
 import { Permission, Policy, Principal } from '../../gen/envoy/config/rbac/v3/rbac.ts';
 import type { Expr } from '../../gen/google/api/expr/v1alpha1/syntax.ts';
 import type { Instant } from '../../lib/time.ts';
@@ -50,5 +50,7 @@ const shownDigestIn = (digests: readonly string[]): Expr => {
  * What a filter chain says of the last time that its connections were to be cut. Envoy reads nothing from it, but another
  * one is another chain: it drains the old one, and cuts what is left after `--drain-time-s`.
  */
-export const cutMark = (at: Instant): Metadata =>
-  Metadata.fromPartial({ filterMetadata: { signet: { cut: new Date(at).toISOString() } } });
+export const cutMark = (at: Instant): Metadata => ({
+  typedFilterMetadata: {},
+  filterMetadata: { signet: { cut: new Date(at).toISOString() } },
+});

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { compose, type Running, type ServeOptions } from '../../../src/app/compose.ts';
+import { secret } from '../../../src/lib/secret.ts';
 import { runCli } from '../../support/cli.ts';
 
 const MESH = 'mesh: { trustDomain: shop.example }\nservices: { web: {} }\n';
@@ -69,6 +70,32 @@ describe('signet serve, put together', () => {
       const { mode } = await stat(join(folder, 'data', name));
       assert.equal(mode & 0o077, 0, name);
     }
+  });
+
+  it('keeps keys encrypted from the first start with a passphrase on, and starts with that one alone', async () => {
+    await (await start()).close();
+    const passphrase = secret('correct horse battery');
+    const first = await start({ passphrase });
+    const serial = await root(first);
+    await first.close();
+    for (const [wrong, code] of [
+      [undefined, 'ca_sealed'],
+      [secret('incorrect horse battery'), 'ca_passphrase'],
+    ] as const)
+      await assert.rejects(start({ passphrase: wrong }), { name: 'AppError', code });
+    const second = await start({ passphrase });
+    assert.equal(await root(second), serial);
+    await second.close();
+    const [old, next] = [join(folder, 'old'), join(folder, 'next')];
+    await writeFile(old, 'correct horse battery\n', { mode: 0o600 });
+    await writeFile(next, 'another horse battery\n', { mode: 0o600 });
+    const change = ['ca', 'passphrase', '--data', join(folder, 'data'), '--ca-passphrase-file'];
+    assert.equal((await runCli([...change, next, '--remove'])).code, 1);
+    const changed = await runCli([...change, old, '--new-passphrase-file', next]);
+    assert.deepEqual([changed.code, changed.stdout], [0, 'the keys are encrypted with the new passphrase\n']);
+    assert.equal((await runCli([...change, next, '--remove'])).code, 0);
+    assert.equal((await runCli([...change, next])).code, 2);
+    assert.equal(await root(await start()), serial);
   });
 
   it('has the same root and admin token after a restart', async () => {

@@ -314,6 +314,18 @@ describe('what was imported', () => {
     assert.ok(mesh.describe().slots.some(({ serial, state }) => serial === root.serial && state === 'prepared'));
   });
 
+  it('decides what its rotation changes, whatever kind was asked for', async () => {
+    for (const [asked, made] of [
+      ['root', 'root'],
+      ['intermediate', 'root'],
+      ['compromise', 'compromise'],
+    ] as const) {
+      const { mesh } = await imported();
+      await mesh.rotation.start(asked, 'a test', Date.now());
+      assert.deepEqual([mesh.rotation.plan()?.kind, mesh.rotation.plan()?.step], [made, 'distribute']);
+    }
+  });
+
   it('is renewed below the same root by another import, whose rotation changes the intermediate alone', async () => {
     const made = await imported();
     const { mesh } = made;

@@ -179,12 +179,18 @@ describe('the SVID keeper', () => {
 
   it('lists whose each certificate is, by which intermediate, and those from before that live on', async () => {
     const { keeper, store, mesh } = await keeperOver();
-    const issuer = mesh.describe().intermediate.serial;
+    const { root, intermediate } = mesh.describe();
+    const issuers = { root: root.serial, intermediate: intermediate.serial };
     const first = await keeper.current(A, WEB, DAY, NOW);
     const second = await keeper.renew(A, WEB, DAY, NOW + HOUR);
     const { serial, notBefore, notAfter } = first;
     const expected = [
-      { instance: A, serial: second.serial, issuer, earlier: [{ serial, notBefore, notAfter, issuer }] },
+      {
+        instance: A,
+        serial: second.serial,
+        issuer: intermediate.serial,
+        earlier: [{ serial, notBefore, notAfter, issuers }],
+      },
     ];
     const listed = (by: typeof keeper) =>
       by.list().map(({ instance, svid, issuer, earlier }) => ({ instance, serial: svid.serial, issuer, earlier }));
