@@ -3,7 +3,14 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Instant } from '../lib/time.ts';
 import { OID } from '../spiffe/oid.ts';
-import { type CertificateFields, readCertificate, readElements, readOid, readUris } from '../spiffe/readCertificate.ts';
+import {
+  type CertificateFields,
+  readCertificate,
+  readElements,
+  readOid,
+  readUris,
+  wholeOf,
+} from '../spiffe/readCertificate.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate } from './caCertificate.ts';
 import { BIT_STRING, EMPTY_NAME, INTEGER, SEQUENCE, tlv } from './der.ts';
@@ -68,7 +75,7 @@ const signatureFault = (
   if (signature === undefined || signatureAlgorithms.some((oid) => oid !== signature.oid)) return 'signature algorithm';
   if (readElements(algorithm?.body ?? NOTHING).length !== 1) return 'signature algorithm';
   if (tbs === undefined || bits === undefined || !isSignature(bits.body)) return 'form of the signature';
-  if (!verifies || verify(signature.digest, tbs.whole, publicKey, bits.body.subarray(1))) return undefined;
+  if (!verifies || verify(signature.digest, wholeOf(tbs), publicKey, bits.body.subarray(1))) return undefined;
   return 'its signature does not verify';
 };
 

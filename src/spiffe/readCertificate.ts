@@ -13,8 +13,12 @@ export type CertificateFields = {
   readonly extensions: ReadonlyMap<string, { readonly critical: boolean; readonly value: Buffer }>;
 };
 
-/** One element: `body` is its contents, `whole` includes tag and length. */
-export type Element = { readonly tag: number; readonly body: Buffer; readonly whole: Buffer };
+/** One element: `body` is its contents, which `head` octets of tag and length stand before. */
+export type Element = { readonly tag: number; readonly body: Buffer; readonly head: number };
+
+/** An element with its tag and length: few are asked for, so that no view is made of the others. */
+export const wholeOf = ({ body, head }: Element): Buffer =>
+  Buffer.from(body.buffer, body.byteOffset - head, head + body.length);
 
 const bad = (what: string): never => {
   throw new Error(`not a DER certificate: ${what}`);
@@ -40,7 +44,7 @@ export const readElements = (der: Buffer): readonly Element[] => {
     elements.push({
       tag: der[at] ?? 0,
       body: der.subarray(next, next + length),
-      whole: der.subarray(at, next + length),
+      head: next - at,
     });
     at = next + length;
   }
@@ -106,7 +110,12 @@ export const readCertificate = (der: Buffer): CertificateFields => {
   const [tbs, algorithm] = inside(outer[0], 0x30);
   const fields = inside(tbs, 0x30);
   const [version, serial, inner, issuer, validity, subject, spki, extensions] = fields;
-  if (outer.length !== 1 || fields.length !== 8 || version?.whole.toString('hex') !== 'a003020102')
+  if (
+    outer.length !== 1 ||
+    fields.length !== 8 ||
+    version === undefined ||
+    wholeOf(version).toString('hex') !== 'a003020102'
+  )
     bad('not version 3');
   const [notBefore, notAfter] = inside(validity, 0x30);
   return {
@@ -115,12 +124,12 @@ export const readCertificate = (der: Buffer): CertificateFields => {
       readOid(bodyOf(inside(inner, 0x30)[0], 0x06)),
       readOid(bodyOf(inside(algorithm, 0x30)[0], 0x06)),
     ],
-    issuer: issuer?.whole ?? bad('no issuer'),
-    subject: subject?.whole ?? bad('no subject'),
+    issuer: issuer === undefined ? bad('no issuer') : wholeOf(issuer),
+    subject: subject === undefined ? bad('no subject') : wholeOf(subject),
     notBefore: readTime(notBefore),
     notAfter: readTime(notAfter),
     times: [notBefore?.tag ?? 0, notAfter?.tag ?? 0],
-    spki: spki?.whole ?? bad('no key'),
+    spki: spki === undefined ? bad('no key') : wholeOf(spki),
     extensions: readExtensions(extensions),
   };
 };

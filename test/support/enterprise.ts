@@ -13,7 +13,7 @@ import {
 } from '../../src/ca/der.ts';
 import { newSerial } from '../../src/ca/sign.ts';
 import { OID } from '../../src/spiffe/oid.ts';
-import { readElements } from '../../src/spiffe/readCertificate.ts';
+import { readElements, wholeOf } from '../../src/spiffe/readCertificate.ts';
 
 /** A CA of somebody's enterprise, made without a line of what Signet signs with, and able to make every mistake. */
 export type Party = { readonly subject: Buffer; readonly key: KeyObject; readonly spki: Buffer; readonly pem: string };
@@ -111,7 +111,7 @@ export const requested = (csrPem: string): { readonly subject: Buffer; readonly 
   const der = Buffer.from(csrPem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   const [info] = readElements(readElements(der)[0]?.body ?? der);
   const [, subject, spki] = readElements(info?.body ?? der);
-  return { subject: subject?.whole ?? der, spki: spki?.whole ?? der };
+  return { subject: subject === undefined ? der : wholeOf(subject), spki: spki === undefined ? der : wholeOf(spki) };
 };
 
 /** A root, and an issuing intermediate below it for this request. */

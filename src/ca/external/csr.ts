@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, verify } from 'node:crypto';
 import type { Curve } from '../../features/certificates/spec.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { OID } from '../../spiffe/oid.ts';
-import { type Element, readElements, readOid } from '../../spiffe/readCertificate.ts';
+import { type Element, readElements, readOid, wholeOf } from '../../spiffe/readCertificate.ts';
 import type { SpiffeId } from '../../spiffe/spiffeId.ts';
 import { BIT_STRING, INTEGER, oidSequenceDer, pem, SEQUENCE, tlv } from '../der.ts';
 import type { NewKey, PublicPart } from '../keys.ts';
@@ -17,7 +17,11 @@ const ATTRIBUTES = 0xa0;
 export const makeCsr = (key: NewKey, subject: Buffer, extensions: readonly Buffer[]): string => {
   const signer = localSigner(createPrivateKey(key.privatePem));
   const [type] = readElements(readElements(oidSequenceDer([OID.extensionRequest]))[0]?.body ?? NO_UNUSED_BITS);
-  const asked = tlv(SEQUENCE, type?.whole ?? NO_UNUSED_BITS, tlv(SET, tlv(SEQUENCE, ...extensions)));
+  const asked = tlv(
+    SEQUENCE,
+    type === undefined ? NO_UNUSED_BITS : wholeOf(type),
+    tlv(SET, tlv(SEQUENCE, ...extensions)),
+  );
   const info = tlv(SEQUENCE, VERSION_1, subject, key.spki, tlv(ATTRIBUTES, asked));
   const signed = tlv(SEQUENCE, info, signer.algorithm.der, tlv(BIT_STRING, NO_UNUSED_BITS, signer.sign(info)));
   return pem('CERTIFICATE REQUEST', signed);
@@ -59,7 +63,7 @@ const keyOf = (spki: Element | undefined): PublicPart => {
   // A compressed or odd point is not what OpenSSL, BoringSSL and Go all read.
   if (bits?.tag !== BIT_STRING || bits.body.length !== found.bytes || bits.body[1] !== 4)
     return bad('its key is not an uncompressed point of its curve');
-  return { curve: found.curve, spki: spki?.whole ?? EMPTY, point: bits.body.subarray(1) };
+  return { curve: found.curve, spki: spki === undefined ? EMPTY : wholeOf(spki), point: bits.body.subarray(1) };
 };
 
 type Asked = Pick<Csr, 'uris' | 'isCa'>;
@@ -107,14 +111,15 @@ const readDer = (der: Buffer): Csr => {
   const outer = readElements(der);
   const [info, algorithm, bits] = inside(outer[0], SEQUENCE);
   const [version, subject, spki, attributes, ...more] = inside(info, SEQUENCE);
-  if (outer.length !== 1 || more.length > 0 || !version?.whole.equals(VERSION_1)) bad('it is no PKCS#10 request');
+  if (info === undefined || version === undefined || subject === undefined) return bad('it is no PKCS#10 request');
+  if (outer.length !== 1 || more.length > 0 || !wholeOf(version).equals(VERSION_1)) bad('it is no PKCS#10 request');
   const key = keyOf(spki);
   const digest = DIGESTS[readOid(inside(algorithm, SEQUENCE)[0]?.body ?? EMPTY)];
   if (digest === undefined) return bad('it is signed with another algorithm than ECDSA with SHA-2');
   const publicKey = createPublicKey({ key: key.spki, type: 'spki', format: 'der' });
-  if (bits?.tag !== BIT_STRING || !verify(digest, info?.whole ?? EMPTY, publicKey, bits.body.subarray(1)))
+  if (bits?.tag !== BIT_STRING || !verify(digest, wholeOf(info), publicKey, bits.body.subarray(1)))
     return bad('its signature does not verify: whoever made it does not hold the key');
-  return { key, subject: subject?.whole ?? EMPTY, ...askedFor(attributes) };
+  return { key, subject: wholeOf(subject), ...askedFor(attributes) };
 };
 
 /** Reads a request and proves that who made it holds the key; or says in a sentence why not. */
