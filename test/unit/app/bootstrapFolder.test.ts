@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { BootstrapFolder } from '../../../src/app/bootstrapFolder.ts';
 import { TestControl } from '../../support/controlPlane.ts';
+import { until } from '../../support/until.ts';
 
 const MESH = `mesh:
   trustDomain: shop.example
@@ -60,7 +61,8 @@ describe('the folder of bootstraps', () => {
     for (let step = 0; step < 5; step++) {
       test.clock.jump(14 * DAY);
       await test.clock.advance(3_600_000);
-      await new Promise((resolve) => setTimeout(resolve, 30)); // the disk does not live by the fake clock
+      // The disk does not live by the fake clock.
+      await until(() => test.control.listTokens().every(({ expires }) => expires - test.clock.now() > 15 * DAY));
     }
     await folder.close();
     assert.equal(await read('prod/web'), before);
