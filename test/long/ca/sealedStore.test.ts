@@ -6,7 +6,7 @@ import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
 import { secret } from '../../../src/lib/secret.ts';
 import type { Store } from '../../../src/lib/store.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';
-import { DAY, HOUR, NOW, TD, WEB } from './support.ts';
+import { DAY, HOUR, NOW, TD, WEB } from '../../unit/ca/support.ts';
 
 const right = secret('correct horse battery');
 const other = secret('incorrect horse battery');

@@ -8,7 +8,7 @@ import { ADS, type AdsClient, encodeRequest, openAds } from '../../support/adsCl
 import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
 import { callOf, frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
-import { snapshotOf } from './conversation.ts';
+import { snapshotOf } from '../../unit/xds/conversation.ts';
 
 const pause = (span: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, span));
 

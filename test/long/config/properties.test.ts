@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { loadMesh } from '../../../src/config/loadMesh.ts';
-import { EXAMPLE, meshOf } from './load.ts';
+import { EXAMPLE, meshOf } from '../../unit/config/load.ts';
 
 const answers = (bytes: Uint8Array | string): void => {
   const loaded = loadMesh('mesh.yaml', bytes, { now: 0 });

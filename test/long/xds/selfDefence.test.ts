@@ -20,7 +20,7 @@ import { ADS, type AdsClient, type AdsClientOptions, encodeRequest, openAds } fr
 import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
 import { frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
-import { snapshotOf } from './conversation.ts';
+import { snapshotOf } from '../../unit/xds/conversation.ts';
 
 const pause = (span: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, span));
 

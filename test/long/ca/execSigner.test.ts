@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { execSigner } from '../../../src/ca/external/execSigner.ts';
 import { eventually } from '../../support/eventually.ts';
-import { HOUR, WEB } from './support.ts';
+import { HOUR, WEB } from '../../unit/ca/support.ts';
 
 const ask = { csr: 'the request\n', use: 'leaf', id: WEB, ttl: HOUR } as const;
 const signer = (script: string, timeout = 10_000, closed = new AbortController()) =>
