@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
+import type { LiveCertificate } from '../control/certificates/liveCertificates.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
-import type { LiveCertificate } from '../control/liveCertificates.ts';
 import { iso } from '../control/status.ts';
 import { newSlices } from '../lib/slices.ts';
 import type { Instant } from '../lib/time.ts';

@@ -1,9 +1,9 @@
 import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
 import { createSvidKeeper, type SvidKeeper as StoredSvids } from '../ca/svidStore.ts';
+import type { SvidKeeper } from '../control/certificates/workloadCertificates.ts';
 import type { Clock } from '../control/clock.ts';
 import type { Log } from '../control/log.ts';
-import type { SvidKeeper } from '../control/workloadCertificates.ts';
 import type { Curve } from '../features/certificates/spec.ts';
 import type { Store } from '../lib/store.ts';
 import type { Duration, Instant } from '../lib/time.ts';

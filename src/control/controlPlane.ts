@@ -14,6 +14,7 @@ import type { SidecarRecord } from '../xds/ledger.ts';
 import type { Resource, Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
+import { type SvidKeeper, WorkloadCertificates } from './certificates/workloadCertificates.ts';
 import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
@@ -35,7 +36,6 @@ import type { Caller } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
-import { type SvidKeeper, WorkloadCertificates } from './workloadCertificates.ts';
 
 export type ControlPlaneOptions = {
   readonly clock: Clock;

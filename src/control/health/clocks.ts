@@ -1,5 +1,5 @@
 import type { Duration } from '../../lib/time.ts';
-import { type Drift, showDrift } from '../clockDrift.ts';
+import { type Drift, showDrift } from '../certificates/clockDrift.ts';
 import { type Check, failure, fine, type Line, warning } from './finding.ts';
 import { count, moment, named, span } from './words.ts';
 

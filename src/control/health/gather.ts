@@ -3,6 +3,7 @@ import type { Instant } from '../../lib/time.ts';
 import type { ServiceKey } from '../../model/mesh.ts';
 import { waitingFor } from '../../xds/ledger.ts';
 import { typeNameOf } from '../../xds/resource.ts';
+import type { WorkloadCertificates } from '../certificates/workloadCertificates.ts';
 import type { Clock } from '../clock.ts';
 import type { EndpointTracker } from '../endpointTracker.ts';
 import type { Fleet } from '../fleet.ts';
@@ -12,7 +13,6 @@ import type { Reconciler } from '../reconciler.ts';
 import type { RevocationFacts } from '../revocation/revocation.ts';
 import { explainNack } from '../status.ts';
 import type { WatchedStore } from '../watchedStore.ts';
-import type { WorkloadCertificates } from '../workloadCertificates.ts';
 import type { ControlFacts, SidecarFacts } from './facts.ts';
 
 /** Where the facts are. */

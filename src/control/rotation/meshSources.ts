@@ -2,11 +2,11 @@ import { printable } from '../../lib/printable.ts';
 import type { Instant } from '../../lib/time.ts';
 import type { Mesh } from '../../model/mesh.ts';
 import { TYPE } from '../../xds/resource.ts';
+import type { Renewals } from '../certificates/renewals.ts';
 import type { Fleet, Member } from '../fleet.ts';
 import type { Claim, JoinTokens } from '../joinTokens.ts';
 import type { Reconciler } from '../reconciler.ts';
 import { certificateEnds, type Refusal } from '../refusals.ts';
-import type { Renewals } from '../renewals.ts';
 import type { Sidecar, StreamId } from '../sidecar.ts';
 import type { Holder } from './sidecarFacts.ts';
 

@@ -6,7 +6,7 @@ import type { SignerChoice } from '../../../src/ca/external/remoteSigner.ts';
 import { signerQueue } from '../../../src/ca/external/signerQueue.ts';
 import { openAuthority } from '../../../src/ca/openAuthority.ts';
 import { createSvidKeeper } from '../../../src/ca/svidStore.ts';
-import { Renewals } from '../../../src/control/renewals.ts';
+import { Renewals } from '../../../src/control/certificates/renewals.ts';
 import type { Store } from '../../../src/lib/store.ts';
 import { OID } from '../../../src/spiffe/oid.ts';
 import { memoryStore } from '../../fakes/memoryStore.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { RenewalLane } from '../../../../src/control/renewalLane.ts';
+import { RenewalLane } from '../../../../src/control/certificates/renewalLane.ts';
 import type { StreamId } from '../../../../src/xds/server.ts';
 import { FakeClock, settle } from '../../../support/fakeClock.ts';
 

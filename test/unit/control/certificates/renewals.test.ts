@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { Renewals } from '../../../../src/control/certificates/renewals.ts';
 import { checkHealth } from '../../../../src/control/health/checks.ts';
-import { Renewals } from '../../../../src/control/renewals.ts';
 import { AppError } from '../../../../src/lib/errors.ts';
 import { TYPE } from '../../../../src/xds/resource.ts';
 import type { StreamId } from '../../../../src/xds/server.ts';

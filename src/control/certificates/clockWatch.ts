@@ -1,6 +1,6 @@
-import { type Duration, type Instant, showDuration } from '../lib/time.ts';
-import type { Clock } from './clock.ts';
-import type { Log, Observer } from './log.ts';
+import { type Duration, type Instant, showDuration } from '../../lib/time.ts';
+import type { Clock } from '../clock.ts';
+import type { Log, Observer } from '../log.ts';
 
 /** The wall clock went another way than the one that nobody sets. */
 export type ClockJump = {

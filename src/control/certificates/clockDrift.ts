@@ -1,8 +1,8 @@
-import { METADATA } from '../envoy/bootstrap.ts';
-import { keepNewest } from '../lib/newest.ts';
-import { type Duration, type Instant, showDuration } from '../lib/time.ts';
-import type { Clock } from './clock.ts';
-import type { Log } from './log.ts';
+import { METADATA } from '../../envoy/bootstrap.ts';
+import { keepNewest } from '../../lib/newest.ts';
+import { type Duration, type Instant, showDuration } from '../../lib/time.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
 
 /** A sidecar whose clock disagrees with this host's. */
 export type Drift = {

@@ -1,13 +1,13 @@
-import { expiryWindow, lifeInPlaceOf, livesTooLong, renewalIn, renewalTime } from '../ca/renewal.ts';
-import { AppError, messageOf } from '../lib/errors.ts';
-import { orMeanwhile } from '../lib/meanwhile.ts';
-import { printable } from '../lib/printable.ts';
-import type { Duration, Instant } from '../lib/time.ts';
-import type { SpiffeId } from '../spiffe/spiffeId.ts';
-import type { X509Svid } from '../spiffe/svid.ts';
-import { type Clock, type Deadline, timeUntil } from './clock.ts';
-import type { Log, Observer } from './log.ts';
-import { repeats } from './repeats.ts';
+import { expiryWindow, lifeInPlaceOf, livesTooLong, renewalIn, renewalTime } from '../../ca/renewal.ts';
+import { AppError, messageOf } from '../../lib/errors.ts';
+import { orMeanwhile } from '../../lib/meanwhile.ts';
+import { printable } from '../../lib/printable.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
+import { type Clock, type Deadline, timeUntil } from '../clock.ts';
+import type { Log, Observer } from '../log.ts';
+import { repeats } from '../repeats.ts';
 
 /** Where the workloads' certificates are issued and kept. */
 export type Issuing = {

@@ -1,6 +1,6 @@
-import type { Duration } from '../lib/time.ts';
-import type { Clock } from './clock.ts';
-import type { StreamId } from './sidecar.ts';
+import type { Duration } from '../../lib/time.ts';
+import type { Clock } from '../clock.ts';
+import type { StreamId } from '../sidecar.ts';
 
 /** Renewed together: they share a write to the disk, and what follows from it. */
 const BATCH = 8;

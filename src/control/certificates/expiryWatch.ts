@@ -1,10 +1,10 @@
-import type { ExpiryWindow } from '../ca/renewal.ts';
-import type { Duration } from '../lib/time.ts';
-import type { Clock } from './clock.ts';
-import { AUTHORITY_NAMES, authorityWindow } from './health/authorities.ts';
-import type { AuthorityFacts } from './health/facts.ts';
-import { count, named } from './health/words.ts';
-import type { Log } from './log.ts';
+import type { ExpiryWindow } from '../../ca/renewal.ts';
+import type { Duration } from '../../lib/time.ts';
+import type { Clock } from '../clock.ts';
+import { AUTHORITY_NAMES, authorityWindow } from '../health/authorities.ts';
+import type { AuthorityFacts } from '../health/facts.ts';
+import { count, named } from '../health/words.ts';
+import type { Log } from '../log.ts';
 
 /** A certificate that a connected sidecar uses. */
 type InUse = { readonly node: string; readonly window: ExpiryWindow };

@@ -1,6 +1,6 @@
-import type { X509Svid } from '../spiffe/svid.ts';
-import type { StreamEvent, StreamId } from '../xds/events.ts';
-import { type Snapshot, TYPE } from '../xds/resource.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
+import type { StreamEvent, StreamId } from '../../xds/events.ts';
+import { type Snapshot, TYPE } from '../../xds/resource.ts';
 
 /** What a sidecar has of the certificate that it was given: it took it (ACK), did not answer yet, or said no (NACK). */
 export type HeldState = 'held' | 'sent' | 'refused';

@@ -1,8 +1,8 @@
-import type { IssuedCertificate } from '../ca/issued.ts';
-import type { Earlier } from '../ca/svidRecord.ts';
-import type { Instant } from '../lib/time.ts';
-import type { SpiffeId } from '../spiffe/spiffeId.ts';
-import type { X509Svid } from '../spiffe/svid.ts';
+import type { IssuedCertificate } from '../../ca/issued.ts';
+import type { Earlier } from '../../ca/svidRecord.ts';
+import type { Instant } from '../../lib/time.ts';
+import type { SpiffeId } from '../../spiffe/spiffeId.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
 import type { HeldCertificate, HeldState } from './heldCertificates.ts';
 
 /** What was issued to one instance. */

@@ -1,22 +1,22 @@
-import type { IssuedCertificate } from '../ca/issued.ts';
-import { type ExpiryWindow, expiryWindow } from '../ca/renewal.ts';
-import type { Store, Write } from '../lib/store.ts';
-import type { Instant } from '../lib/time.ts';
-import type { X509Svid } from '../spiffe/svid.ts';
-import type { StreamEvent, StreamId } from '../xds/events.ts';
-import type { Snapshot } from '../xds/resource.ts';
-import type { Clock } from './clock.ts';
+import type { IssuedCertificate } from '../../ca/issued.ts';
+import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
+import type { Store, Write } from '../../lib/store.ts';
+import type { Instant } from '../../lib/time.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
+import type { StreamEvent, StreamId } from '../../xds/events.ts';
+import type { Snapshot } from '../../xds/resource.ts';
+import type { Clock } from '../clock.ts';
+import type { AuthorityFacts, ClockFacts } from '../health/facts.ts';
+import type { JoinTokens } from '../joinTokens.ts';
+import type { Log, Observer } from '../log.ts';
+import type { Sidecar } from '../sidecar.ts';
 import { ClockDrift } from './clockDrift.ts';
 import { ClockWatch } from './clockWatch.ts';
 import { ExpiryWatch } from './expiryWatch.ts';
-import type { AuthorityFacts, ClockFacts } from './health/facts.ts';
 import { type HeldCertificate, HeldCertificates, type HeldState } from './heldCertificates.ts';
-import type { JoinTokens } from './joinTokens.ts';
 import { lastKnown } from './lastKnown.ts';
 import { type IssuedCertificates, type LiveCertificate, liveCertificates } from './liveCertificates.ts';
-import type { Log, Observer } from './log.ts';
 import { type Issuing, Renewals } from './renewals.ts';
-import type { Sidecar } from './sidecar.ts';
 
 /** Whoever keeps the workloads' certificates. */
 export type SvidKeeper = Issuing & {

@@ -1,10 +1,10 @@
-import { readJournal } from '../ca/caDocument.ts';
-import { issuedAt } from '../ca/renewal.ts';
-import type { Store } from '../lib/store.ts';
-import type { Instant } from '../lib/time.ts';
-import type { X509Svid } from '../spiffe/svid.ts';
-import type { JoinTokens } from './joinTokens.ts';
-import { decodeJson, PROBE_KEY } from './keys.ts';
+import { readJournal } from '../../ca/caDocument.ts';
+import { issuedAt } from '../../ca/renewal.ts';
+import type { Store } from '../../lib/store.ts';
+import type { Instant } from '../../lib/time.ts';
+import type { X509Svid } from '../../spiffe/svid.ts';
+import type { JoinTokens } from '../joinTokens.ts';
+import { decodeJson, PROBE_KEY } from '../keys.ts';
 
 /**
  * The newest moment that the data directory tells of: the last line of the authority's journal, certificates that were issued, tokens that were made,
