@@ -1,7 +1,6 @@
 import type { ChannelAuthority, MeshAuthority } from '../ca/authority.ts';
 import { openAuthority } from '../ca/openAuthority.ts';
-import { createSvidKeeper, type SvidKeeper as StoredSvids } from '../ca/svidStore.ts';
-import type { SvidKeeper } from '../control/certificates/workloadCertificates.ts';
+import { createSvidKeeper, type SvidKeeper } from '../ca/svidStore.ts';
 import type { Clock } from '../control/clock.ts';
 import type { Log } from '../control/log.ts';
 import type { Curve } from '../features/certificates/spec.ts';
@@ -16,7 +15,7 @@ import type { MeshSignerPort } from './signer.ts';
 export type Certificates = {
   readonly authority: MeshAuthority;
   readonly channel: ChannelAuthority;
-  readonly svids: SvidKeeper & Pick<StoredSvids, 'list'>;
+  readonly svids: SvidKeeper;
   /** What the xDS listener shows, and whose certificates it takes. */
   readonly serverTls: (now: Instant) => ServerTls;
   /** Another mesh is in force: if it has another name, the authority takes that on before anybody asks for a certificate. */

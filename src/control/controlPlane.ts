@@ -1,3 +1,4 @@
+import type { SvidKeeper } from '../ca/svidStore.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -14,7 +15,7 @@ import type { SidecarRecord } from '../xds/ledger.ts';
 import type { Resource, Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
-import { type SvidKeeper, WorkloadCertificates } from './certificates/workloadCertificates.ts';
+import { WorkloadCertificates } from './certificates/workloadCertificates.ts';
 import type { Clock } from './clock.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';

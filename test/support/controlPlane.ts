@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { meshLoader } from '../../src/app/meshLoader.ts';
 import { barredKey, type IssuedCertificate } from '../../src/ca/issued.ts';
-import type { SvidKeeper } from '../../src/control/certificates/workloadCertificates.ts';
+import type { SvidKeeper } from '../../src/ca/svidStore.ts';
 import { ControlPlane } from '../../src/control/controlPlane.ts';
 import { MeshSource } from '../../src/control/meshSource.ts';
 import type { Refusal } from '../../src/control/refusals.ts';
@@ -63,7 +63,9 @@ export class FakeSvids implements SvidKeeper {
   };
 
   readonly forgetExpired: SvidKeeper['forgetExpired'] = async (now) => {
-    for (const [node, { notAfter }] of this.#held) if (notAfter <= now) this.#held.delete(node);
+    const over = [...this.#held].filter(([, { notAfter }]) => notAfter <= now);
+    for (const [node] of over) this.#held.delete(node);
+    return over.length;
   };
 }
 

@@ -1,20 +1,8 @@
+import type { HeldSvid } from '../../ca/heldSvids.ts';
 import type { IssuedCertificate } from '../../ca/issued.ts';
-import type { Earlier } from '../../ca/svidRecord.ts';
 import type { Instant } from '../../lib/time.ts';
 import type { SpiffeId } from '../../spiffe/spiffeId.ts';
-import type { X509Svid } from '../../spiffe/svid.ts';
 import type { HeldCertificate, HeldState } from './heldCertificates.ts';
-
-/** What was issued to one instance. */
-export type IssuedCertificates = {
-  /** The node id. */
-  readonly instance: string;
-  readonly svid: X509Svid;
-  /** Serial of the intermediate that signed it; `undefined` where that is not known. */
-  readonly issuer: string | undefined;
-  /** Those before it that have not ended. */
-  readonly earlier: readonly Earlier[];
-};
 
 /**
  * `held`, `sent`, `refused`: what the connected sidecar says of its newest one, and `held` also of an older one that it still uses; `earlier`: was
@@ -35,7 +23,7 @@ export type LiveCertificate = {
 
 export type LiveSources = {
   /** What is kept of instances. */
-  readonly issued: readonly IssuedCertificates[];
+  readonly issued: readonly HeldSvid[];
   /** What connected sidecars say. */
   readonly connected: ReadonlyMap<string, readonly HeldCertificate[]>;
   /** Every certificate that was issued: also those of instances that were revoked or forgotten. */
@@ -78,7 +66,7 @@ export const liveCertificates = (
 };
 
 const keptOf = (
-  issued: readonly IssuedCertificates[],
+  issued: readonly HeldSvid[],
   connected: ReadonlyMap<string, readonly HeldCertificate[]>,
 ): readonly LiveCertificate[] =>
   issued.flatMap(({ instance: node, svid, issuer, earlier }) => {

@@ -1,4 +1,5 @@
 import { expiryWindow, lifeInPlaceOf, livesTooLong, renewalIn, renewalTime } from '../../ca/renewal.ts';
+import type { SvidKeeper } from '../../ca/svidStore.ts';
 import { AppError, messageOf } from '../../lib/errors.ts';
 import { orMeanwhile } from '../../lib/meanwhile.ts';
 import { printable } from '../../lib/printable.ts';
@@ -9,19 +10,9 @@ import { type Clock, type Deadline, timeUntil } from '../clock.ts';
 import type { Log, Observer } from '../log.ts';
 import { repeats } from '../repeats.ts';
 
-/** Where the workloads' certificates are issued and kept. */
-export type Issuing = {
-  /** The newest certificate of a node, whatever is left of it. */
-  readonly held: (node: string) => X509Svid | undefined;
-  /** That one if it is this identity's and not due, else a new one. */
-  readonly current: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-  /** A new one, whatever is left of the old. */
-  readonly renew: (node: string, id: SpiffeId, ttl: Duration, now: Instant) => Promise<X509Svid>;
-};
-
 export type RenewalsOptions = {
   readonly clock: Clock;
-  readonly svids: Issuing;
+  readonly svids: Pick<SvidKeeper, 'held' | 'current' | 'renew'>;
   /** How far the wall clock may be behind (`ClockWatch`). */
   readonly behind: () => Duration;
   readonly log: Log;

@@ -1,6 +1,6 @@
-import type { IssuedCertificate } from '../../ca/issued.ts';
 import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
-import type { Store, Write } from '../../lib/store.ts';
+import type { SvidKeeper } from '../../ca/svidStore.ts';
+import type { Store } from '../../lib/store.ts';
 import type { Instant } from '../../lib/time.ts';
 import type { X509Svid } from '../../spiffe/svid.ts';
 import type { StreamEvent, StreamId } from '../../xds/events.ts';
@@ -15,28 +15,8 @@ import { ClockWatch } from './clockWatch.ts';
 import { ExpiryWatch } from './expiryWatch.ts';
 import { type HeldCertificate, HeldCertificates, type HeldState } from './heldCertificates.ts';
 import { lastKnown } from './lastKnown.ts';
-import { type IssuedCertificates, type LiveCertificate, liveCertificates } from './liveCertificates.ts';
-import { type Issuing, Renewals } from './renewals.ts';
-
-/** Whoever keeps the workloads' certificates. */
-export type SvidKeeper = Issuing & {
-  /** Of every instance that is known, connected or not. */
-  readonly list: () => readonly IssuedCertificates[];
-  /** The node id that a certificate was issued to, by its serial, until it ends. */
-  readonly holderOf: (serial: string, now: Instant) => string | undefined;
-  /** Every certificate that has not ended, also of instances that were forgotten. */
-  readonly live: (now: Instant) => readonly IssuedCertificate[];
-  /** Takes what these instances hold, and lets them have nothing until they join anew. */
-  readonly bar: (
-    nodes: readonly string[],
-    now: Instant,
-    commit: (writes: readonly Write[]) => Promise<void>,
-  ) => Promise<void>;
-  /** Drops what is kept for an instance that is gone for good. */
-  readonly forget: (node: string) => Promise<void>;
-  /** Drops what has expired. */
-  readonly forgetExpired: (now: Instant) => Promise<unknown>;
-};
+import { type LiveCertificate, liveCertificates } from './liveCertificates.ts';
+import { Renewals } from './renewals.ts';
 
 /** The certificate of a connected sidecar. */
 export type CertificateInUse = Pick<X509Svid, 'id' | 'serial' | 'notBefore' | 'notAfter'> & {

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { IssuedCertificate } from '../../ca/issued.ts';
+import type { SvidKeeper } from '../../ca/svidStore.ts';
 import { leavesAt } from '../../features/revocation/plan.ts';
 import { AppError } from '../../lib/errors.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
-import type { Store, Write } from '../../lib/store.ts';
+import type { Store } from '../../lib/store.ts';
 import type { Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import type { UpstreamKey } from '../../plan/proxyPlan.ts';
@@ -22,14 +23,7 @@ export type RevocationsOptions = {
   readonly mesh: () => Mesh;
   readonly tokens: JoinTokens;
   /** The certificates that were issued, and the bar against new ones. */
-  readonly svids: {
-    readonly live: (now: Instant) => readonly IssuedCertificate[];
-    readonly bar: (
-      instances: readonly string[],
-      now: Instant,
-      commit: (writes: readonly Write[]) => Promise<void>,
-    ) => Promise<void>;
-  };
+  readonly svids: Pick<SvidKeeper, 'live' | 'bar'>;
   /** Ends the streams of these nodes and tokens, and withdraws their addresses. */
   readonly dismiss: (nodes: ReadonlySet<string>, tokens: ReadonlySet<string>) => void;
   /** What the servers of these services refuse is another. */
