@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { AppError } from '../lib/errors.ts';
+import { type Duration, parseDuration } from '../lib/time.ts';
 
 /** Where a command reads and writes. */
 export type Io = {
@@ -81,6 +82,13 @@ export const PLACE: readonly OptionSpec[] = [
   { flags: '--envoy-admin <port>', description: "Envoy's admin port on loopback (default: none)" },
 ];
 
+/** How long a command that waits may take. */
+export const TIMEOUT: OptionSpec = {
+  flags: '--timeout <duration>',
+  description: 'how long --wait may take (default: 60s)',
+};
+export const DEFAULT_TIMEOUT: Duration = 60_000;
+
 /** `-o json`? */
 export const wantsJson = (input: Input): boolean => {
   const form = input.text('output') ?? 'text';
@@ -93,6 +101,15 @@ export const print = (io: Io, text: string): void => {
 };
 
 export const printJson = (io: Io, value: unknown): void => print(io, JSON.stringify(value, null, 2));
+
+/** What was typed for an option that takes a duration, if anything was. @throws AppError `usage` if it is none, or 0 */
+export const durationOf = (input: Input, option: string): Duration | undefined => {
+  const text = input.text(option);
+  if (text === undefined) return undefined;
+  const span = parseDuration(text);
+  if (span === undefined || span <= 0) throw usage(`--${option} ${text} is no duration like 30s, 15m, 1h or 7d`);
+  return span;
+};
 
 /** NS/NAME as typed. */
 export const serviceArgument = (text: string | undefined): `${string}/${string}` => {

@@ -2,16 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { noAnswer } from '../../control/health/controlPlane.ts';
 import type { Finding, HealthReport, Level } from '../../control/health/finding.ts';
 import { AppError } from '../../lib/errors.ts';
-import { type Duration, parseDuration, showDuration } from '../../lib/time.ts';
+import { type Duration, showDuration } from '../../lib/time.ts';
 import { adminClient } from '../adminClient.ts';
 import {
   type CommandSpec,
+  DEFAULT_TIMEOUT,
+  durationOf,
   type Input,
   type Io,
   OUTPUT,
   print,
   printJson,
   SERVER,
+  TIMEOUT,
   usage,
   wantsJson,
 } from '../command.ts';
@@ -24,7 +27,7 @@ export const checkCommand: CommandSpec = {
   example: 'signet check\nsignet check --wait --timeout 2m',
   options: [
     { flags: '--wait', description: 'until nothing fails and every sidecar took the newest configuration' },
-    { flags: '--timeout <duration>', description: 'how long --wait may take (default: 60s)' },
+    TIMEOUT,
     OUTPUT,
     ...SERVER,
   ],
@@ -39,7 +42,6 @@ export const checkCommand: CommandSpec = {
   },
 };
 
-const DEFAULT_PATIENCE: Duration = 60_000;
 const EVERY: Duration = 500;
 /** For one answer, however little time is left. */
 const LEAST: Duration = 1_000;
@@ -47,14 +49,9 @@ const MOST: Duration = 30_000;
 
 /** How long to wait at most; `undefined` without `--wait`. */
 const patienceOf = (input: Input): Duration | undefined => {
-  const text = input.text('timeout');
-  if (!input.flag('wait')) {
-    if (text !== undefined) throw usage('--timeout says how long --wait may take: write --wait, too');
-    return undefined;
-  }
-  const span = text === undefined ? DEFAULT_PATIENCE : parseDuration(text);
-  if (span === undefined || span <= 0) throw usage(`--timeout ${text} is no duration like 30s, 5m or 1h`);
-  return span;
+  if (input.flag('wait')) return durationOf(input, 'timeout') ?? DEFAULT_TIMEOUT;
+  if (input.text('timeout') !== undefined) throw usage('--timeout says how long --wait may take: write --wait, too');
+  return undefined;
 };
 
 const isGood = ({ healthy, pending }: HealthReport): boolean => healthy && !pending;

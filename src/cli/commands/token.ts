@@ -1,7 +1,16 @@
 import type { TokenCreated, TokenList, TokenListed } from '../../admin/responses.ts';
-import { parseDuration } from '../../lib/time.ts';
 import { adminClient } from '../adminClient.ts';
-import { type CommandSpec, OUTPUT, print, printJson, SERVER, serviceArgument, usage, wantsJson } from '../command.ts';
+import {
+  type CommandSpec,
+  durationOf,
+  OUTPUT,
+  print,
+  printJson,
+  SERVER,
+  serviceArgument,
+  usage,
+  wantsJson,
+} from '../command.ts';
 import { table } from '../table.ts';
 
 export const tokenCreateCommand: CommandSpec = {
@@ -17,8 +26,8 @@ export const tokenCreateCommand: CommandSpec = {
   ],
   run: async (input, io) => {
     const service = serviceArgument(input.args[0]);
+    durationOf(input, 'ttl'); // refused before anybody is asked
     const ttl = input.text('ttl') ?? '1h';
-    if ((parseDuration(ttl) ?? 0) <= 0) throw usage(`--ttl ${ttl} is no duration like 30s, 15m, 1h or 7d`);
     const uses = Number(input.text('uses'));
     if (!Number.isInteger(uses) || uses < 1) throw usage(`--uses ${input.text('uses')} is no number from 1 on`);
     const json = wantsJson(input);

@@ -93,6 +93,7 @@ describe('the command line', () => {
     ['check --timeout 1m', /^signet: --timeout says how long --wait may take: write --wait, too\n$/],
     ['check --wait --timeout soon', /^signet: --timeout soon is no duration/],
     ['check --wait --timeout 0s', /^signet: --timeout 0s is no duration/],
+    ['ca revoke 1a --timeout soon', /^signet: --timeout soon is no duration/],
     ['check --server nowhere', /^signet: --server nowhere is no URL/],
     ['check -o yaml', /^signet: -o yaml is neither json nor text\n$/],
     ['check prod/web', /^signet: too many arguments/],

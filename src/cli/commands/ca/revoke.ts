@@ -1,25 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RevocationRequest } from '../../../admin/requests.ts';
 import type { RevocationAnswer } from '../../../control/revocation/answer.ts';
-import { type Duration, parseDuration, showDuration } from '../../../lib/time.ts';
+import { type Duration, showDuration } from '../../../lib/time.ts';
 import { type AdminClient, adminClient } from '../../adminClient.ts';
 import {
   type CommandSpec,
+  DEFAULT_TIMEOUT,
+  durationOf,
   type Input,
   type Io,
   OUTPUT,
   print,
   printJson,
   SERVER,
+  TIMEOUT,
   usage,
   wantsJson,
 } from '../../command.ts';
 
 const PATH = '/api/v1/ca/revocations';
 
-/** How long to wait for the sidecars without `--wait`, and with it. */
+/** How long to wait for the sidecars without `--wait`. */
 const SHORT: Duration = 10_000;
-const LONG: Duration = 60_000;
 const EVERY: Duration = 200;
 
 export const caRevokeCommand: CommandSpec = {
@@ -32,7 +34,7 @@ export const caRevokeCommand: CommandSpec = {
     { flags: '--cut', description: 'end the held connections of the servers concerned too, of every caller' },
     { flags: '--dry-run', description: 'say what it would do, and do nothing' },
     { flags: '--wait', description: 'until every sidecar concerned refuses it (it waits for 10s anyway)' },
-    { flags: '--timeout <duration>', description: 'how long --wait may take (default: 60s)' },
+    TIMEOUT,
     OUTPUT,
     ...SERVER,
   ],
@@ -76,13 +78,8 @@ export const caRevokeCommand: CommandSpec = {
   },
 };
 
-const patienceOf = (input: Input): Duration => {
-  const text = input.text('timeout');
-  if (text === undefined) return input.flag('wait') ? LONG : SHORT;
-  const span = parseDuration(text);
-  if (span === undefined || span <= 0) throw usage(`--timeout ${text} is no duration like 30s, 5m or 1h`);
-  return span;
-};
+const patienceOf = (input: Input): Duration =>
+  durationOf(input, 'timeout') ?? (input.flag('wait') ? DEFAULT_TIMEOUT : SHORT);
 
 /** Whose requests end is said before they do. Of what is revoked already there is nothing to foresee. */
 const announceCut = async (client: AdminClient, ask: RevocationRequest, io: Io): Promise<void> => {
