@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ControlPlane } from '../control/controlPlane.ts';
 import type { RevocationAnswer } from '../control/revocation/answer.ts';
+import { plainSerial } from '../control/revocation/target.ts';
 import type { CaPort } from './caRoutes.ts';
 import { refuse } from './guards.ts';
 import { revocationRequest } from './requests.ts';
@@ -17,7 +18,7 @@ export const revocationRoutes = (app: FastifyInstance, { revocation }: ControlPl
     if (done.ok) return reply.code(dryRun ? 200 : 201).send(done.value);
     const { code, message } = done.error;
     const isAuthority = [...ca.describe().slots, ...ca.channelSlots()].some(
-      ({ serial }) => serial === what.replaceAll(':', '').toLowerCase(),
+      ({ serial }) => serial === plainSerial(what),
     );
     const words = isAuthority
       ? `${what} is an authority of this mesh: it is replaced by \`signet ca rotate\``
