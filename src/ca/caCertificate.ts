@@ -4,7 +4,7 @@ import { invariant } from '../lib/errors.ts';
 import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { OID } from '../spiffe/oid.ts';
-import { readCertificate, readUris } from '../spiffe/readCertificate.ts';
+import { type CertificateFields, readCertificate, readUris, serialText } from '../spiffe/readCertificate.ts';
 import { type TrustDomain, trustDomainId } from '../spiffe/spiffeId.ts';
 import { nameDer, pem } from './der.ts';
 import type { CertificateFacts } from './facts.ts';
@@ -64,22 +64,37 @@ export const readCa = (kind: CaKind, certificatePem: string, names: readonly Tru
   const identifier = read.extensions.get(OID.subjectKeyIdentifier)?.value.subarray(2);
   const issuedBy = read.extensions.get(OID.authorityKeyIdentifier)?.value.subarray(4);
   if (identifier === undefined || issuedBy === undefined) throw new Error('it has no key identifiers');
-  const serial = read.serial.toString('hex');
-  const { notBefore, notAfter } = read;
   return Object.freeze({
-    name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
+    ...statedIn(kind, x509, read),
     trustDomain,
-    pem: pem('CERTIFICATE', x509.raw),
-    raw: x509.raw,
-    subject: read.subject,
     identifier,
     issuedBy,
     authorityKey: authorityKeyExtension(identifier),
+    signature: signatureAlgorithm(x509.publicKey),
+    above: [],
+  });
+};
+
+/** What any CA certificate says of itself; `notBefore` and `notAfter` may be narrower than its own. */
+export const statedIn = (
+  kind: CaKind,
+  x509: X509Certificate,
+  {
+    subject,
+    serial: bytes,
+    notBefore,
+    notAfter,
+  }: Pick<CertificateFields, 'subject' | 'serial' | 'notBefore' | 'notAfter'>,
+) => {
+  const serial = serialText(bytes);
+  return {
+    name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
+    pem: pem('CERTIFICATE', x509.raw),
+    raw: x509.raw,
+    subject,
     notBefore,
     notAfter,
     publicKey: x509.publicKey,
-    signature: signatureAlgorithm(x509.publicKey),
-    above: [],
     facts: Object.freeze({
       subject: x509.subject.split('\n').join(', '),
       serial,
@@ -87,7 +102,7 @@ export const readCa = (kind: CaKind, certificatePem: string, names: readonly Tru
       notAfter,
       fingerprint: x509.fingerprint256.replaceAll(':', '').toLowerCase(),
     }),
-  });
+  };
 };
 
 /** Holds the certificate against its issuer's key and against its own. @throws Error */

@@ -1,9 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { OID } from '../spiffe/oid.ts';
-import { readCertificate, readElements, serialText } from '../spiffe/readCertificate.ts';
+import { readCertificate, readElements } from '../spiffe/readCertificate.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/spiffeId.ts';
-import { CA_KINDS, type CaCertificate } from './caCertificate.ts';
-import { pem } from './der.ts';
+import { type CaCertificate, statedIn } from './caCertificate.ts';
 import type { Chain } from './external/chain.ts';
 import { authorityKeyExtension, keyIdentifier } from './profile.ts';
 import { openSslReads } from './sign.ts';
@@ -54,30 +53,16 @@ export const readImportedCa = (kind: 'root' | 'intermediate', certificatePem: st
   const notAfter = Math.min(...times.map((one) => one.notAfter));
   const stated = readElements(read.extensions.get(OID.subjectKeyIdentifier)?.value ?? Buffer.alloc(0))[0]?.body;
   const identifier = stated ?? keyIdentifier(read.spki);
-  const serial = serialText(read.serial);
   const names = read.extensions.get(OID.subjectAltName);
   return Object.freeze({
-    name: `the ${CA_KINDS[kind].title} ${serial.slice(0, 8)}`,
+    ...statedIn(kind, x509, { ...read, notBefore, notAfter }),
     trustDomain: names && trustDomainIn(names.value),
-    pem: pem('CERTIFICATE', x509.raw),
-    raw: x509.raw,
-    subject: read.subject,
     identifier,
     // Found by its signature, which says more than the identifier that the certificate states.
     issuedBy: above?.root.identifier ?? identifier,
     authorityKey: authorityKeyExtension(identifier),
-    notBefore,
-    notAfter,
-    publicKey: x509.publicKey,
     signature: signatureOf(x509),
     above: above?.chain ?? [],
-    facts: Object.freeze({
-      subject: x509.subject.split('\n').join(', '),
-      serial,
-      notBefore,
-      notAfter,
-      fingerprint: x509.fingerprint256.replaceAll(':', '').toLowerCase(),
-    }),
   });
 };
 
