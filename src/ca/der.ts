@@ -66,6 +66,10 @@ export const extensionDer = (dotted: string, critical: boolean, value: Uint8Arra
 /** The value of an extended key usage extension. */
 export const oidSequenceDer = (dotted: readonly string[]): Buffer => tlv(SEQUENCE, ...dotted.map(oidDer));
 
+/** The certificates of a chain, one PEM text each. */
+export const splitChain = (chainPem: string): readonly string[] =>
+  chainPem.split(/(?<=-----END CERTIFICATE-----\n)/).filter((part) => part !== '');
+
 /** Contents of a PEM block: base64 in lines of 64 characters (RFC 7468). */
 export const pem = (label: string, der: Uint8Array): string => {
   const text = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { keepNewest } from '../lib/newest.ts';
 import { OID } from '../spiffe/oid.ts';
 import { readCertificate, readElements, serialText } from '../spiffe/readCertificate.ts';
+import { splitChain } from './der.ts';
 import type { Issuers } from './facts.ts';
 import type { MeshState } from './meshState.ts';
 import { type Slot, slotOf } from './slots.ts';
@@ -14,7 +15,7 @@ const READ = 64;
 const read = new Map<string, Above | undefined>();
 
 const readAbove = (chainPem: string): Above => {
-  const certificates = chainPem.split(/(?<=-----END CERTIFICATE-----\n)/).filter((part) => part !== '');
+  const certificates = splitChain(chainPem);
   const [first] = certificates;
   const top = readCertificate(new X509Certificate(certificates.at(-1) ?? '').raw);
   const [sequence] = readElements(top.extensions.get(OID.authorityKeyIdentifier)?.value ?? Buffer.alloc(0));

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
+import { splitChain } from './der.ts';
 import type { MeshState } from './meshState.ts';
 import { trusted } from './slots.ts';
 
@@ -13,10 +14,7 @@ const isValid = ({ validFrom, validTo }: X509Certificate, now: Instant): boolean
  */
 export const vouches = (svid: X509Svid, state: MeshState, now: Instant): boolean => {
   try {
-    const chain = svid.chainPem
-      .split(/(?<=-----END CERTIFICATE-----\n)/)
-      .filter((part) => part !== '')
-      .map((part) => new X509Certificate(part));
+    const chain = splitChain(svid.chainPem).map((part) => new X509Certificate(part));
     const revoked = state.intermediates.filter((slot) => slot.state === 'revoked');
     const last = chain.at(-1);
     const root = trusted(state.roots).find(({ certificate: { publicKey } }) => last?.verify(publicKey));
