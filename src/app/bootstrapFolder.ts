@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Bootstraps } from '../control/bootstraps.ts';
-import type { Clock } from '../control/clock.ts';
+import { type Clock, every } from '../control/clock.ts';
 import type { JoinTokens } from '../control/joinTokens.ts';
 import type { Log } from '../control/log.ts';
 import { type Secret, secret } from '../lib/secret.ts';
@@ -41,7 +41,7 @@ export class BootstrapFolder {
   /** @throws AppError `write_failed` */
   async open(): Promise<void> {
     await this.#sync();
-    this.#later();
+    this.#cancel = every(this.#options.clock, LOOK_EVERY, () => this.changed());
   }
 
   /** The mesh is another one. */
@@ -56,13 +56,6 @@ export class BootstrapFolder {
   async close(): Promise<void> {
     this.#cancel();
     await this.#work;
-  }
-
-  #later(): void {
-    this.#cancel = this.#options.clock.after(LOOK_EVERY, () => {
-      this.changed();
-      this.#later();
-    });
   }
 
   async #sync(): Promise<void> {

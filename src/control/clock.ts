@@ -23,6 +23,19 @@ export const systemClock: Clock = {
   },
 };
 
+/** Runs again and again, each time so long after the last one ended; the result stops it. */
+export const every = (clock: Pick<Clock, 'after'>, span: Duration, run: () => void): (() => void) => {
+  let cancel = (): void => {};
+  const wait = (): void => {
+    cancel = clock.after(span, () => {
+      run();
+      wait();
+    });
+  };
+  wait();
+  return () => cancel();
+};
+
 /** A moment by both clocks: it has come when either says so, so that neither a sleep nor a clock that is set back puts it off. */
 export type Deadline = { readonly wall: Instant; readonly monotonic: Duration };
 

@@ -7,7 +7,7 @@ import { afterEvent, type SidecarRecord } from '../xds/ledger.ts';
 import { TYPE, type TypeUrl, typeNameOf } from '../xds/resource.ts';
 import type { Progress } from '../xds/sessionState.ts';
 import { type Admission, type NodeClaim, registersItself } from './admission.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, every } from './clock.ts';
 import { type CondensedLog, newCondensedLog } from './condensedLog.ts';
 import type { Convergence } from './convergence.ts';
 import type { EndpointTracker } from './endpointTracker.ts';
@@ -62,14 +62,14 @@ export class Fleet {
   readonly #ends: StreamEnds;
   /** Who comes and goes may do so eight times a second. */
   readonly #comings: CondensedLog;
-  #cancelNote: () => void;
+  readonly #cancelNote: () => void;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#refusals = repeats(options.clock, SAME_REFUSAL);
     this.#ends = new StreamEnds(options.clock, (stream) => options.end(stream, certificateEnds()));
     this.#comings = newCondensedLog(options.clock, options.log);
-    this.#cancelNote = options.clock.after(NOTE_EVERY, () => this.#note());
+    this.#cancelNote = every(options.clock, NOTE_EVERY, () => void this.noteMembers());
   }
 
   members(): readonly Member[] {
@@ -299,11 +299,6 @@ export class Fleet {
     if (this.#refusals.isNew(`${sourceOf(peer.address)} ${why}`)) {
       this.#options.log.warn({ peer: peer.address, code: refusal.code }, refusal.message);
     }
-  }
-
-  #note(): void {
-    void this.noteMembers();
-    this.#cancelNote = this.#options.clock.after(NOTE_EVERY, () => this.#note());
   }
 
   async #seen(nodes: readonly string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Duration, type Instant, showDuration } from '../../lib/time.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import type { Log, Observer } from '../log.ts';
 
 /** The wall clock went another way than the one that nobody sets. */
@@ -36,7 +36,7 @@ export class ClockWatch {
   #monotonic: Duration;
   #behind: Duration = 0;
   #lastJump: ClockJump | undefined;
-  #cancel: () => void = () => {};
+  readonly #cancel: () => void;
 
   constructor(options: ClockWatchOptions) {
     this.#options = options;
@@ -53,7 +53,7 @@ export class ClockWatch {
         `the clock of this host is ${showDuration(gap)} behind what the data directory has seen: it was set back`,
       );
     }
-    this.#schedule();
+    this.#cancel = every(clock, LOOK_EVERY, () => this.#look());
   }
 
   /**
@@ -70,13 +70,6 @@ export class ClockWatch {
 
   close(): void {
     this.#cancel();
-  }
-
-  #schedule(): void {
-    this.#cancel = this.#options.clock.after(LOOK_EVERY, () => {
-      this.#look();
-      this.#schedule();
-    });
   }
 
   #look(): void {

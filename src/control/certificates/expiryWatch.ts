@@ -1,6 +1,6 @@
 import type { ExpiryWindow } from '../../ca/renewal.ts';
 import type { Duration } from '../../lib/time.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import { AUTHORITY_NAMES, authorityWindow } from '../health/authorities.ts';
 import type { AuthorityFacts } from '../health/facts.ts';
 import { count, named } from '../health/words.ts';
@@ -30,22 +30,15 @@ const WORDS: Readonly<Record<Exclude<ExpiryWindow, 'good'>, string>> = {
 export class ExpiryWatch {
   readonly #options: ExpiryWatchOptions;
   #said = new Map<string, ExpiryWindow>();
-  #cancel: () => void = () => {};
+  readonly #cancel: () => void;
 
   constructor(options: ExpiryWatchOptions) {
     this.#options = options;
-    this.#schedule();
+    this.#cancel = every(options.clock, LOOK_EVERY, () => this.#look());
   }
 
   close(): void {
     this.#cancel();
-  }
-
-  #schedule(): void {
-    this.#cancel = this.#options.clock.after(LOOK_EVERY, () => {
-      this.#look();
-      this.#schedule();
-    });
   }
 
   #look(): void {
