@@ -1,5 +1,5 @@
 import type { CertificateFacts, SlotFacts } from '../ca/authority.ts';
-import { iso } from '../control/status.ts';
+import { iso } from '../lib/time.ts';
 import type { CertificateAnswer, SlotAnswer } from './responses.ts';
 
 export const certificateAnswer = (facts: CertificateFacts): CertificateAnswer => ({

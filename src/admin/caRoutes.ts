@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { AuthorityStatus, CertificateFacts, SlotFacts } from '../ca/authority.ts';
 import type { ImportControl } from '../ca/importControl.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
-import { iso } from '../control/status.ts';
+import { iso } from '../lib/time.ts';
 import type { TrustBundle } from '../spiffe/svid.ts';
 import { certificateAnswer, slotAnswer } from './caAnswers.ts';
 import { refuse } from './guards.ts';

@@ -2,9 +2,8 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { LiveCertificate } from '../control/certificates/liveCertificates.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
-import { iso } from '../control/status.ts';
 import { newSlices } from '../lib/slices.ts';
-import type { Instant } from '../lib/time.ts';
+import { type Instant, iso } from '../lib/time.ts';
 import type { CaPort } from './caRoutes.ts';
 import type { IssuedAnswer } from './responses.ts';
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { can } from '../control/can.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
-import { iso } from '../control/status.ts';
+import { iso } from '../lib/time.ts';
 import { refuse } from './guards.ts';
 import { canRequest } from './requests.ts';
 import type { MeshAnswer, XdsAnswer } from './responses.ts';

@@ -2,7 +2,7 @@ import type { Curve } from '../features/certificates/spec.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Result } from '../lib/result.ts';
 import { type Secret, secret } from '../lib/secret.ts';
-import type { Duration, Instant } from '../lib/time.ts';
+import { type Duration, type Instant, iso } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate, CaKeyPair } from './caCertificate.ts';
 import { validateLeaf } from './checkLeaf.ts';
@@ -34,17 +34,16 @@ const EXTENSIONS: Readonly<Record<LeafUse, Buffer>> = {
 };
 
 const validityOf = (issuer: CaCertificate, ttl: Duration, now: Instant): { notBefore: Instant; notAfter: Instant } => {
-  const span = (from: Instant): string => new Date(from).toISOString();
   if (now >= issuer.notAfter) {
     throw new AppError(
       'issuer_expired',
-      `${issuer.name} expired at ${span(issuer.notAfter)} and the clock says ${span(now)}: nothing can be issued`,
+      `${issuer.name} expired at ${iso(issuer.notAfter)} and the clock says ${iso(now)}: nothing can be issued`,
     );
   }
   if (now < issuer.notBefore) {
     throw new AppError(
       'clock',
-      `${issuer.name} begins at ${span(issuer.notBefore)} and the clock says ${span(now)}: set the clock right`,
+      `${issuer.name} begins at ${iso(issuer.notBefore)} and the clock says ${iso(now)}: set the clock right`,
     );
   }
   const notBefore = Math.max(wholeSeconds(now - BACKDATE), issuer.notBefore);

@@ -1,5 +1,5 @@
 import { AppError } from '../lib/errors.ts';
-import type { Instant } from '../lib/time.ts';
+import { type Instant, iso } from '../lib/time.ts';
 import type { CaCertificate, CaKeyPair } from './caCertificate.ts';
 import type { SlotFacts, SlotState } from './facts.ts';
 
@@ -100,7 +100,7 @@ export const activate = (slots: Slots, serial: string, now: Instant): Slots => {
   if (state !== 'prepared' && state !== 'old')
     throw refused(`${certificate.name} is ${state}, and one that was compromised never signs again`);
   if (now < certificate.notBefore || now >= certificate.notAfter)
-    throw refused(`${certificate.name} is not valid at ${new Date(now).toISOString()}: it cannot sign`);
+    throw refused(`${certificate.name} is not valid at ${iso(now)}: it cannot sign`);
   return slots.map((slot) => {
     if (slot === next) return moveTo(slot, 'active', now);
     return slot.state === 'active' ? moveTo(slot, 'old', now) : slot;

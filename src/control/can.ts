@@ -4,7 +4,7 @@ import { findCaller, findPort } from '../decide/reference.ts';
 import type { Caller, Verdict } from '../decide/verdict.ts';
 import { showLocation } from '../lib/diagnostic.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { Instant } from '../lib/time.ts';
+import { type Instant, iso } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 
@@ -85,5 +85,5 @@ const answer = (verdict: Verdict): CanAnswer => ({
 const listed = ({ call, location, until }: ListedCall): CanCall => ({
   call,
   rule: showLocation(location),
-  until: until === undefined ? null : new Date(until).toISOString(),
+  until: until === undefined ? null : iso(until),
 });

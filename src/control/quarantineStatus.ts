@@ -1,6 +1,7 @@
 import type { Emitted } from '../emit/emitted.ts';
 import { showLocation } from '../lib/diagnostic.ts';
 import { printable } from '../lib/printable.ts';
+import { iso } from '../lib/time.ts';
 import { type TypeName, typeNameOf } from '../xds/resource.ts';
 import type { Withheld } from './quarantine.ts';
 import type { Sidecar } from './sidecar.ts';
@@ -51,7 +52,7 @@ export const quarantineStatus = (connected: readonly Kept[]): readonly Quarantin
         resource: name,
         version,
         source: source === undefined ? null : showLocation(source),
-        since: new Date(refusal.since).toISOString(),
+        since: iso(refusal.since),
         refusedBy: [...refusal.by],
         error: printable(refusal.error),
         takenByOthers: refusal.proven,

@@ -1,7 +1,7 @@
 import type { Emitted } from '../emit/emitted.ts';
 import { showDiagnostic, showLocation } from '../lib/diagnostic.ts';
 import { printable } from '../lib/printable.ts';
-import type { Instant } from '../lib/time.ts';
+import { iso } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { holdingsOf, typeVersion } from '../xds/holdings.ts';
 import type { Mark, SidecarRecord, TypeRecord } from '../xds/ledger.ts';
@@ -81,8 +81,6 @@ export type Connected = {
   readonly emitted: readonly Emitted[];
   readonly withheld: readonly Withheld[];
 };
-
-export const iso = (moment: Instant): string => new Date(moment).toISOString();
 
 /** The state of the fleet as a value. */
 export const fleetStatus = (

@@ -1,6 +1,6 @@
 import { mtlsAt } from '../features/mtls/plan.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { Instant } from '../lib/time.ts';
+import { type Instant, iso } from '../lib/time.ts';
 import { type Mesh, ownDomains, type Service } from '../model/mesh.ts';
 import { type SpiffeId, trustDomainOf } from '../spiffe/spiffeId.ts';
 import type { Call, Verdict } from './verdict.ts';
@@ -18,8 +18,7 @@ export const connect = (mesh: Mesh, now: Instant, { from, plaintext, port }: Cal
   if (mode === 'disable') return ok({ identity: undefined, takesPlaintext: true });
   const identity = plaintext ? undefined : identityOf(mesh, from);
   if (identity === undefined) {
-    const ended =
-      port.mtls.mode === 'permissive' ? `, permissive ended at ${new Date(port.mtls.until).toISOString()}` : '';
+    const ended = port.mtls.mode === 'permissive' ? `, permissive ended at ${iso(port.mtls.until)}` : '';
     if (mode === 'permissive') return ok({ identity, takesPlaintext: true });
     return err({ allow: false, reason: `the port is strict and takes no plaintext${ended}`, location });
   }

@@ -1,5 +1,6 @@
 import { isOver } from '../features/authorization/plan.ts';
 import { operationMatches, some, sourceMatches } from '../features/authorization/rule.ts';
+import { iso } from '../lib/time.ts';
 import { ownDomains } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Question } from './question.ts';
@@ -21,7 +22,7 @@ const lack = (rule: Rule, { mesh, now, connection, request }: Question): readonl
   const own = ownDomains(mesh);
   const caller = rule.from.some((source) => sourceMatches(source, connection.identity, { ownDomains: own, action }));
   const call = some(rule.to.map((operation) => operationMatches(operation, request, false))) !== 'no';
-  const over = isOver(rule, now) ? `it ended at ${new Date(rule.until ?? 0).toISOString()}` : undefined;
+  const over = isOver(rule, now) ? `it ended at ${iso(rule.until ?? 0)}` : undefined;
   if (caller && call) return [0, over ?? 'it takes this call'];
   if (caller)
     return [

@@ -14,6 +14,9 @@ export const parseDuration = (text: string): Duration | undefined => {
   return Number.isSafeInteger(total) ? total : undefined;
 };
 
+/** A moment as people and programs read it: ISO 8601 in UTC. */
+export const iso = (at: Instant): string => new Date(at).toISOString();
+
 /** `90061000` → `1d1h1m1s`; the two largest units are enough for a reader. */
 export const showDuration = (span: Duration): string => {
   if (span < 1000) return `${Math.max(0, Math.round(span))}ms`;

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../../lib/result.ts';
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import { OID } from '../../spiffe/oid.ts';
 import { readElements, readOid } from '../../spiffe/readCertificate.ts';
 import { type TrustDomain, trustDomainId } from '../../spiffe/spiffeId.ts';
@@ -46,7 +46,6 @@ const KNOWN_CRITICAL: ReadonlySet<string> = new Set([
 
 const EMPTY = Buffer.alloc(0);
 const EMPTY_NAME_BYTES = 2;
-const iso = (at: Instant): string => new Date(at).toISOString();
 
 /** Faults that any certificate of a chain can have; to be read behind its name. */
 export const commonFault = (certificate: Foreign, now: Instant): string | undefined => {

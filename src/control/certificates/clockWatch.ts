@@ -1,4 +1,4 @@
-import { type Duration, type Instant, showDuration } from '../../lib/time.ts';
+import { type Duration, type Instant, iso, showDuration } from '../../lib/time.ts';
 import { type Clock, every } from '../clock.ts';
 import type { Log, Observer } from '../log.ts';
 
@@ -47,7 +47,7 @@ export class ClockWatch {
     if (gap >= JUMP) {
       this.#behind = gap;
       this.#lastJump = { at: this.#wall, by: -gap };
-      const fields = { lastKnown: new Date(gap + this.#wall).toISOString(), now: new Date(this.#wall).toISOString() };
+      const fields = { lastKnown: iso(gap + this.#wall), now: iso(this.#wall) };
       log.warn(
         fields,
         `the clock of this host is ${showDuration(gap)} behind what the data directory has seen: it was set back`,

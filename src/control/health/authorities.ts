@@ -1,9 +1,9 @@
 import type { AuthorityStatus, CertificateFacts } from '../../ca/authority.ts';
 import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
-import type { Duration, Instant } from '../../lib/time.ts';
+import { type Duration, type Instant, iso } from '../../lib/time.ts';
 import type { AuthorityFacts } from './facts.ts';
 import { type Check, failure, type Line, orFine, warning } from './finding.ts';
-import { moment, span } from './words.ts';
+import { span } from './words.ts';
 
 /** Those that are in force. */
 export const authorityFacts = (mesh: AuthorityStatus, channel: CertificateFacts): readonly AuthorityFacts[] => [
@@ -45,12 +45,12 @@ export const authorities: Check = {
 const lineOf = (authority: AuthorityFacts, now: Instant): readonly Line[] => {
   const { role, notBefore, notAfter } = authority;
   const name = AUTHORITY_NAMES[role];
-  const ends = `the ${name} ends in ${span(notAfter - now)}, at ${moment(notAfter)}`;
+  const ends = `the ${name} ends in ${span(notAfter - now)}, at ${iso(notAfter)}`;
   switch (authorityWindow(authority, now)) {
     case 'expired':
-      return [failure(`the ${name} expired at ${moment(notAfter)}`, remedy(authority))];
+      return [failure(`the ${name} expired at ${iso(notAfter)}`, remedy(authority))];
     case 'early':
-      return [failure(`the ${name} is not valid before ${moment(notBefore)}`, "set this host's clock right")];
+      return [failure(`the ${name} is not valid before ${iso(notBefore)}`, "set this host's clock right")];
     case 'ending':
       return [failure(ends, remedy(authority))];
     case 'overdue':

@@ -1,8 +1,8 @@
 import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
-import type { Duration, Instant } from '../../lib/time.ts';
+import { type Duration, type Instant, iso } from '../../lib/time.ts';
 import type { SidecarFacts } from './facts.ts';
 import { type Check, failure, fine, type Line, orFine, warning } from './finding.ts';
-import { count, grouped, moment, named, span } from './words.ts';
+import { count, grouped, named, span } from './words.ts';
 
 export const workloadCertificates: Check = {
   code: 'CHK0501',
@@ -33,13 +33,13 @@ const bad = (window: ExpiryWindow, held: readonly Held[], now: Instant): readonl
   const renew = `\`signet ca renew ${held[0]?.node.split('/').slice(0, 2).join('/') ?? 'NS/NAME'}\` says why not, and so does the log of \`signet serve\``;
   switch (window) {
     case 'expired':
-      return [failure(`certificates have expired: ${list(({ notAfter }) => `at ${moment(notAfter)}`)}`, renew)];
+      return [failure(`certificates have expired: ${list(({ notAfter }) => `at ${iso(notAfter)}`)}`, renew)];
     case 'ending':
       return [failure(`certificates end soon and are not renewed: ${left}`, renew)];
     case 'overdue':
       return [warning(`certificates should have been renewed by now: ${left}`, renew)];
     case 'early': {
-      const from = list(({ notBefore }) => `from ${moment(notBefore)}`);
+      const from = list(({ notBefore }) => `from ${iso(notBefore)}`);
       return [failure(`certificates are not valid yet: ${from}`, "set this host's clock right")];
     }
     case 'good':

@@ -1,7 +1,7 @@
-import type { Duration } from '../../lib/time.ts';
+import { type Duration, iso } from '../../lib/time.ts';
 import { type Drift, showDrift } from '../certificates/clockDrift.ts';
 import { type Check, failure, fine, type Line, warning } from './finding.ts';
-import { count, moment, named, span } from './words.ts';
+import { count, named, span } from './words.ts';
 
 /** Certificates are backdated by so much: a sidecar that is further behind refuses every new one of its peers. */
 const BACKDATED: Duration = 60_000;
@@ -13,7 +13,7 @@ export const clocksAgree: Check = {
   look: ({ clock: { behind, lastJump, drifting, telling } }) => {
     const lines: Line[] = [];
     if (behind >= BACKDATED / 2 && lastJump !== undefined) {
-      const line = `this host's clock was set back: since ${moment(lastJump.at)} it is ${span(behind)} behind what it said before`;
+      const line = `this host's clock was set back: since ${iso(lastJump.at)} it is ${span(behind)} behind what it said before`;
       const action =
         'if it was wrong before and is right now, nothing is to be done; if not, set it right: certificates end early for everybody whose clock is';
       lines.push(warning(line, action));

@@ -1,6 +1,6 @@
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import { type Check, failure, finding, fine, type HealthReport, reportOf } from './finding.ts';
-import { moment, span } from './words.ts';
+import { span } from './words.ts';
 
 /** That it was looked at is the proof; that nobody answers is said by who asked (`noAnswer`). */
 export const answers: Check = {
@@ -23,7 +23,7 @@ export const storeTakesWrites: Check = {
       ? [fine('the store takes what is to be kept')]
       : [
           failure(
-            `since ${moment(trouble.since)} the store does not take what is to be kept: ${trouble.message}`,
+            `since ${iso(trouble.since)} the store does not take what is to be kept: ${trouble.message}`,
             'free space on the disk of the data directory, and look at its mode and owner; until then nobody can join, and a restart forgets what is new',
           ),
         ],

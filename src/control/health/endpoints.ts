@@ -1,13 +1,12 @@
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import { registersItself } from '../admission.ts';
 import { START_GRACE } from '../departures.ts';
 import type { KeptInstance } from './facts.ts';
 import { type Check, fine, orFine, warning } from './finding.ts';
-import { count, grouped, moment, named, span } from './words.ts';
+import { count, grouped, named, span } from './words.ts';
 
 const nodes = (instances: readonly KeptInstance[]): string => named(instances.map(({ node }) => node));
-const since = (instances: readonly KeptInstance[]): string =>
-  moment(Math.min(...instances.map(({ leftAt }) => leftAt)));
+const since = (instances: readonly KeptInstance[]): string => iso(Math.min(...instances.map(({ leftAt }) => leftAt)));
 
 export const startIsOver: Check = {
   code: 'CHK0401',
@@ -16,7 +15,7 @@ export const startIsOver: Check = {
   look: ({ graceUntil, kept, now, startedAt }) => {
     if (graceUntil === undefined) return [fine('the first minute after the start is over: who leaves is withdrawn')];
     const away = kept.filter((instance) => instance.why === 'start' || isAbsent(instance, graceUntil));
-    const text = `Signet started ${span(now - startedAt)} ago, so nothing is withdrawn before ${moment(graceUntil)}`;
+    const text = `Signet started ${span(now - startedAt)} ago, so nothing is withdrawn before ${iso(graceUntil)}`;
     if (away.length === 0) return [fine(`${text}; nobody is away`)];
     return [
       warning(
@@ -39,7 +38,7 @@ export const noCrowd: Check = {
     const crowd = kept.filter((instance) => instance.why === 'crowd' && !isAbsent(instance, graceUntil));
     const lines = grouped(crowd, ({ service }) => service).map(([service, gone]) => {
       const all = Math.max(registered.get(gone[0]?.service ?? '/') ?? 0, gone.length);
-      const until = moment(Math.min(...gone.map((instance) => instance.until ?? instance.leftAt)));
+      const until = iso(Math.min(...gone.map((instance) => instance.until ?? instance.leftAt)));
       return warning(
         `away since ${since(gone)}: ${gone.length} of ${count(all, 'instance')} of ${service} (${nodes(gone)}). So many are away at once that it may be a fault between them and Signet: none is withdrawn before ${until}`,
         'look whether they run and reach Signet; callers are still told of them, and try another where one does not answer',

@@ -1,9 +1,9 @@
 import { showLocation } from '../../lib/diagnostic.ts';
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import type { Mesh, Mtls } from '../../model/mesh.ts';
 import type { Rule } from '../../model/rule.ts';
 import { type Check, fine, type Line, orFine, warning } from './finding.ts';
-import { count, grouped, moment, named, span } from './words.ts';
+import { count, grouped, named, span } from './words.ts';
 
 type PortMtls = { readonly name: string; readonly mtls: Mtls };
 
@@ -28,7 +28,7 @@ export const permissivePorts: Check = {
     const ports = portsOf(mesh).filter(({ mtls }) => mtls.mode === 'permissive');
     const lines = byLine(ports).flatMap(({ line, mtls, names }): readonly Line[] => {
       if (mtls.mode !== 'permissive') return [];
-      const until = moment(mtls.until);
+      const until = iso(mtls.until);
       if (now >= mtls.until)
         return [warning(`strict since ${until}, permissive before: ${names} (${line})`, 'write mtls: strict')];
       const left = span(mtls.until - now);
@@ -76,7 +76,7 @@ export const rulesInTime: Check = {
     const rules = endingRules(mesh);
     const over = rules.filter(({ until }) => now >= until);
     const lines = grouped(over, ({ action }) => action).map(([action, ended]) => {
-      const list = named(ended.map((rule) => `${showLocation(rule.location)}${said(rule)} at ${moment(rule.until)}`));
+      const list = named(ended.map((rule) => `${showLocation(rule.location)}${said(rule)} at ${iso(rule.until)}`));
       const text = `${count(ended.length, `${action} rule has`, `${action} rules have`)} ended: ${list}`;
       const effect =
         action === 'allow' ? 'it goes on closing its port to everybody else' : 'it denies nothing any more';
@@ -85,7 +85,7 @@ export const rulesInTime: Check = {
     if (lines.length > 0) return lines;
     const next = rules.map(({ until }) => until).sort((a, b) => a - b)[0];
     if (next === undefined) return [fine('no rule ends')];
-    return [fine(`no rule has ended; the next of ${rules.length} does in ${span(next - now)}, at ${moment(next)}`)];
+    return [fine(`no rule has ended; the next of ${rules.length} does in ${span(next - now)}, at ${iso(next)}`)];
   },
 };
 

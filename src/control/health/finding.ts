@@ -1,5 +1,5 @@
 import { printable } from '../../lib/printable.ts';
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import type { HealthFacts } from './facts.ts';
 
 /** Headings of the report, in the order in which they are shown. */
@@ -74,7 +74,7 @@ export const finding = ({ code, group }: Pick<Check, 'code' | 'group'>, line: Li
 });
 
 export const reportOf = (at: Instant, findings: readonly Finding[]): HealthReport => ({
-  at: new Date(at).toISOString(),
+  at: iso(at),
   healthy: findings.every(({ level }) => level !== 'failure'),
   pending: findings.some((found) => found.pending),
   findings,

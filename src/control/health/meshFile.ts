@@ -1,6 +1,7 @@
 import { showDiagnostic } from '../../lib/diagnostic.ts';
+import { iso } from '../../lib/time.ts';
 import { type Check, failure, fine, pending, warning } from './finding.ts';
-import { count, moment } from './words.ts';
+import { count } from './words.ts';
 
 export const fileInForce: Check = {
   code: 'CHK0201',
@@ -14,7 +15,7 @@ export const fileInForce: Check = {
     const rest = more.length === 0 ? '' : ` (and ${more.length} more)`;
     return [
       failure(
-        `since ${moment(problem.since)} the file on disk is not what is served: ${reason}${rest}`,
+        `since ${iso(problem.since)} the file on disk is not what is served: ${reason}${rest}`,
         `correct it and save; the mesh from before stays in force. \`signet validate ${name}\` lists every problem`,
       ),
     ];

@@ -1,8 +1,8 @@
 import { leavesAt } from '../../features/revocation/plan.ts';
-import type { Duration } from '../../lib/time.ts';
+import { type Duration, iso } from '../../lib/time.ts';
 import type { RevocationFacts } from '../revocation/revocation.ts';
 import { type Check, failure, fine, type Line, pending, warning } from './finding.ts';
-import { count, moment, named } from './words.ts';
+import { count, named } from './words.ts';
 
 /** An Envoy takes a change in well under a second. */
 const PATIENCE: Duration = 10_000;
@@ -18,13 +18,13 @@ export const revocations: Check = {
     if (certificates.length === 0) return [fine('no certificate is revoked')];
     const last = Math.max(...certificates.map((one) => leavesAt(one, mesh.certificates.ttl)));
     const revoked = count(certificates.length, 'revoked certificate is', 'revoked certificates are');
-    return [fine(`${revoked} refused everywhere, until ${moment(last)}: ${named(all.map(({ act }) => act.what))}`)];
+    return [fine(`${revoked} refused everywhere, until ${iso(last)}: ${named(all.map(({ act }) => act.what))}`)];
   },
 };
 
 const unfinished = ({ act, refusing }: RevocationFacts, age: Duration): readonly Line[] => {
   const { of, by, waiting, away } = refusing;
-  const what = `${act.what}, revoked at ${moment(act.at)}, is refused by ${by} of ${count(of, 'sidecar')}`;
+  const what = `${act.what}, revoked at ${iso(act.at)}, is refused by ${by} of ${count(of, 'sidecar')}`;
   const nodes = named(waiting.map(({ node }) => node));
   const slow = age > PATIENCE || waiting.some(({ why }) => why === 'refused');
   const late = slow

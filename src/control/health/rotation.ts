@@ -1,7 +1,7 @@
-import type { Duration } from '../../lib/time.ts';
+import { type Duration, iso } from '../../lib/time.ts';
 import type { RotationReport } from '../rotation/loop.ts';
 import { type Check, fine, type Line, pending, warning } from './finding.ts';
-import { count, moment, named, span } from './words.ts';
+import { count, named, span } from './words.ts';
 
 /** A step that all sidecars answer takes seconds. */
 const PATIENCE: Duration = 60_000;
@@ -15,14 +15,14 @@ export const rotation: Check = {
     if (plan !== undefined) return [running(report, plan)];
     if (now < due) {
       const next = own
-        ? `a new root is led in by itself from ${moment(due)} on`
-        : `the key of the root is not in Signet: its owner brings the next one, from ${moment(due)} on`;
+        ? `a new root is led in by itself from ${iso(due)} on`
+        : `the key of the root is not in Signet: its owner brings the next one, from ${iso(due)} on`;
       return [fine(`no rotation is running; ${next}`)];
     }
     const why = report.trouble === undefined ? 'it was aborted less than a day ago' : report.trouble;
     return [
       warning(
-        `the root was to be replaced from ${moment(due)} on: ${why}`,
+        `the root was to be replaced from ${iso(due)} on: ${why}`,
         own
           ? '`signet ca rotate --yes` begins it now'
           : 'have its owner bring the next one: `signet ca csr`, or the signer',
@@ -34,7 +34,7 @@ export const rotation: Check = {
 const running = (report: RotationReport, plan: NonNullable<RotationReport['plan']>): Line => {
   const { at, gate, trouble } = report;
   const name = `the rotation of the ${plan.kind === 'intermediate' ? 'intermediate' : 'root'}`;
-  const stands = `${name} is at its step ${plan.step} since ${moment(plan.stepSince)}`;
+  const stands = `${name} is at its step ${plan.step} since ${iso(plan.stepSince)}`;
   if (plan.paused)
     return warning(
       `${name} is paused at its step ${plan.step}`,
@@ -49,7 +49,7 @@ const running = (report: RotationReport, plan: NonNullable<RotationReport['plan'
     return pending(waits.length === 0 ? stands : `${stands} and waits for ${who}`, 'wait, or see `signet ca rotate`');
   const ends = waits.map(({ until }) => until ?? Number.POSITIVE_INFINITY);
   const last = Math.max(...ends);
-  const until = Number.isFinite(last) ? `at most until ${moment(last)}` : 'until they answer';
+  const until = Number.isFinite(last) ? `at most until ${iso(last)}` : 'until they answer';
   return warning(
     `${stands} (${span(at - plan.stepSince)}) and waits for ${who}, ${until}`,
     'start what is away, or revoke the token of what is gone for good (`signet token list`); see CHK0302 for what was refused; `signet ca rotate` shows all',

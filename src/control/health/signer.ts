@@ -1,7 +1,7 @@
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import type { HealthFacts } from './facts.ts';
 import { type Check, failure, fine, type Line, warning } from './finding.ts';
-import { moment, span } from './words.ts';
+import { span } from './words.ts';
 
 /** Until when the mesh goes on without the signer, and what ends then. */
 const lasts = ({
@@ -28,11 +28,11 @@ const lasts = ({
 
 const awayLine = (facts: HealthFacts, name: string, away: { readonly since: Instant; readonly why: string }): Line => {
   const { until, what } = lasts(facts);
-  const begin = `${name} is away since ${moment(away.since)}: ${away.why}`;
+  const begin = `${name} is away since ${iso(away.since)}: ${away.why}`;
   const action = 'it is asked again by itself, once a minute at least; mend it before that moment';
   if (until === undefined) return warning(`${begin}; ${what}`, action);
-  if (until <= facts.now) return failure(`${begin}; ${what} ended at ${moment(until)}`, action);
-  return warning(`${begin}; ${what} ends in ${span(until - facts.now)}, at ${moment(until)}`, action);
+  if (until <= facts.now) return failure(`${begin}; ${what} ended at ${iso(until)}`, action);
+  return warning(`${begin}; ${what} ends in ${span(until - facts.now)}, at ${iso(until)}`, action);
 };
 
 export const signer: Check = {

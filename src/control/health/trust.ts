@@ -1,7 +1,7 @@
-import type { Duration } from '../../lib/time.ts';
+import { type Duration, iso } from '../../lib/time.ts';
 import { trustDomainOf } from '../../spiffe/spiffeId.ts';
 import { type Check, failure, fine, type Line, orFine, pending, warning } from './finding.ts';
-import { count, moment, named, span } from './words.ts';
+import { count, named, span } from './words.ts';
 
 /** Asking somebody else for a new bundle takes time. */
 const AHEAD: Duration = 30 * 86_400_000;
@@ -14,8 +14,7 @@ export const trustedRoots: Check = {
     const lines = mesh.trust.flatMap(({ trustDomain, ends, file }): readonly Line[] => {
       const last = Math.max(...ends);
       const remedy = `put the present bundle of ${trustDomain} into ${file}: it is read when it is saved`;
-      if (last <= now)
-        return [failure(`every root of ${trustDomain} has expired, the last at ${moment(last)}`, remedy)];
+      if (last <= now) return [failure(`every root of ${trustDomain} has expired, the last at ${iso(last)}`, remedy)];
       if (last - now <= AHEAD) return [warning(`the last root of ${trustDomain} ends in ${span(last - now)}`, remedy)];
       return [];
     });

@@ -1,4 +1,4 @@
-import { type Duration, type Instant, showDuration } from '../../lib/time.ts';
+import { type Duration, showDuration } from '../../lib/time.ts';
 
 /** More names than this are counted. */
 const MOST = 5;
@@ -11,8 +11,6 @@ export const named = (names: readonly string[]): string => {
 
 /** `1 sidecar`, `2 sidecars` */
 export const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
-
-export const moment = (at: Instant): string => new Date(at).toISOString();
 
 export const span = (length: Duration): string => showDuration(Math.max(0, length));
 

@@ -1,12 +1,11 @@
 import type { IssuedCertificate } from '../../ca/issued.ts';
 import { leavesAt } from '../../features/revocation/plan.ts';
 import { showLocation } from '../../lib/diagnostic.ts';
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import { visiblePorts } from '../../plan/outbound.ts';
 import type { UpstreamKey } from '../../plan/proxyPlan.ts';
 import { pathOfId } from '../../spiffe/spiffeId.ts';
-import { moment as iso } from '../health/words.ts';
 import type { Claim, TokenRecord } from '../joinTokens.ts';
 import type { RevocationAct } from './act.ts';
 import type { Refusing } from './refusedBy.ts';

@@ -1,5 +1,6 @@
 import { ok, type Result } from '../../lib/result.ts';
 import type { Store } from '../../lib/store.ts';
+import { iso } from '../../lib/time.ts';
 import type { Mesh } from '../../model/mesh.ts';
 import { pathOfId, type SpiffeId } from '../../spiffe/spiffeId.ts';
 import type { StreamEvent } from '../../xds/events.ts';
@@ -9,7 +10,7 @@ import type { JoinTokens } from '../joinTokens.ts';
 import type { Log } from '../log.ts';
 import type { Reconciler } from '../reconciler.ts';
 import type { Sidecar } from '../sidecar.ts';
-import { iso, type RevocationStatus } from '../status.ts';
+import type { RevocationStatus } from '../status.ts';
 import type { RevocationAct, RevokeRefusal } from './act.ts';
 import { type RevocationAnswer, refusingAnswer, revokedAnswer, sideEffects } from './answer.ts';
 import { RefusedBy, type Refusing } from './refusedBy.ts';

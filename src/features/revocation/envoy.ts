@@ -1,7 +1,7 @@
 import type { Metadata } from '../../gen/envoy/config/core/v3/base.ts';
 import { Permission, Policy, Principal } from '../../gen/envoy/config/rbac/v3/rbac.ts';
 import type { Expr } from '../../gen/google/api/expr/v1alpha1/syntax.ts';
-import type { Instant } from '../../lib/time.ts';
+import { type Instant, iso } from '../../lib/time.ts';
 
 /** Sorts before the policies of rules, which begin with a digit: it is the first that denies, and the one that Envoy names. */
 const NAME = '!revoked';
@@ -52,5 +52,5 @@ const shownDigestIn = (digests: readonly string[]): Expr => {
  */
 export const cutMark = (at: Instant): Metadata => ({
   typedFilterMetadata: {},
-  filterMetadata: { signet: { cut: new Date(at).toISOString() } },
+  filterMetadata: { signet: { cut: iso(at) } },
 });
