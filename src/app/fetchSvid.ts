@@ -8,7 +8,7 @@ import { AppError, messageOf } from '../lib/errors.ts';
 import { showHostPort } from '../lib/hostPort.ts';
 import { reveal, type Secret, secret } from '../lib/secret.ts';
 import type { Duration } from '../lib/time.ts';
-import { readCertificate } from '../spiffe/readCertificate.ts';
+import { readCertificate, serialText } from '../spiffe/readCertificate.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { openXdsClient } from './xdsClient.ts';
 
@@ -67,7 +67,7 @@ const readSvid = ({ resources }: DiscoveryResponse): ClientSvid => {
   const chainPem = Buffer.from(chain.value).toString('latin1');
   const { serial, notBefore, notAfter } = readCertificate(new X509Certificate(chainPem).raw);
   const keyPem = secret(Buffer.from(key.value).toString('latin1'));
-  return { chainPem, keyPem, serial: serial.toString('hex'), notBefore, notAfter };
+  return { chainPem, keyPem, serial: serialText(serial), notBefore, notAfter };
 };
 
 const SAID: Readonly<Partial<Record<status, FetchFailure>>> = {

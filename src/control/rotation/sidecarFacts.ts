@@ -4,7 +4,7 @@ import type { HeldSvid } from '../../ca/heldSvids.ts';
 import type { Leaf, SidecarFacts } from '../../ca/rotation.ts';
 import type { Instant } from '../../lib/time.ts';
 import type { HostPort } from '../../plan/proxyPlan.ts';
-import { readCertificate } from '../../spiffe/readCertificate.ts';
+import { readCertificate, serialText } from '../../spiffe/readCertificate.ts';
 import type { TrustBundle, X509Svid } from '../../spiffe/svid.ts';
 import type { StreamId } from '../../xds/events.ts';
 import type { HeldSecrets, PublishedSecrets } from './heldSecrets.ts';
@@ -49,7 +49,7 @@ const rootsOf = (bundle: TrustBundle | undefined): ReadonlySet<string> => {
   const known = serials.get(bundle);
   if (known !== undefined) return known;
   const read = new Set(
-    bundle.authorities.map((pem) => readCertificate(new X509Certificate(pem).raw).serial.toString('hex')),
+    bundle.authorities.map((pem) => serialText(readCertificate(new X509Certificate(pem).raw).serial)),
   );
   serials.set(bundle, read);
   return read;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { certify, signIntermediate } from '../../support/enterprise.ts';
 import { RotatingFleet, TTL } from '../../support/rotatingFleet.ts';
 
 const WEB = 'prod/web/a';
@@ -37,6 +38,17 @@ describe('the loop of a rotation', () => {
     assert.equal(active(), root.serial);
     assert.notEqual(fleet.authority.describe().intermediate.serial, intermediate.serial);
     assert.equal(fleet.issued.length, 2);
+  });
+
+  it('runs to a root of others whose serial begins with the octet that keeps it positive', async () => {
+    const [now, serial] = [fleet.clock.now(), Buffer.from('00f0e1d2c3b4a5968778695a4b3c2d1e0f', 'hex')];
+    const times = { notBefore: now - TTL, notAfter: now + 100 * 86_400_000 };
+    const corp = certify({ serial, ...times });
+    const { csr } = await fleet.authority.imports.request(false, now);
+    await fleet.authority.imports.take(signIntermediate(csr, corp, { serial, ...times }).pem + corp.pem, now);
+    await fleet.loop.begin('root', 'a test');
+    for (const step of ['root distribute', 'root issue', 'root retire', 'none']) await fleet.until(step);
+    assert.equal(active(), serial.subarray(1).toString('hex'));
   });
 
   it('keeps a gate open for its second, and goes on after a pause, whatever the wall clock does', async () => {
