@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { bearerCheck } from '../lib/bearer.ts';
+import { AppError } from '../lib/errors.ts';
 import { parseHostPort } from '../lib/hostPort.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { ErrorAnswer } from './responses.ts';
@@ -8,6 +9,25 @@ import type { ErrorAnswer } from './responses.ts';
 export const refuse = (reply: FastifyReply, status: number, code: string, message: string): FastifyReply => {
   const answer: ErrorAnswer = { error: { code, message } };
   return reply.code(status).send(answer);
+};
+
+/** What a rule of the authority forbids, and what a chain lacks. */
+const STATUS: Readonly<Record<string, number>> = {
+  chain_refused: 422,
+  no_request: 409,
+  rotation_refused: 409,
+  signer_signs: 409,
+};
+
+/** What the operator can mend is an answer; whatever else goes wrong is for the server's own handler. */
+export const answered = async <T>(reply: FastifyReply, work: () => Promise<T>): Promise<T | FastifyReply> => {
+  try {
+    return await work();
+  } catch (error) {
+    const status = error instanceof AppError ? STATUS[error.code] : undefined;
+    if (status === undefined || !(error instanceof AppError)) throw error;
+    return refuse(reply, status, error.code, error.message);
+  }
 };
 
 // By the route that was found and never by the text of the path, for the router decodes `/%61pi/…` to `/api/…`.

@@ -1,33 +1,11 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { z } from 'zod';
+import type { FastifyInstance } from 'fastify';
 import type { ImportControl } from '../ca/importControl.ts';
 import type { ControlPlane } from '../control/controlPlane.ts';
-import { AppError } from '../lib/errors.ts';
 import { iso } from '../lib/time.ts';
 import { certificateAnswer } from './caAnswers.ts';
-import { refuse } from './guards.ts';
+import { answered } from './guards.ts';
+import { csrRequest, importRequest } from './requests.ts';
 import type { CsrAnswer, ImportAnswer } from './responses.ts';
-
-export const csrRequest = z.strictObject({ new: z.boolean().default(false) });
-export const importRequest = z.strictObject({ chain: z.string() });
-
-const STATUS: Readonly<Record<string, number>> = {
-  chain_refused: 422,
-  no_request: 409,
-  rotation_refused: 409,
-  signer_signs: 409,
-};
-
-/** What the operator can mend is no failure of Signet's. */
-const answered = async <T>(reply: FastifyReply, work: () => Promise<T>): Promise<T | FastifyReply> => {
-  try {
-    return await work();
-  } catch (error) {
-    const status = error instanceof AppError ? STATUS[error.code] : undefined;
-    if (status === undefined || !(error instanceof AppError)) throw error;
-    return refuse(reply, status, error.code, error.message);
-  }
-};
 
 /** An intermediate that is signed elsewhere. */
 export const importRoutes = (app: FastifyInstance, control: ControlPlane, imports: ImportControl): void => {

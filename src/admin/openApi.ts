@@ -1,7 +1,15 @@
 import { z } from 'zod';
-import { csrRequest, importRequest } from './importRoutes.ts';
-import { bootstrapRequest, canRequest, renewRequest, revocationRequest, tokenRequest } from './requests.ts';
-import { channelRequest, rotationRequest } from './rotationRoutes.ts';
+import {
+  bootstrapRequest,
+  canRequest,
+  channelRequest,
+  csrRequest,
+  importRequest,
+  renewRequest,
+  revocationRequest,
+  rotationRequest,
+  tokenRequest,
+} from './requests.ts';
 import {
   bundleAnswer,
   caAnswer,

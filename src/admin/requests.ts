@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { ROTATION_KINDS } from '../ca/rotation.ts';
 import { parseHostPort } from '../lib/hostPort.ts';
 import { parseDuration } from '../lib/time.ts';
 
@@ -53,15 +54,32 @@ export const bootstrapRequest = z.strictObject({
 
 export const renewRequest = z.strictObject({ service });
 
+const reason = z
+  .string()
+  .trim()
+  .regex(/^[^\p{Cc}]{1,200}$/u, 'must be one line of at most 200 characters')
+  .optional();
+
 export const revocationRequest = z.strictObject({
   what: z.string().min(1).max(2048),
-  reason: z
-    .string()
-    .regex(/^[^\p{Cc}]{1,200}$/u, 'must be one line of at most 200 characters')
-    .optional(),
+  reason,
   cut: z.boolean().default(false),
   dryRun: z.boolean().default(false),
 });
+
+export const csrRequest = z.strictObject({ new: z.boolean().default(false) });
+export const importRequest = z.strictObject({ chain: z.string() });
+
+export const rotationRequest = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('start'), kind: z.enum(ROTATION_KINDS), reason }),
+  z.strictObject({ action: z.enum(['pause', 'resume']) }),
+  z.strictObject({ action: z.literal('abort'), reason }),
+]);
+
+export const channelRequest = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.enum(['begin', 'abort']) }),
+  z.strictObject({ action: z.literal('retire'), force: z.boolean().default(false) }),
+]);
 
 export const canRequest = z.strictObject({
   from: z.string(),
@@ -75,3 +93,5 @@ export type TokenRequest = z.input<typeof tokenRequest>;
 export type BootstrapRequest = z.input<typeof bootstrapRequest>;
 export type RenewRequest = z.input<typeof renewRequest>;
 export type RevocationRequest = z.input<typeof revocationRequest>;
+export type RotationRequest = z.input<typeof rotationRequest>;
+export type ChannelRequest = z.input<typeof channelRequest>;

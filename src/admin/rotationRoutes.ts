@@ -1,13 +1,11 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { z } from 'zod';
+import type { FastifyInstance } from 'fastify';
 import type { AuthorityStatus } from '../ca/authority.ts';
-import { ROTATION_KINDS } from '../ca/rotation.ts';
 import type { ChannelRotation } from '../control/rotation/channel.ts';
 import type { RotationLoop } from '../control/rotation/loop.ts';
-import { AppError } from '../lib/errors.ts';
 import { iso } from '../lib/time.ts';
 import { slotAnswer } from './caAnswers.ts';
-import { refuse } from './guards.ts';
+import { answered } from './guards.ts';
+import { channelRequest, rotationRequest } from './requests.ts';
 import type { RotationAnswer } from './rotationResponses.ts';
 
 /** Rotations, as operators see and lead them. */
@@ -16,28 +14,6 @@ export type RotationPort = {
   readonly channel: ChannelRotation;
   readonly describe: () => AuthorityStatus;
 };
-
-const MOST_WORDS = 200;
-const reason = z
-  .string()
-  .trim()
-  .min(1)
-  .max(MOST_WORDS)
-  .regex(/^[^\p{Cc}]*$/u, 'must be one line')
-  .optional();
-
-export const rotationRequest = z.discriminatedUnion('action', [
-  z.strictObject({ action: z.literal('start'), kind: z.enum(ROTATION_KINDS), reason }),
-  z.strictObject({ action: z.enum(['pause', 'resume']) }),
-  z.strictObject({ action: z.literal('abort'), reason }),
-]);
-export type RotationRequest = z.input<typeof rotationRequest>;
-
-export const channelRequest = z.discriminatedUnion('action', [
-  z.strictObject({ action: z.enum(['begin', 'abort']) }),
-  z.strictObject({ action: z.literal('retire'), force: z.boolean().default(false) }),
-]);
-export type ChannelRequest = z.input<typeof channelRequest>;
 
 const BY_HAND = 'by hand';
 
@@ -74,25 +50,13 @@ export const rotationAnswer = ({ loop, channel, describe }: RotationPort): Rotat
   };
 };
 
-/** What a rule forbids is an answer; whatever else goes wrong is for the server's own handler. */
-const answered = async (reply: FastifyReply, port: RotationPort, act: () => Promise<void>): Promise<FastifyReply> => {
-  try {
-    await act();
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'rotation_refused')
-      return refuse(reply, 409, error.code, error.message);
-    throw error;
-  }
-  return reply.send(rotationAnswer(port));
-};
-
 export const rotationRoutes = (app: FastifyInstance, port: RotationPort): void => {
   app.get('/api/v1/ca/rotation', (): RotationAnswer => rotationAnswer(port));
 
   app.post('/api/v1/ca/rotation', async (request, reply) => {
     const asked = rotationRequest.parse(request.body);
     const { loop } = port;
-    return answered(reply, port, () => {
+    const act = (): Promise<void> => {
       switch (asked.action) {
         case 'start':
           return loop.begin(asked.kind, asked.reason ?? BY_HAND);
@@ -103,13 +67,19 @@ export const rotationRoutes = (app: FastifyInstance, port: RotationPort): void =
         case 'resume':
           return loop.resume();
       }
+    };
+    return answered(reply, async () => {
+      await act();
+      return rotationAnswer(port);
     });
   });
 
   app.post('/api/v1/ca/channel', async (request, reply) => {
     const asked = channelRequest.parse(request.body);
-    return answered(reply, port, () =>
-      asked.action === 'retire' ? port.channel.retire(asked.force) : port.channel[asked.action](),
-    );
+    const { channel } = port;
+    return answered(reply, async () => {
+      await (asked.action === 'retire' ? channel.retire(asked.force) : channel[asked.action]());
+      return rotationAnswer(port);
+    });
   });
 };

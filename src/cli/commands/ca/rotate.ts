@@ -1,5 +1,5 @@
+import type { ChannelRequest, RotationRequest } from '../../../admin/requests.ts';
 import type { RotationAnswer } from '../../../admin/rotationResponses.ts';
-import type { ChannelRequest, RotationRequest } from '../../../admin/rotationRoutes.ts';
 import type { RotationKind } from '../../../ca/rotation.ts';
 import { type AdminClient, adminClient } from '../../adminClient.ts';
 import {
