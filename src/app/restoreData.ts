@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { slotAnswer } from '../admin/caAnswers.ts';
 import type { RestoreAnswer } from '../admin/responses.ts';
 import {
@@ -15,25 +13,20 @@ import type { Secret } from '../lib/secret.ts';
 import type { Store } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { OwnDomains } from '../spiffe/spiffeId.ts';
-import { DATA_FILE } from '../store/dataDir.ts';
-import { openLmdbStore } from '../store/lmdbStore.ts';
+import { withStoppedData } from './stoppedData.ts';
 
 /**
  * Returns the authority in a data directory that nobody uses to the generation before: what of it cannot be read, or, if
  * `healthy` says that this is meant, what can.
  * @throws AppError `no_data`, `nothing_broken`, `store_locked`, `ca_nothing_before`, `rotation_refused`, or the store's
  */
-export const restoreData = async (
+export const restoreData = (
   folder: string,
   healthy: boolean,
   now: Instant,
   passphrase?: Secret,
-): Promise<RestoreAnswer> => {
-  const data = resolve(folder);
-  if (!existsSync(join(data, DATA_FILE)))
-    throw new AppError('no_data', `${data} holds no state of Signet: name the data directory with --data`);
-  const plain = openLmdbStore(data);
-  try {
+): Promise<RestoreAnswer> =>
+  withStoppedData(folder, async (plain, data) => {
     const store = await openSealed(plain, passphrase);
     const [trustDomain, ...others] = storedNames(store);
     if (trustDomain === undefined)
@@ -47,10 +40,7 @@ export const restoreData = async (
       );
     const names = await restoreAuthority(store, called, now);
     return { restored: await describe(store, called, names, broken, now) };
-  } finally {
-    await plain.close();
-  }
-};
+  });
 
 const describe = async (
   store: Store,

@@ -2,7 +2,7 @@ import { createLog } from '../../app/logging.ts';
 import { AppError } from '../../lib/errors.ts';
 import { type HostPort, parseHostPort, showHostPort } from '../../lib/hostPort.ts';
 import { CONFIG, type CommandSpec, usage } from '../command.ts';
-import { PASSPHRASE } from './ca/passphrase.ts';
+import { PASSPHRASE, passphraseSource } from './ca/passphrase.ts';
 
 const hostPort = (flag: string, text: string | undefined): HostPort => {
   const parsed = parseHostPort(text ?? '');
@@ -33,7 +33,6 @@ export const serveCommand: CommandSpec = {
     // The servers and the store are loaded by no other command.
     const { compose } = await import('../../app/compose.ts');
     const { readPassphrase } = await import('../../app/passphrase.ts');
-    const passphrase = { file: input.text('ca-passphrase-file'), command: input.text('ca-passphrase-command') };
     const log = createLog();
     const running = await compose({
       config: input.text('config') ?? '',
@@ -41,7 +40,7 @@ export const serveCommand: CommandSpec = {
       xds,
       admin,
       bootstraps: input.text('bootstraps'),
-      passphrase: await readPassphrase(passphrase),
+      passphrase: await readPassphrase(passphraseSource(input)),
       env: io.env,
       log,
     });

@@ -1,10 +1,17 @@
-import { type CommandSpec, type OptionSpec, print, usage } from '../../command.ts';
+import type { PassphraseSource } from '../../../app/passphrase.ts';
+import { type CommandSpec, type Input, type OptionSpec, print, usage } from '../../command.ts';
 
 /** Of every command that opens the keys in a data directory. */
 export const PASSPHRASE: readonly OptionSpec[] = [
   { flags: '--ca-passphrase-file <file>', description: 'the passphrase that the keys in --data are encrypted with' },
   { flags: '--ca-passphrase-command <program>', description: 'a program that prints it' },
 ];
+
+/** What was typed for these. */
+export const passphraseSource = (input: Input): PassphraseSource => ({
+  file: input.text('ca-passphrase-file'),
+  command: input.text('ca-passphrase-command'),
+});
 
 export const caPassphraseCommand: CommandSpec = {
   name: 'ca passphrase',
@@ -23,8 +30,8 @@ export const caPassphraseCommand: CommandSpec = {
     // The store is loaded by no command that asks a server.
     const { readPassphrase } = await import('../../../app/passphrase.ts');
     const { resealData } = await import('../../../app/resealData.ts');
-    const old = { file: input.text('ca-passphrase-file'), command: input.text('ca-passphrase-command') };
-    await resealData(input.text('data') ?? '', await readPassphrase(old), await readPassphrase({ file }));
+    const old = await readPassphrase(passphraseSource(input));
+    await resealData(input.text('data') ?? '', old, await readPassphrase({ file }));
     print(io, file === undefined ? 'the keys are in clear now' : 'the keys are encrypted with the new passphrase');
     return 0;
   },

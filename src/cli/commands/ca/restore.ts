@@ -1,7 +1,7 @@
 import type { RestoreAnswer } from '../../../admin/responses.ts';
 import { type CommandSpec, OUTPUT, print, printJson, wantsJson } from '../../command.ts';
 import { table } from '../../table.ts';
-import { PASSPHRASE } from './passphrase.ts';
+import { PASSPHRASE, passphraseSource } from './passphrase.ts';
 
 /** The way back for an authority that cannot be read, while Signet is stopped. */
 export const caRestoreCommand: CommandSpec = {
@@ -20,8 +20,7 @@ export const caRestoreCommand: CommandSpec = {
     // The store is loaded by no command that asks a server.
     const { restoreData } = await import('../../../app/restoreData.ts');
     const { readPassphrase } = await import('../../../app/passphrase.ts');
-    const source = { file: input.text('ca-passphrase-file'), command: input.text('ca-passphrase-command') };
-    const passphrase = await readPassphrase(source);
+    const passphrase = await readPassphrase(passphraseSource(input));
     const answer = await restoreData(input.text('data') ?? '', input.flag('yes'), Date.now(), passphrase);
     if (json) printJson(io, answer);
     else print(io, answer.restored.map(show).join('\n'));
