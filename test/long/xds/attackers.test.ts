@@ -10,12 +10,13 @@ import { err, ok } from '../../../src/lib/result.ts';
 import { newAdmissions } from '../../../src/xds/admissions.ts';
 import { LIMITS } from '../../../src/xds/limits.ts';
 import { readRequest } from '../../../src/xds/request.ts';
-import { type StreamEvent, startXdsServer, type XdsServer, type XdsServerOptions } from '../../../src/xds/server.ts';
+import type { StreamEvent, XdsServer, XdsServerOptions } from '../../../src/xds/server.ts';
 import { ADS } from '../../support/adsClient.ts';
-import { serverTls, tls } from '../../support/controlPlaneTls.ts';
+import { tls } from '../../support/controlPlaneTls.ts';
 import { cpuOf } from '../../support/cpu.ts';
 import { callOf, frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
+import { openXdsServer } from '../../support/xdsServer.ts';
 
 const HEALTH = '/grpc.health.v1.Health';
 const FETCH = '/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets';
@@ -53,18 +54,7 @@ describe('an attacker of the xDS server', function () {
   let closers: (() => void)[];
 
   const start = async (changes: Partial<XdsServerOptions<string>> = {}): Promise<void> => {
-    server = await startXdsServer<string>({
-      listen: { host: '127.0.0.1', port: 0 },
-      tls: serverTls,
-      authenticate: async ({ authorization = '' }) =>
-        authorization.startsWith('Bearer good')
-          ? ok(authorization)
-          : err({ code: 'unauthenticated', message: 'no such token' }),
-      admit: async () => ok(undefined),
-      credentialOf: (caller) => caller,
-      onEvent: (event) => events.push(event),
-      ...changes,
-    });
+    server = await openXdsServer({ onEvent: (event) => events.push(event), ...changes });
   };
   const socketTo = () => {
     const { host, port } = server.address();

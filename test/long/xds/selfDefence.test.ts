@@ -5,21 +5,21 @@ import { connect as connectTls } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
 import { Any } from '../../../src/gen/google/protobuf/any.ts';
-import { err, ok } from '../../../src/lib/result.ts';
+import { ok } from '../../../src/lib/result.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
-import {
-  type DropReason,
-  type NodeIdentity,
-  type StreamEvent,
-  type StreamId,
-  startXdsServer,
-  type XdsServer,
-  type XdsServerOptions,
+import type {
+  DropReason,
+  NodeIdentity,
+  StreamEvent,
+  StreamId,
+  XdsServer,
+  XdsServerOptions,
 } from '../../../src/xds/server.ts';
 import { ADS, type AdsClient, type AdsClientOptions, encodeRequest, openAds } from '../../support/adsClient.ts';
-import { SERVER_ID, serverTls, tls } from '../../support/controlPlaneTls.ts';
+import { SERVER_ID, tls } from '../../support/controlPlaneTls.ts';
 import { frame, PREFACE } from '../../support/http2Frames.ts';
 import { until } from '../../support/until.ts';
+import { openXdsServer } from '../../support/xdsServer.ts';
 import { snapshotOf } from '../../unit/xds/conversation.ts';
 
 const pause = (span: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, span));
@@ -43,18 +43,11 @@ describe('the self-defence of the xDS server', function () {
   let closers: (() => void)[];
 
   const start = async (changes: Partial<XdsServerOptions<string>> = {}): Promise<void> => {
-    server = await startXdsServer<string>({
-      listen: { host: '127.0.0.1', port: 0 },
-      tls: serverTls,
-      authenticate: async ({ authorization = '' }) =>
-        authorization.startsWith('Bearer good')
-          ? ok(authorization)
-          : err({ code: 'unauthenticated', message: 'no such token' }),
+    server = await openXdsServer({
       admit: async (_caller, node: NodeIdentity, id) => {
         admitted.set(node.id, id);
         return ok(undefined);
       },
-      credentialOf: (caller) => caller,
       onEvent: (event) => events.push(event),
       onDropped: (reason) => dropped.push(reason),
       ...changes,
