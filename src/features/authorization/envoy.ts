@@ -1,5 +1,6 @@
+import { celAttribute, celCall, celText } from '../../envoy/cel.ts';
 import { textMatcher } from '../../envoy/match.ts';
-import { celAttribute, celCall, celText, mtlsAuthenticated } from '../../envoy/principals.ts';
+import { mtlsAuthenticated } from '../../envoy/principals.ts';
 import {
   type Permission,
   type Policy,

@@ -1,3 +1,4 @@
+import { celAttribute, celCall, celTexts } from '../../envoy/cel.ts';
 import type { Metadata } from '../../gen/envoy/config/core/v3/base.ts';
 import { Permission, Policy, Principal } from '../../gen/envoy/config/rbac/v3/rbac.ts';
 import type { Expr } from '../../gen/google/api/expr/v1alpha1/syntax.ts';
@@ -23,28 +24,9 @@ export const revokedPolicies = (digests: readonly string[]): Readonly<Record<str
         }),
       };
 
-// connection.sha256_peer_certificate_digest in ["…"]: without a certificate there is no such attribute, and no match.
-const shownDigestIn = (digests: readonly string[]): Expr => {
-  const connection: Expr = { id: 3n, exprKind: { $case: 'identExpr', value: { name: 'connection' } } };
-  const shown: Expr = {
-    id: 2n,
-    exprKind: {
-      $case: 'selectExpr',
-      value: { operand: connection, field: 'sha256_peer_certificate_digest', testOnly: false },
-    },
-  };
-  const elements = digests.map(
-    (digest, at): Expr => ({
-      id: BigInt(5 + at),
-      exprKind: { $case: 'constExpr', value: { constantKind: { $case: 'stringValue', value: digest } } },
-    }),
-  );
-  const list: Expr = { id: 4n, exprKind: { $case: 'listExpr', value: { elements, optionalIndices: [] } } };
-  return {
-    id: 1n,
-    exprKind: { $case: 'callExpr', value: { target: undefined, function: '@in', args: [shown, list] } },
-  };
-};
+// Without a certificate there is no such attribute, and no match.
+const shownDigestIn = (digests: readonly string[]): Expr =>
+  celCall(1, '@in', [celAttribute(2, 'connection', 'sha256_peer_certificate_digest'), celTexts(4, digests)]);
 
 /**
  * What a filter chain says of the last time that its connections were to be cut. Envoy reads nothing from it, but another

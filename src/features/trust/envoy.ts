@@ -1,4 +1,5 @@
-import { celAttribute, celCall, celText, mtlsAuthenticated } from '../../envoy/principals.ts';
+import { celAttribute, celCall, celText } from '../../envoy/cel.ts';
+import { mtlsAuthenticated } from '../../envoy/principals.ts';
 import { Permission, Policy, Principal, RBAC_Action, RBAC as Rules } from '../../gen/envoy/config/rbac/v3/rbac.ts';
 import type { Rule } from '../../model/rule.ts';
 import { type TrustDomain, trustDomainId, trustDomainOf } from '../../spiffe/spiffeId.ts';
