@@ -1,5 +1,15 @@
 import { z } from 'zod';
 import {
+  bundleAnswer,
+  caAnswer,
+  csrAnswer,
+  importAnswer,
+  issuedList,
+  renewAnswer,
+  revocationAnswer,
+  rotationAnswer,
+} from './caSchemas.ts';
+import {
   bootstrapRequest,
   canRequest,
   channelRequest,
@@ -11,19 +21,11 @@ import {
   tokenRequest,
 } from './requests.ts';
 import {
-  bundleAnswer,
-  caAnswer,
   canAnswer,
-  csrAnswer,
   fleetStatus,
   healthReport,
-  importAnswer,
-  issuedList,
   jsonSchema,
   meshAnswer,
-  renewAnswer,
-  revocationAnswer,
-  rotationAnswer,
   tokenCreated,
   tokenList,
   xdsAnswer,

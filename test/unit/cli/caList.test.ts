@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { issuedList } from '../../../src/admin/schemas.ts';
+import { issuedList } from '../../../src/admin/caSchemas.ts';
 import { csv } from '../../../src/cli/csv.ts';
 import { table } from '../../../src/cli/table.ts';
 import { type AdminOf, startAdminOf } from '../../support/adminOf.ts';
