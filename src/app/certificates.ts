@@ -80,7 +80,12 @@ export const openCertificates = async (options: {
       if (authority.describe().trustDomain === options.names()[0]) return;
       authority
         .prepare(ttl, now)
-        .catch((error: unknown) => log.error({ err: error }, 'the certificate authority could not follow the mesh'));
+        .catch((error: unknown) =>
+          log.error(
+            { err: error },
+            'the certificate authority could not take the new name of the mesh: it is tried again with the next certificate',
+          ),
+        );
     },
     keepChannelFresh: (clock, use, log) => keepFresh(serverTls, clock, use, log),
   };

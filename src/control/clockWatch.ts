@@ -50,7 +50,7 @@ export class ClockWatch {
       const fields = { lastKnown: new Date(gap + this.#wall).toISOString(), now: new Date(this.#wall).toISOString() };
       log.warn(
         fields,
-        `the clock of this host is ${showDuration(gap)} behind what the data directory has seen: it was set back`,
+        `the clock of this host is ${showDuration(gap)} behind what the data directory has seen: it was set back; if it is wrong now, set it right (CHK0513)`,
       );
     }
     this.#schedule();
@@ -104,7 +104,7 @@ export class ClockWatch {
     const what =
       by > 0
         ? `the wall clock jumped forward by ${showDuration(by)}: this machine slept, or its clock was set`
-        : `the wall clock was set back by ${showDuration(-by)}`;
+        : `the wall clock was set back by ${showDuration(-by)} (if it is wrong now, set it right: CHK0513)`;
     log.warn({ ms: by }, `${what}; every deadline is looked at again`);
     onJump(jump);
   }

@@ -111,7 +111,7 @@ describe('signet ca rotate', () => {
       status.stdout,
       /rotation of the root at its step distribute, waits for 1 sidecar: `signet ca rotate` says more/,
     );
-    await refused(1, /is at its step distribute: let it end, or abort it/, '--yes');
+    await refused(1, /is at its step distribute: let it end, or `signet ca rotate --abort`/, '--yes');
   });
 
   it('pauses, goes on and goes back, each refused where there is nothing to do so with', async () => {
@@ -218,7 +218,12 @@ describe('signet ca rotate', () => {
       /holds the old anchor alone: 2\n {6}prod\/web\/a\n {6}prod\/early\/a\ninstances that are away, .*: 0\n/,
     );
     assert.equal(told, 1);
-    await refused(1, /an old anchor of the channel is still there: retire it first, or abort/, '--channel', '--yes');
+    await refused(
+      1,
+      /an old anchor of the channel is still there: `signet ca rotate --channel --retire` first/,
+      '--channel',
+      '--yes',
+    );
     await refused(
       1,
       /these do not come back: 2 sidecars with it alone: prod\/web\/a, prod\/early\/a; give them /m,
