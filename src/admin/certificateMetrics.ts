@@ -50,7 +50,7 @@ export const watchCertificates = (
   });
   new Gauge({
     name: 'signet_certificate_renewal_overdue',
-    help: 'Connected sidecars whose certificate should have been renewed: overdue (past 60 % of its life), ending (less than a fifth left), expired, early (not valid yet).',
+    help: 'Connected sidecars whose certificate should have been renewed: overdue (past 62 % of its life), ending (less than a fifth left), expired, early (not valid yet).',
     labelNames: ['window'] as const,
     registers,
     collect() {

@@ -47,12 +47,17 @@ export const startAdminServer = async (options: AdminOptions): Promise<AdminServ
   revocationRoutes(app, options.control, options.ca);
   checkRoutes(app, options.control, options.ca);
   app.get('/api/v1/openapi.json', () => openApi());
-  const { host, port } = options.listen;
+  return listenOn(app, options.listen);
+};
+
+/** @throws AppError `listen_failed`, after it was closed */
+export const listenOn = async (app: FastifyInstance, listen: HostPort): Promise<AdminServer> => {
+  const { host, port } = listen;
   try {
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    const message = `cannot listen for the admin API on ${showHostPort(options.listen)}: ${messageOf(error)}`;
+    const message = `cannot listen for the admin API on ${showHostPort(listen)}: ${messageOf(error)}`;
     throw new AppError('listen_failed', message, { cause: error });
   }
   const found = app.server.address();

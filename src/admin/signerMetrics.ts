@@ -6,7 +6,7 @@ export const signerMetrics = (registry: Registry, status: () => AuthorityStatus[
   const registers = [registry];
   new Gauge({
     name: 'signet_signer_up',
-    help: '1 if the signer of mesh.yaml answered as it should when it was last asked, 0 if not.',
+    help: '0 if the signer of mesh.yaml did not answer as it should when it was last asked, else 1 (also if it was not asked yet).',
     registers,
     collect() {
       this.reset();

@@ -33,7 +33,7 @@ export type FreshChannel = {
 /** Wall clocks jump, and a certificate that has ended lets nobody in. */
 const LOOK_EVERY: Duration = 30_000;
 
-/** @throws AppError `ca_corrupt`, `ca_foreign`, or the store's */
+/** @throws AppError `ca_corrupt`, `ca_foreign`, or the store's; at a first start `signer_away`, `signer_failed` */
 export const openCertificates = async (options: {
   readonly store: Store;
   /** What the mesh is called now: its trust domain, then its aliases. */
@@ -51,7 +51,7 @@ export const openCertificates = async (options: {
   readonly trial: SpiffeId | undefined;
 }): Promise<Certificates> => {
   const { signer, names } = options;
-  const opened = { ...options, trustDomain: names()[0], signer: signer.choice, waiting: signer.waiting };
+  const opened = { ...options, trustDomain: names()[0], signer: signer.choice };
   const { mesh, channel } = await openAuthority(opened);
   const authority: MeshAuthority = {
     ...mesh,
@@ -79,7 +79,12 @@ export const openCertificates = async (options: {
       if (authority.describe().trustDomain === options.names()[0]) return;
       authority
         .prepare(ttl, now)
-        .catch((error: unknown) => log.error({ err: error }, 'the certificate authority could not follow the mesh'));
+        .catch((error: unknown) =>
+          log.error(
+            { err: error },
+            'the certificate authority could not take the new name of the mesh: it is tried again with the next certificate',
+          ),
+        );
     },
     keepChannelFresh: (clock, use, log) => keepFresh(serverTls, clock, use, log),
   };

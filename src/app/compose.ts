@@ -6,6 +6,7 @@ import { watchRotation } from '../admin/rotationMetrics.ts';
 import type { RotationPort } from '../admin/rotationRoutes.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import { signerMetrics } from '../admin/signerMetrics.ts';
+import { startWaitingServer } from '../admin/waitingServer.ts';
 import { openSealed } from '../ca/sealedStore.ts';
 import { systemClock } from '../control/clock.ts';
 import { ControlPlane } from '../control/controlPlane.ts';
@@ -31,6 +32,7 @@ import { loadFollowed } from './meshFile.ts';
 import { type MeshThread, meshThread } from './meshThread.ts';
 import { openRotations } from './rotations.ts';
 import { type MeshSignerPort, meshSignerPort } from './signer.ts';
+import { waitForSigner } from './waitForSigner.ts';
 
 export type ServeOptions = {
   readonly config: string;
@@ -80,7 +82,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
       '--bootstraps and --data overlap: a sidecar is given its folder, and must not be given the keys with it';
     throw new AppError('usage', message);
   }
-  const ground = await openGround(options, closers);
+  const ground = await openGround(options, admin, closers);
   const late: Late = { server: undefined, folder: undefined, channel: undefined, rotation: undefined };
   const control = startControl(options, ground, late, told);
   closers.add(() => control.close());
@@ -143,7 +145,11 @@ type Late = {
 
 const clock = systemClock;
 
-const openGround = async ({ config, env, ...options }: ServeOptions, closers: Closers): Promise<Ground> => {
+const openGround = async (
+  { config, env, ...options }: ServeOptions,
+  admin: HostPort,
+  closers: Closers,
+): Promise<Ground> => {
   const data = resolve(options.data);
   const loader = meshThread(env);
   closers.add(() => loader.close());
@@ -163,21 +169,27 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
     log: options.log,
   });
   closers.add(() => signer.close());
-  const trial = [...source.state().mesh.services.values()][0]?.identity;
-  const rootLife = () => source.state().mesh.certificates.rootLife;
-  const { issued } = metrics;
-  const certificates = await openCertificates({
-    store: await openSealed(store, options.passphrase),
-    names,
-    now: clock.now(),
-    curve,
-    rootLife,
-    issued,
+  const token = await openAdminToken(data);
+  const sealed = await openSealed(store, options.passphrase);
+  const begin = (): Promise<Certificates> =>
+    openCertificates({
+      store: sealed,
+      names,
+      now: clock.now(),
+      curve,
+      rootLife: () => source.state().mesh.certificates.rootLife,
+      issued: metrics.issued,
+      log: options.log,
+      signer,
+      trial: [...source.state().mesh.services.values()][0]?.identity,
+    });
+  const certificates = await waitForSigner(begin, {
+    source,
+    wait: (delay) => new Promise((done) => void clock.after(delay, done)),
+    openDoor: (why) => listen('--admin', options.admin, () => startWaitingServer({ listen: admin, token, why })),
     log: options.log,
-    signer,
-    trial,
   });
-  return { token: await openAdminToken(data), store, source, metrics, certificates, signer };
+  return { token, store, source, metrics, certificates, signer };
 };
 
 const firstMesh = async (config: string, { load }: MeshThread): Promise<void> => {

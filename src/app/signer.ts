@@ -7,8 +7,8 @@ import { signerQueue } from '../ca/external/signerQueue.ts';
 import type { Clock } from '../control/clock.ts';
 import type { Log } from '../control/log.ts';
 import type { MeshSigner } from '../features/certificates/spec.ts';
-import { messageOf } from '../lib/errors.ts';
-import type { Duration, Instant } from '../lib/time.ts';
+import { AppError, messageOf } from '../lib/errors.ts';
+import type { Duration } from '../lib/time.ts';
 
 export type SignerOptions = {
   /** What mesh.yaml says now. */
@@ -23,8 +23,6 @@ export type SignerOptions = {
 /** The signer of mesh.yaml as the authority asks it; another one when the file says so. */
 export type MeshSignerPort = {
   readonly choice: () => SignerChoice | undefined;
-  /** Told why a first start waits; resolves with the time when it is time to ask again. */
-  readonly waiting: (why: unknown) => Promise<Instant>;
   /** Looks now and then whether an intermediate is due and whether the trust bundle is another; the result stops it. */
   readonly keep: (authority: Pick<MeshAuthority, 'tend' | 'trustBundle'>, onBundle: () => void) => () => void;
   /** Ends what runs. */
@@ -32,7 +30,6 @@ export type MeshSignerPort = {
 };
 
 const LOOK_EVERY: Duration = 2_000;
-const ASK_AGAIN: Duration = 3_000;
 
 const remote = (
   { by, timeout }: MeshSigner,
@@ -55,12 +52,14 @@ export const meshSignerPort = (options: SignerOptions): MeshSignerPort => {
     new Promise((done) => {
       clock.after(delay, done);
     });
+  let serves = false;
   let held: { readonly text: string; readonly choice: SignerChoice } | undefined;
   const make = (signer: MeshSigner): SignerChoice => {
     const asked = remote(signer, options, closing.signal);
     const queue = signerQueue(asked, { now: clock.now, wait }, (away) => {
       if (away === undefined) log.info({}, `${asked.name} signs again`);
-      else
+      // Before that nothing is served, and whoever waits for it says so.
+      else if (serves)
         log.error({}, `${asked.name} is away (${away.why}); Signet serves on, and \`signet check\` says for how long`);
     });
     return { sign: signer.sign, queue };
@@ -75,18 +74,8 @@ export const meshSignerPort = (options: SignerOptions): MeshSignerPort => {
   let told: string | undefined;
   return {
     choice,
-    waiting: async (why) => {
-      const reason = messageOf(why);
-      if (reason !== told && !reason.includes('is asked again in'))
-        log.error(
-          {},
-          `the mesh cannot begin before the signer has signed for it, and it is asked again and again: ${reason}`,
-        );
-      told = reason;
-      await wait(ASK_AGAIN);
-      return clock.now();
-    },
     keep: (authority, onBundle) => {
+      serves = true;
       let cancel = (): void => {};
       let bundle = authority.trustBundle();
       const look = async (): Promise<void> => {
@@ -95,9 +84,10 @@ export const meshSignerPort = (options: SignerOptions): MeshSignerPort => {
           told = undefined;
         } catch (error) {
           const reason = messageOf(error);
-          if (reason !== told && !reason.includes('is asked again in'))
+          const isAsked = !(error instanceof AppError && error.code === 'signer_away');
+          if (isAsked && reason !== told)
             log.error({ err: error }, 'no intermediate came from the signer; the one in force goes on');
-          told = reason;
+          if (isAsked) told = reason;
         }
         // A signer that changed its root has begun a rotation, of which every sidecar is to hear.
         if (authority.trustBundle() !== bundle) onBundle();

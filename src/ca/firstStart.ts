@@ -22,37 +22,22 @@ export type FirstStart = {
   readonly rootLife: Duration;
   readonly signs: SignerChoice | undefined;
   readonly trial?: SpiffeId | undefined;
-  /** Told why it waits; resolves with the time when it is time to ask again. */
-  readonly waiting?: (why: unknown) => Promise<Instant>;
 };
 
 /** A leaf that is thrown away shows who signs, and that it signs as it should. */
 const TRIAL_LIFE = 600_000;
 
-const askOnce = async (start: FirstStart, { sign, queue }: SignerChoice): Promise<Signed> => {
+/** Nothing is made up in the signer's place: a mesh whose signer is away does not begin. */
+const asked = async (start: FirstStart, { sign, queue }: SignerChoice): Promise<Signed> => {
   const { trustDomain, curve, now, trial } = start;
   const work = { queue, trustDomain, curve, knownRoots: [], formerly: [], now };
   if (sign === 'intermediate') return signedIntermediate(work);
   if (trial === undefined)
     throw new AppError(
       'signer_failed',
-      'a signer of leaves is asked for one at the first start, and mesh.yaml has no service to ask for',
+      'a signer of leaves is asked for one at the first start, and mesh.yaml has no service to ask for: write one',
     );
   return (await signedLeaf(work, { id: trial, ttl: TRIAL_LIFE }, new Set())).above;
-};
-
-/** Nothing is made up in the signer's place: a mesh whose signer is away does not begin. */
-const askUntilAnswered = async (start: FirstStart, signs: SignerChoice): Promise<Signed> => {
-  const { waiting } = start;
-  let { now } = start;
-  for (;;) {
-    try {
-      return await askOnce({ ...start, now }, signs);
-    } catch (why) {
-      if (waiting === undefined) throw why;
-      now = await waiting(why);
-    }
-  }
 };
 
 const ownCas = ({
@@ -68,15 +53,15 @@ const ownCas = ({
 
 /**
  * Begins a mesh: a root and an intermediate of its own, or those that the signer's answer shows, and an anchor for the
- * channel.
- * @throws AppError the store's; the signer's if nobody waits
+ * channel. A start whose signer does not answer leaves nothing behind, so it can be tried again.
+ * @throws AppError the store's; `signer_away`, `signer_failed`
  */
 export const firstStart = async (
   start: FirstStart,
 ): Promise<{ readonly mesh: MeshState; readonly channel: ChannelState }> => {
   const { store, trustDomain, now, curve, signs } = start;
   const active = (slot: NewSlot): Slots => [{ ...slot, state: 'active', since: now }];
-  const { root, issuer } = signs === undefined ? ownCas(start) : await askUntilAnswered(start, signs);
+  const { root, issuer } = signs === undefined ? ownCas(start) : await asked(start, signs);
   const anchor = makeCa('channel', { trustDomain, life: ROOT_LIFE, now, curve });
   const named = { trustDomain, formerly: [] };
   const mesh: MeshState = {

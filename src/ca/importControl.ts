@@ -86,7 +86,7 @@ export const importControl = (
     if (pending !== undefined) return pending;
     throw new AppError(
       'no_request',
-      'no request is pending, so no chain can be taken: make one with signet ca csr first',
+      'no request is pending, so no chain can be taken: make one with `signet ca csr` first',
     );
   };
   return Object.freeze({

@@ -61,7 +61,9 @@ const isActive = ({ roots }: MeshState, { raw, name, identifier }: CaCertificate
 
 const refuseWhileRotating = ({ rotation }: MeshState): void => {
   if (rotation !== undefined)
-    throw refused(`the rotation ${rotation.id} is at its step ${rotation.step}: let it end, or abort it`);
+    throw refused(
+      `the rotation ${rotation.id} is at its step ${rotation.step}: let it end, or \`signet ca rotate --abort\``,
+    );
 };
 
 /**

@@ -53,7 +53,7 @@ const rotationControl = (document: CaDocument<MeshState>, making: Making): Rotat
     // Closed: a root of one's own in place of an enterprise's is never the answer to a rotation that lacks its material.
     if (!signsForItself(state))
       throw refused(
-        `the key of ${rootInForce(state).certificate.name} is not in Signet, so nothing new can be made below it here: have one signed (signet ca csr, signet ca import), then rotate`,
+        `the key of ${rootInForce(state).certificate.name} is not in Signet, so nothing new can be made below it here: have one signed (\`signet ca csr\`, \`signet ca import FILE\`), then rotate; a signer of mesh.yaml begins it by itself when it signs with another root`,
       );
     if (kind === 'intermediate')
       return { root: undefined, intermediate: own(newIntermediate(making, activeRoot(state).keys, now)) };

@@ -17,7 +17,8 @@ type States = { readonly mesh: MeshState; readonly channel: ChannelState };
 
 /**
  * The mesh's authority and the channel's, from the store; made on the first start and kept by every later one.
- * @throws AppError `ca_corrupt`, `ca_foreign` (both change nothing), or the store's
+ * @throws AppError `ca_corrupt`, `ca_foreign` (both change nothing), or the store's; at a first start `signer_away`,
+ * `signer_failed`, which leave nothing behind
  */
 export const openAuthority = async (options: {
   readonly store: Store;
@@ -33,8 +34,6 @@ export const openAuthority = async (options: {
   readonly signer?: () => SignerChoice | undefined;
   /** An identity of the mesh, for which a signer of leaves is asked at the first start. */
   readonly trial?: SpiffeId | undefined;
-  /** Told why the first start waits; resolves with the time when it is time to ask again. Without it nobody waits. */
-  readonly waiting?: (why: unknown) => Promise<Instant>;
 }): Promise<{ readonly mesh: MeshAuthority; readonly channel: ChannelAuthority }> => {
   const { store, trustDomain, curve = () => 'P-256', rootLife = () => ROOT_LIFE, signer = () => undefined } = options;
   const names = options.names ?? ((): OwnDomains => [trustDomain]);

@@ -35,7 +35,9 @@ export const startRotation = (
   now: Instant,
 ): MeshState => {
   if (state.rotation !== undefined)
-    throw refused(`the rotation ${state.rotation.id} is at its step ${state.rotation.step}: let it end, or abort it`);
+    throw refused(
+      `the rotation ${state.rotation.id} is at its step ${state.rotation.step}: let it end, or \`signet ca rotate --abort\``,
+    );
   const { id, kind, reason, cas } = plan;
   const base = { id, kind, reason, startedAt: now, stepSince: now, paused: false };
   if (cas === 'prepared') return startPrepared(state, base, now);
@@ -78,7 +80,7 @@ export const advanceRotation = (
   const rotation = running(state);
   const { id, kind, step, from, to } = rotation;
   if (id !== at.id || step !== at.step) throw refused(`the rotation ${at.id} is not at its step ${at.step}`);
-  if (rotation.paused) throw refused(`the rotation ${id} is paused: resume it first`);
+  if (rotation.paused) throw refused(`the rotation ${id} is paused: \`signet ca rotate --resume\` first`);
   if (step === 'issue') return { ...state, rotation: { ...rotation, step: 'retire', stepSince: now } };
   if (step === 'retire') {
     const end = kind === 'intermediate' ? retireIntermediate : retireRoot;

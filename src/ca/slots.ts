@@ -81,7 +81,9 @@ export const slotsFault = (what: string, slots: Slots): string | undefined => {
 export const prepare = (slots: Slots, next: NewSlot, now: Instant): Slots => {
   const other = inState(slots, 'prepared');
   if (other !== undefined)
-    throw refused(`${other.certificate.name} is prepared already: let that rotation end, or abort it`);
+    throw refused(
+      `${other.certificate.name} is prepared already: let that rotation end, or \`signet ca rotate --abort\``,
+    );
   return [...slots, { ...next, state: 'prepared', since: now }];
 };
 

@@ -66,6 +66,8 @@ export class MeshSource {
   #state: MeshState;
   /** What was looked at last, and which files it named. */
   #seen: Known;
+  /** What was found when it was looked at before it is followed. */
+  #found = '';
   /** It was refused for now, and is asked about again. */
   #waits = false;
   /** What was loaded at the start, until it is really served. */
@@ -118,6 +120,24 @@ export class MeshSource {
       (error: unknown) => unreadable(file, error),
     );
     return hash !== this.#seen.hash;
+  }
+
+  /**
+   * Looks at the file while a start waits, before it is followed. A save counts once it was found twice, so that no half of
+   * one does; one that does not load changes nothing but `problem`.
+   */
+  async reread(): Promise<void> {
+    const read = await readMesh(this.#options, this.#seen);
+    const { hash, named } = read.ok ? read.value : read.error;
+    const settled = hash === this.#found;
+    this.#found = hash;
+    if (hash === this.#seen.hash || !settled) return;
+    this.#seen = { hash, named };
+    if (!read.ok) return this.#complain(read.error.message, read.error.diagnostics);
+    const { mesh, warnings } = read.value;
+    const { file, clock } = this.#options;
+    this.#state = { mesh, warnings, file, loadedAt: clock.now(), problem: undefined };
+    this.#unkept = read.value;
   }
 
   /** Starts to follow the file. */

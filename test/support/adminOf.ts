@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createMetrics } from '../../src/admin/metrics.ts';
 import type { RotationPort } from '../../src/admin/rotationRoutes.ts';
 import { startAdminServer } from '../../src/admin/server.ts';
+import type { AuthorityStatus } from '../../src/ca/authority.ts';
 import { secret } from '../../src/lib/secret.ts';
 import type { TrustDomain } from '../../src/spiffe/spiffeId.ts';
 import { type CliResult, runCli } from './cli.ts';
@@ -20,8 +21,12 @@ export type AdminOf = {
   readonly close: () => Promise<void>;
 };
 
-export const startAdminOf = async (test: TestControl, rotation?: RotationPort): Promise<AdminOf> => {
-  const describe = () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [] });
+export const startAdminOf = async (
+  test: TestControl,
+  rotation?: RotationPort,
+  signer?: AuthorityStatus['signer'],
+): Promise<AdminOf> => {
+  const describe = () => ({ trustDomain, generation: 1, root: FACTS, intermediate: FACTS, slots: [], signer });
   const ca = {
     describe,
     rotation: rotation ?? idleRotation(describe),

@@ -52,9 +52,10 @@ const showStatus = ({ mesh, sidecars, quarantined, away, revocations, warnings }
 const showRevocation = ({ what, at, reason, refusing }: FleetStatus['revocations'][number]): string => {
   const why = reason === null ? '' : ` (${reason})`;
   const { of, by, waiting, away } = refusing;
-  const open = [...waiting, ...away].map(({ node }) => node);
-  const missing = open.length === 0 ? '' : `, not yet by ${open.join(', ')}`;
-  return `${what} was revoked at ${at}${why}: refused by ${by}/${of}${missing}`;
+  const list = (some: readonly { readonly node: string }[]): string => some.map(({ node }) => node).join(', ');
+  const late = waiting.length === 0 ? '' : `, not yet by ${list(waiting)}`;
+  const gone = away.length === 0 ? '' : `; not connected: ${list(away)}`;
+  return `${what} was revoked at ${at}${why}: refused by ${by}/${of}${late}${gone}`;
 };
 
 const WORDS = { cds: 'cluster', eds: 'endpoints', sds: 'secret', lds: 'listener', rds: 'route' } as const;

@@ -50,7 +50,7 @@ export class ClockWatch {
       const fields = { lastKnown: iso(gap + this.#wall), now: iso(this.#wall) };
       log.warn(
         fields,
-        `the clock of this host is ${showDuration(gap)} behind what the data directory has seen: it was set back`,
+        `the clock of this host is ${showDuration(gap)} behind what the data directory has seen: it was set back; if it is wrong now, set it right (CHK0513)`,
       );
     }
     this.#cancel = every(clock, LOOK_EVERY, () => this.#look());
@@ -97,7 +97,7 @@ export class ClockWatch {
     const what =
       by > 0
         ? `the wall clock jumped forward by ${showDuration(by)}: this machine slept, or its clock was set`
-        : `the wall clock was set back by ${showDuration(-by)}`;
+        : `the wall clock was set back by ${showDuration(-by)} (if it is wrong now, set it right: CHK0513)`;
     log.warn({ ms: by }, `${what}; every deadline is looked at again`);
     onJump(jump);
   }

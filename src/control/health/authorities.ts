@@ -1,7 +1,7 @@
 import type { AuthorityStatus, CertificateFacts } from '../../ca/authority.ts';
 import { type ExpiryWindow, expiryWindow } from '../../ca/renewal.ts';
 import { type Duration, type Instant, iso } from '../../lib/time.ts';
-import type { AuthorityFacts } from './facts.ts';
+import type { AuthorityFacts, HealthFacts } from './facts.ts';
 import { type Check, failure, type Line, orFine, warning } from './finding.ts';
 import { span } from './words.ts';
 
@@ -35,26 +35,29 @@ export const authorities: Check = {
   code: 'CHK0502',
   group: 'certificates',
   about: 'no authority ends soon',
-  look: ({ authorities: all, now }) => {
-    const lines = all.flatMap((authority) => lineOf(authority, now));
+  look: (facts) => {
+    const { authorities: all, now } = facts;
+    const lines = all.flatMap((authority) => lineOf(authority, facts));
     const left = all.map(({ role, notAfter }) => `${role} ${span(notAfter - now)}`).join(', ');
     return orFine(lines, `no authority ends soon: ${left}`);
   },
 };
 
-const lineOf = (authority: AuthorityFacts, now: Instant): readonly Line[] => {
+const lineOf = (authority: AuthorityFacts, facts: HealthFacts): readonly Line[] => {
   const { role, notBefore, notAfter } = authority;
+  const { now } = facts;
+  const remedy = remedyFor(role, facts);
   const name = AUTHORITY_NAMES[role];
   const ends = `the ${name} ends in ${span(notAfter - now)}, at ${iso(notAfter)}`;
   switch (authorityWindow(authority, now)) {
     case 'expired':
-      return [failure(`the ${name} expired at ${iso(notAfter)}`, remedy(authority))];
+      return [failure(`the ${name} expired at ${iso(notAfter)}`, remedy)];
     case 'early':
       return [failure(`the ${name} is not valid before ${iso(notBefore)}`, "set this host's clock right")];
     case 'ending':
-      return [failure(ends, remedy(authority))];
+      return [failure(ends, remedy)];
     case 'overdue':
-      return [warning(ends, remedy(authority))];
+      return [warning(ends, remedy)];
     case 'good':
       return [];
   }
@@ -67,4 +70,13 @@ const REMEDIES: Readonly<Record<AuthorityFacts['role'], string>> = {
   channel: '`signet ca rotate --channel` shows how to replace it: every bootstrap is to be made anew by then',
 };
 
-const remedy = ({ role }: AuthorityFacts): string => REMEDIES[role];
+/** Where the key of the root is not in Signet, somebody else signs the next one, and no command here makes it. */
+const remedyFor = (role: AuthorityFacts['role'], { rotation, signer }: HealthFacts): string => {
+  if (role === 'channel' || rotation.own) return REMEDIES[role];
+  if (signer !== undefined)
+    return role === 'root'
+      ? `${signer.name} is to sign with another root before that: the rotation to it begins by itself`
+      : `${signer.name} is to sign the next one, and is asked by itself: see CHK0510`;
+  const next = 'have the next one signed: `signet ca csr`, `signet ca import FILE`, `signet ca rotate --yes`';
+  return role === 'root' ? `${next}, by another root` : next;
+};

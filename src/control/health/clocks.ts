@@ -15,7 +15,7 @@ export const clocksAgree: Check = {
     if (behind >= BACKDATED / 2 && lastJump !== undefined) {
       const line = `this host's clock was set back: since ${iso(lastJump.at)} it is ${span(behind)} behind what it said before`;
       const action =
-        'if it was wrong before and is right now, nothing is to be done; if not, set it right: certificates end early for everybody whose clock is';
+        'if it was wrong before and is right now, nothing is to be done; if not, set it right: for peers whose clocks are right, certificates end early';
       lines.push(warning(line, action));
     }
     lines.push(...disagreeing(drifting, telling));

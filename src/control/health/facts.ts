@@ -28,6 +28,8 @@ export type SignerFacts = {
   readonly name: string;
   readonly sign: 'intermediate' | 'leaves';
   readonly away: { readonly since: Instant; readonly why: string } | undefined;
+  /** How often it was asked since Signet started, or since mesh.yaml names it. */
+  readonly asked: number;
 };
 
 /** What the control plane itself knows of it. */

@@ -32,10 +32,10 @@ const unfinished = ({ act, refusing }: RevocationFacts, age: Duration): readonly
         `${what}: not by ${nodes}`,
         'look at that Envoy and at `signet status`: it goes on admitting what was revoked',
       )
-    : pending(`${what}: not yet by ${nodes}`, 'wait a second, or use --wait');
+    : pending(`${what}: not yet by ${nodes}`, 'it was sent a moment ago: wait a second, or use `signet check --wait`');
   const gone = warning(
     `${what}; not connected: ${named(away.map(({ node }) => node))}`,
-    'if it runs, it goes on admitting what was revoked until it reaches Signet; stop it, or bring it back',
+    'if it runs, it goes on admitting what was revoked until it reaches Signet: bring it back, or stop it; for what is gone for good, `signet token revoke ID` (`signet token list` shows which)',
   );
   return [...(waiting.length > 0 ? [late] : []), ...(away.length > 0 ? [gone] : [])];
 };

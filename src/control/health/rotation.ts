@@ -42,7 +42,11 @@ const running = (report: RotationReport, plan: NonNullable<RotationReport['plan'
         ? '`signet ca rotate --resume`: there is no way back to a compromised root'
         : '`signet ca rotate --resume`, or `--abort` to go back',
     );
-  if (trouble !== undefined) return warning(`${stands}: its next step could not be stored: ${trouble}`, 'see CHK0102');
+  if (trouble !== undefined)
+    return warning(
+      `${stands}: its next step could not be stored: ${trouble}`,
+      'it is tried again every 5s; see CHK0102 and the log of `signet serve`',
+    );
   const waits = gate?.waitingFor ?? [];
   const who = `${count(waits.length, 'sidecar')} (${named(waits.map(({ node, why }) => `${node} ${why}`))})`;
   if (waits.length === 0 || at - plan.stepSince < PATIENCE)

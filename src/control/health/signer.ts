@@ -35,13 +35,23 @@ const awayLine = (facts: HealthFacts, name: string, away: { readonly since: Inst
   return warning(`${begin}; ${what} ends in ${span(until - facts.now)}, at ${iso(until)}`, action);
 };
 
+/** That it will answer is not known then, and nothing is wrong either. */
+const notAskedLine = ({ name, sign }: NonNullable<HealthFacts['signer']>): string => {
+  const first =
+    sign === 'leaves'
+      ? 'the next certificate that is due is the first; `signet ca renew NS/NAME` asks now'
+      : 'it is when the next intermediate is due';
+  return `${name} was not asked yet since Signet started or mesh.yaml names it: ${first}`;
+};
+
 export const signer: Check = {
   code: 'CHK0510',
   group: 'certificates',
   about: 'the signer of mesh.yaml answers',
   look: (facts) => {
     if (facts.signer === undefined) return [fine('mesh.yaml names no signer')];
-    const { name, away } = facts.signer;
-    return [away === undefined ? fine(`${name} signs`) : awayLine(facts, name, away)];
+    const { name, away, asked } = facts.signer;
+    if (away !== undefined) return [awayLine(facts, name, away)];
+    return [fine(asked > 0 ? `${name} signs` : notAskedLine(facts.signer))];
   },
 };

@@ -17,7 +17,7 @@ export type Refusing = {
   readonly of: number;
   readonly by: number;
   readonly waiting: readonly { readonly node: string; readonly why: 'pending' | 'refused' }[];
-  /** Not connected, with a certificate that is still good: they have it first when they are back. */
+  /** Not connected, with a certificate that is still good: they have it first when they are back, which they may be. */
   readonly away: readonly { readonly node: string; readonly lastSeen: Instant }[];
 };
 
@@ -30,6 +30,8 @@ export type RefusedByOptions = {
   readonly emittedFor: (stream: StreamId) => readonly Emitted[];
   /** Instances that joined, and could be running without a stream. */
   readonly joined: () => readonly { readonly node: string; readonly lastSeen: Instant }[];
+  /** Not once its token was revoked: its owner says by that that it is gone for good. */
+  readonly mayReturn: (node: string) => boolean;
   /** Certificates that have not ended, revoked ones left out. */
   readonly good: () => readonly IssuedCertificate[];
 };
@@ -99,6 +101,7 @@ export class RefusedBy {
     return this.#options
       .joined()
       .filter(({ node }) => !here.has(node) && good.has(node) && needed(serviceOf(node)).size > 0)
+      .filter(({ node }) => this.#options.mayReturn(node))
       .map(({ node, lastSeen }) => ({ node, lastSeen }));
   }
 }

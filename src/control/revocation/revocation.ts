@@ -53,6 +53,7 @@ export class Revocation {
       inboundOf: (stream) => reconciler().inboundOf(stream),
       emittedFor: (stream) => reconciler().emittedFor(stream),
       joined: () => tokens.claims(),
+      mayReturn: (node) => tokens.joinOf(node, mesh().rejoin, clock.now()) !== undefined,
       good: () => svids.live(clock.now()).filter(({ serial }) => this.revocations.revocationOf(serial) === undefined),
     });
   }

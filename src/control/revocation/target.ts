@@ -67,7 +67,7 @@ const ofSerial = ({ mesh, issued }: Holders, serial: string): Result<Target, Rev
   if (found === undefined) {
     return refuse(
       'unknown_certificate',
-      `no certificate of a workload that is still valid has the serial ${serial}: \`signet status\` shows those in use`,
+      `no certificate of a workload that is still valid has the serial ${serial}: \`signet ca list\` shows them all`,
     );
   }
   const certificates = issued.filter(({ instance }) => instance === found.instance);
@@ -102,7 +102,7 @@ const findIdentity = (mesh: Mesh, written: string): Result<SpiffeId, RevokeRefus
   if (namespace === '' || name === '' || more.length > 0) {
     return refuse(
       'invalid_request',
-      `${JSON.stringify(written)} is no identity: write NS/IDENTITY or a SPIFFE ID; of one instance, revoke the serial that \`signet status\` shows`,
+      `${JSON.stringify(written)} is no identity: write NS/IDENTITY or a SPIFFE ID; of one instance, revoke the serial that \`signet ca list\` shows`,
     );
   }
   const id = workloadId(mesh.trustDomain, namespace, name);

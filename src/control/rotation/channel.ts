@@ -58,7 +58,7 @@ export const channelRotation = ({ clock, log, authority, sidecars, away, onAncho
       if (states().includes('old'))
         throw new AppError(
           'rotation_refused',
-          'an old anchor of the channel is still there: retire it first, or abort',
+          'an old anchor of the channel is still there: `signet ca rotate --channel --retire` first, or `--abort`',
         );
       if (!states().includes('prepared')) await authority.rotation.prepare(clock.now());
       await authority.rotation.activate(clock.now());

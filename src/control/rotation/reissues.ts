@@ -32,7 +32,7 @@ export const newReissues = (ports: ReissuePorts) => {
     } catch (error) {
       ports.log.error(
         { node, err: error },
-        `it keeps the certificate of the old one, and is tried again: ${messageOf(error)}`,
+        `${node} keeps its certificate of the old CA, and is tried again: ${messageOf(error)}`,
       );
     }
   };

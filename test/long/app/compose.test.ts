@@ -10,6 +10,8 @@ import { pino } from 'pino';
 import { compose, type Running, type ServeOptions } from '../../../src/app/compose.ts';
 import { secret } from '../../../src/lib/secret.ts';
 import { runCli } from '../../support/cli.ts';
+import { opensslCa } from '../../support/opensslCa.ts';
+import { until } from '../../support/until.ts';
 
 const MESH = 'mesh: { trustDomain: shop.example }\nservices: { web: {} }\n';
 
@@ -195,4 +197,41 @@ describe('signet serve, put together', () => {
     assert.match(stdout, /the file is not in force/);
     assert.match(stdout, /mesh\.yaml:\d+:\d+ SIG0/);
   });
+
+  const freePort = async (): Promise<number> => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as { port: number };
+    await new Promise((resolve) => holder.close(resolve));
+    return port;
+  };
+
+  it('is alive and says what it waits for while a first start has no signature, and follows mesh.yaml to another signer', async () => {
+    const named = (signer: string): string =>
+      `mesh: { trustDomain: shop.example, certificates: { signer: ${signer} } }\nservices: { web: {} }\n`;
+    await writeFile(join(folder, 'mesh.yaml'), named(`{ exec: [/bin/sh, -c, 'echo the HSM is away >&2; exit 7'] }`));
+    const admin = { host: '127.0.0.1', port: await freePort() };
+    const begun = start({ admin });
+    const url = `http://127.0.0.1:${admin.port}`;
+    await until(async () => (await fetch(`${url}/livez`).catch(() => undefined))?.status === 200);
+    const ready = await fetch(`${url}/readyz`);
+    assert.deepEqual([ready.status, /its signer has not signed/.test(await ready.text())], [503, true]);
+    assert.equal((await fetch(`${url}/api/v1/check`)).status, 401);
+    const { code, stdout } = await ask({ admin, xds: admin, close: async () => {} }, 'check');
+    assert.equal(code, 1);
+    assert.match(stdout, /× CHK0101 the mesh has not begun, .*the HSM is away.*\n {4}mend the signer, .* mesh\.yaml/);
+    assert.ok(said.some((line) => /cannot begin before the signer has signed.*the HSM is away/.test(line)));
+    assert.ok(!said.some((line) => /Signet serves on/.test(line)));
+    await writeFile(join(folder, 'mesh.yaml'), 'mesh: {');
+    await until(() => said.some((line) => /SIG0.*the saved file is not followed: /.test(line)), 15_000);
+    const ca = await opensslCa();
+    try {
+      await writeFile(join(folder, 'mesh.yaml'), named(`{ exec: [${ca.command}] }`));
+      const serve = await begun;
+      assert.equal((await fetch(`${url}/readyz`)).status, 200);
+      assert.match((await ask(serve, 'ca', 'status')).stdout, /Corp Root/);
+    } finally {
+      await ca.stop();
+    }
+  }).timeout(60_000);
 });

@@ -192,6 +192,27 @@ describe('mesh source', () => {
     assert.equal(opened.state().problem, undefined);
   });
 
+  it('takes a save before it is followed once it is found twice, and keeps what it had beside a bad one', async () => {
+    await writeFile(file, 'one\nend\n');
+    source = await MeshSource.open({ file, store: store.current, clock: systemClock, load });
+    const looked = async (text: string): Promise<readonly (string | undefined)[]> => {
+      await writeFile(file, text);
+      await source?.reread();
+      const first = source?.state().mesh.revision;
+      await source?.reread();
+      return [first, source?.state().mesh.revision, source?.state().problem?.message];
+    };
+    assert.deepEqual(await looked('one\nend\n'), ['one', 'one', undefined]);
+    assert.deepEqual(await looked('two\nend\n'), ['one', 'two', undefined]);
+    assert.deepEqual(await looked('three\n'), ['two', 'two', `${file} has an error`]);
+    assert.deepEqual(await looked('two\nend\n'), ['two', 'two', undefined]);
+    // What is half written now is another thing at the next look.
+    await writeFile(file, 'four\nend\n');
+    await source.reread();
+    assert.deepEqual(await looked('five\nend\n'), ['two', 'five', undefined]);
+    assert.deepEqual(store.current.list(''), []);
+  });
+
   it('does not start for the first time without a good file', async () => {
     await assert.rejects(open(), { code: 'mesh_invalid' });
     await writeFile(file, 'broken\n');

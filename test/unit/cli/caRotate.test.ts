@@ -9,11 +9,13 @@ import { memoryStore } from '../../fakes/memoryStore.ts';
 import { type AdminOf, startAdminOf } from '../../support/adminOf.ts';
 import type { CliResult } from '../../support/cli.ts';
 import { TestControl } from '../../support/controlPlane.ts';
+import { IDLE, idleRotation } from '../../support/idleRotation.ts';
 import { RotatingFleet } from '../../support/rotatingFleet.ts';
 import { TD } from '../ca/support.ts';
 
 const MESH = 'mesh: { trustDomain: shop.example }\nservices: { web: {} }\n';
 const WEB = 'prod/web/a';
+const CA = { subject: 'CN=x', serial: '01', notBefore: 0, notAfter: 4_000_000_000_000, fingerprint: 'ab' };
 
 describe('signet ca rotate', () => {
   let test: TestControl;
@@ -109,7 +111,7 @@ describe('signet ca rotate', () => {
       status.stdout,
       /rotation of the root at its step distribute, waits for 1 sidecar: `signet ca rotate` says more/,
     );
-    await refused(1, /is at its step distribute: let it end, or abort it/, '--yes');
+    await refused(1, /is at its step distribute: let it end, or `signet ca rotate --abort`/, '--yes');
   });
 
   it('pauses, goes on and goes back, each refused where there is nothing to do so with', async () => {
@@ -216,7 +218,12 @@ describe('signet ca rotate', () => {
       /holds the old anchor alone: 2\n {6}prod\/web\/a\n {6}prod\/early\/a\ninstances that are away, .*: 0\n/,
     );
     assert.equal(told, 1);
-    await refused(1, /an old anchor of the channel is still there: retire it first, or abort/, '--channel', '--yes');
+    await refused(
+      1,
+      /an old anchor of the channel is still there: `signet ca rotate --channel --retire` first/,
+      '--channel',
+      '--yes',
+    );
     await refused(
       1,
       /these do not come back: 2 sidecars with it alone: prod\/web\/a, prod\/early\/a; give them /m,
@@ -238,5 +245,30 @@ describe('signet ca rotate', () => {
     assert.match(await ok('--channel', '--abort'), / active .*\n {2}[0-9a-f]{32} {2}old /);
     await ok('--channel', '--retire', '--force');
     assert.deepEqual(anchors(), [first]);
+  });
+});
+
+describe('signet ca rotate --abort beside a signer of mesh.yaml', () => {
+  it('says on stderr that it does not last, and what to do', async () => {
+    const test = await TestControl.start(MESH);
+    const signer = { name: 'the signer (test)', sign: 'leaves', away: undefined, asked: 1, failed: 0 } as const;
+    const idle = idleRotation(() => assert.fail());
+    const report = () => ({ ...IDLE, prepared: { kind: 'root', subject: 'CN=New' } as const });
+    const describe = () => ({ trustDomain: TD, generation: 1, root: CA, intermediate: CA, slots: [] });
+    const server = await startAdminOf(
+      test,
+      { ...idle, describe, loop: { ...idle.loop, report, abort: async () => {} } },
+      signer,
+    );
+    try {
+      const { code, stdout, stderr } = await server.run('ca', 'rotate', '--abort');
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^the rotation was dropped/);
+      assert.match(stderr, /^! this does not last if the signer \(test\) signs with the new root/);
+      assert.equal((await server.run('ca', 'rotate', '--abort', '-o', 'json')).stderr, '');
+    } finally {
+      await server.close();
+      await test.close();
+    }
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { RotationAnswer } from '../../../src/admin/rotationResponses.ts';
-import { showPlan, showPreview } from '../../../src/cli/commands/ca/showRotation.ts';
+import { showAgain, showPlan, showPreview } from '../../../src/cli/commands/ca/showRotation.ts';
 
 const NOW = Date.UTC(2027, 0, 1);
 const ANSWER: RotationAnswer = {
@@ -54,5 +54,21 @@ describe('what signet ca rotate shows', () => {
     assert.doesNotMatch(showPlan(PLAN, NOW), /token/);
     const away = { node: 'prod/web/a', why: 'has not ACKed, and is away', until: null };
     assert.match(showPlan({ ...PLAN, waitingFor: [away] }, NOW), /\n {2}what is gone for good .*`signet token list`$/);
+  });
+
+  it('is that an abort does not last where the signer signs with the root that it led to', () => {
+    const [name, away] = ['the signer (exec sign.sh)', null];
+    const root = { kind: 'root', subject: 'CN=Root' } as const;
+    const dropped = { ...ANSWER, prepared: root };
+    assert.match(
+      showAgain(dropped, { name, away, sign: 'leaves' }) ?? '',
+      /^! .* if the signer \(exec sign\.sh\) signs .* begins again with the next certificate that is due\. Name another signer .*`signet ca rotate --pause`$/,
+    );
+    assert.match(
+      showAgain({ ...ANSWER, rotation: PLAN }, { name, away, sign: 'intermediate' }) ?? '',
+      /within seconds/,
+    );
+    for (const other of [ANSWER, { ...ANSWER, rotation: { ...PLAN, kind: 'intermediate' } as const }])
+      assert.equal(showAgain(other, { name, away, sign: 'leaves' }), undefined);
   });
 });

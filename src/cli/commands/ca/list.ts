@@ -21,7 +21,7 @@ export const caListCommand: CommandSpec = {
   name: 'ca list',
   args: [],
   summary: 'show every certificate that lives: whose, by which CA, until when, and whether its sidecar holds it',
-  example: 'signet ca list -o csv > certificates.csv',
+  example: 'signet ca list\nsignet ca list -o csv > certificates.csv',
   options: [
     {
       flags: '-o, --output <form>',

@@ -138,7 +138,8 @@ const showRefusing = (
   patience: Duration,
 ): string => {
   const missing = away.map(
-    ({ node, lastSeen }) => `! ${node} is not connected (last seen ${lastSeen}): it refuses once it is back`,
+    ({ node, lastSeen }) =>
+      `! ${node} is not connected (last seen ${lastSeen}): it refuses once it is back, and admits until then if it runs`,
   );
   const nobody = of > 0 ? '' : ` (${certificates.length === 0 ? NOTHING : NOBODY})`;
   if (by >= of) return [`refused everywhere: ${by}/${of}${nobody}`, ...missing].join('\n');

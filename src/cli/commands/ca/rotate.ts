@@ -1,4 +1,5 @@
 import type { ChannelRequest, RotationRequest } from '../../../admin/requests.ts';
+import type { CaAnswer } from '../../../admin/responses.ts';
 import type { RotationAnswer } from '../../../admin/rotationResponses.ts';
 import type { RotationKind } from '../../../ca/rotation.ts';
 import { type AdminClient, adminClient } from '../../adminClient.ts';
@@ -14,7 +15,7 @@ import {
   usage,
   wantsJson,
 } from '../../command.ts';
-import { showChannel, showPlan, showPreview } from './showRotation.ts';
+import { showAgain, showChannel, showPlan, showPreview } from './showRotation.ts';
 import { waitForRotation } from './waitForRotation.ts';
 
 const PATH = '/api/v1/ca/rotation';
@@ -51,6 +52,7 @@ export const caRotateCommand: CommandSpec = {
     const asked = readAsk(input);
     const client = await adminClient(input, io);
     const answer = await carryOut(asked, input, client);
+    if (asked.verb === 'abort' && asked.what === 'mesh' && !json) await sayAgain(answer, client, io);
     if (input.flag('wait') && answer.rotation !== null) return follow(client, answer, io, json);
     if (json) printJson(io, answer);
     else print(io, show(asked, answer, input.flag('yes')));
@@ -97,6 +99,13 @@ const carryOut = ({ what, kind, verb }: Ask, input: Input, client: AdminClient):
   if (verb === 'abort') return mesh({ action: 'abort', ...why });
   if (verb === 'pause' || verb === 'resume') return mesh({ action: verb });
   return input.flag('yes') ? mesh({ action: 'start', kind, ...why }) : client.get(PATH);
+};
+
+/** On stderr, because --wait follows it to its end. */
+const sayAgain = async (answer: RotationAnswer, client: AdminClient, io: Io): Promise<void> => {
+  const { signer } = await client.get<CaAnswer>('/api/v1/ca');
+  const words = signer === null ? undefined : showAgain(answer, signer);
+  if (words !== undefined) io.stderr.write(`${words}\n`);
 };
 
 const show = ({ what, kind, verb }: Ask, answer: RotationAnswer, began: boolean): string => {

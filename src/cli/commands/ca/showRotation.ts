@@ -1,3 +1,4 @@
+import type { CaAnswer } from '../../../admin/responses.ts';
 import type { RotationAnswer } from '../../../admin/rotationResponses.ts';
 import type { RotationKind, RotationStep } from '../../../ca/rotation.ts';
 import { showDuration } from '../../../lib/time.ts';
@@ -92,6 +93,17 @@ export const showPreview = (kind: RotationKind, answer: RotationAnswer, now: num
       ? `nothing was changed: \`signet ca rotate${flag} --yes\` begins it`
       : 'nothing was changed, and nothing can be begun before the next one is there: `signet ca csr`, or another CA of the signer',
   ].join('\n');
+};
+
+/** That an abort does not last where the signer of mesh.yaml signs with the root that it led to; `undefined` elsewhere. */
+export const showAgain = (
+  { rotation, prepared }: RotationAnswer,
+  { name, sign }: NonNullable<CaAnswer['signer']>,
+): string | undefined => {
+  const kind = rotation === null ? prepared?.kind : rotation.kind;
+  if (kind !== 'root') return undefined;
+  const when = sign === 'leaves' ? 'with the next certificate that is due' : 'within seconds';
+  return `! this does not last if ${name} signs with the new root: the rotation begins again ${when}. Name another signer in mesh.yaml, or none; or hold it where it is with \`signet ca rotate --pause\``;
 };
 
 /** The anchors of the channel, and who has which. */

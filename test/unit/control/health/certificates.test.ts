@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { checkHealth } from '../../../../src/control/health/checks.ts';
 import type { HealthFacts } from '../../../../src/control/health/facts.ts';
-import { authority, changed, DAY, NOW, sidecar } from '../../../support/health.ts';
+import { authority, changed, DAY, HEALTHY, NOW, sidecar } from '../../../support/health.ts';
 
 const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]])[] = [
   [
@@ -122,4 +123,21 @@ describe('signet check over certificates and clocks', () => {
       for (const [index, pattern] of expected.entries()) assert.match(lines[index] ?? '', pattern);
     });
   }
+});
+
+describe('what signet check advises where the issuing intermediate ends', () => {
+  const advice = (facts: Partial<HealthFacts>): string =>
+    checkHealth({
+      ...HEALTHY,
+      authorities: [{ role: 'intermediate', notBefore: NOW - 250 * DAY, notAfter: NOW + 115 * DAY }],
+      ...facts,
+    }).findings.find(({ code }) => code === 'CHK0502')?.action ?? '';
+  const rotation = { ...HEALTHY.rotation, own: false };
+  const signer = { name: 'the signer (exec sign.sh)', sign: 'intermediate', away: undefined, asked: 1 } as const;
+
+  it('is what brings the next one, by who has the key of the root', () => {
+    assert.match(advice({}), /`signet ca renew NS\/NAME`/);
+    assert.match(advice({ rotation }), /^have the next one signed: `signet ca csr`, `signet ca import FILE`/);
+    assert.match(advice({ rotation, signer }), /^the signer \(exec sign\.sh\) is to sign the next one.* CHK0510$/);
+  });
 });

@@ -178,6 +178,35 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
     ],
   ],
   [
+    'a signer that was not asked yet',
+    { signer: { name: 'the signer (exec sign.sh)', sign: 'leaves', away: undefined, asked: 0 } },
+    [/^√ CHK0510 the signer \(exec sign\.sh\) was not asked yet .*: .*; `signet ca renew NS\/NAME` asks now$/],
+  ],
+  [
+    'an intermediate that is not due yet, of a signer that was not asked since the start',
+    { signer: { name: 'the signer (exec sign.sh)', sign: 'intermediate', away: undefined, asked: 0 } },
+    [/^√ CHK0510 the signer \(exec sign\.sh\) was not asked yet .*: it is when the next intermediate is due$/],
+  ],
+  [
+    'a signer that answered',
+    { signer: { name: 'the signer (exec sign.sh)', sign: 'leaves', away: undefined, asked: 1 } },
+    [/^√ CHK0510 the signer \(exec sign\.sh\) signs$/],
+  ],
+  [
+    'a signer that is away',
+    {
+      signer: {
+        name: 'the signer (exec sign.sh)',
+        sign: 'intermediate',
+        away: { since: NOW - 5_000, why: 'it ended with 7' },
+        asked: 1,
+      },
+    },
+    [
+      /^‼ CHK0510 the signer \(exec sign\.sh\) is away since .*: it ended with 7; the intermediate in force.* ends in 300d/,
+    ],
+  ],
+  [
     'a rename that is not over',
     {
       mesh: { ...MESH, trustDomain: 'new.example' as TrustDomain, trustDomainAliases: [MESH.trustDomain] },
