@@ -1,4 +1,5 @@
 import { emitSecrets } from '../emit/emitSecrets.ts';
+import { livesOf } from '../features/revocation/plan.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -15,6 +16,7 @@ import type { Resource, Snapshot } from '../xds/resource.ts';
 import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import type { Clock } from './clock.ts';
+import { ClockRecord } from './clockRecord.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
 import { Fleet } from './fleet.ts';
@@ -74,6 +76,7 @@ export class ControlPlane {
   readonly #quarantine = new Quarantine();
   readonly #fleet: Fleet;
   readonly #startedAt: Instant;
+  readonly #clockRecord: ClockRecord;
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
@@ -88,6 +91,7 @@ export class ControlPlane {
     this.#options = options;
     const { clock, store, log, observer, end } = options;
     this.#startedAt = clock.now();
+    this.#clockRecord = new ClockRecord(store, clock);
     const mesh = (): Mesh => options.source.state().mesh;
     this.tokens = new JoinTokens(store);
     this.canStore = newStoreProbe(store, clock);
@@ -361,12 +365,16 @@ export class ControlPlane {
     const tidy = async (): Promise<void> => {
       // After a jump of the clock nobody was seen for long, whoever is here.
       await this.#fleet.noteMembers();
+      const { rejoin, certificates } = this.meshState().mesh;
+      const longest = livesOf(certificates.ttl);
+      await this.#clockRecord.note(longest);
+      const over = this.#clockRecord.overAll(certificates.ttl);
       const before = new Set(this.tokens.claims().map(({ node }) => node));
-      await this.tokens.prune(this.meshState().mesh.rejoin, clock.now());
+      await this.tokens.prune(rejoin, over);
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
-      await this.#options.svids.forgetExpired(clock.now());
-      await this.revocation.revocations.prune();
+      await this.#options.svids.forgetExpired(clock.now(), over);
+      await this.revocation.revocations.prune(this.#clockRecord.overAll(longest));
       this.certificates.renewals.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));

@@ -34,8 +34,8 @@ export type SvidKeeper = Issuing & {
   ) => Promise<void>;
   /** Drops what is kept for an instance that is gone for good. */
   readonly forget: (node: string) => Promise<void>;
-  /** Drops what has expired. */
-  readonly forgetExpired: (now: Instant) => Promise<unknown>;
+  /** Drops what has expired, and the record of what was issued that had ended at `over` already. */
+  readonly forgetExpired: (now: Instant, over: Instant) => Promise<unknown>;
 };
 
 /** The certificate of a connected sidecar. */
