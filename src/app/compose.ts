@@ -143,6 +143,10 @@ type Late = {
 
 const clock = systemClock;
 
+/** Nothing in the data directory can prove that it was in clear all the time. */
+const CLEAR_KEYS =
+  'the private keys in the data directory were not encrypted, and are from now on; if they had been, somebody has put others in their place';
+
 const openGround = async ({ config, env, ...options }: ServeOptions, closers: Closers): Promise<Ground> => {
   const data = resolve(options.data);
   const loader = meshThread(env);
@@ -167,7 +171,7 @@ const openGround = async ({ config, env, ...options }: ServeOptions, closers: Cl
   const rootLife = () => source.state().mesh.certificates.rootLife;
   const { issued } = metrics;
   const certificates = await openCertificates({
-    store: await openSealed(store, options.passphrase),
+    store: await openSealed(store, options.passphrase, () => options.log.warn({ data }, CLEAR_KEYS)),
     names,
     now: clock.now(),
     curve,
