@@ -145,6 +145,10 @@ type Late = {
 
 const clock = systemClock;
 
+/** Nothing in the data directory can prove that it was in clear all the time. */
+const CLEAR_KEYS =
+  'the private keys in the data directory were not encrypted, and are from now on; if they had been, somebody has put others in their place';
+
 const openGround = async (
   { config, env, ...options }: ServeOptions,
   admin: HostPort,
@@ -170,7 +174,7 @@ const openGround = async (
   });
   closers.add(() => signer.close());
   const token = await openAdminToken(data);
-  const sealed = await openSealed(store, options.passphrase);
+  const sealed = await openSealed(store, options.passphrase, () => options.log.warn({ data }, CLEAR_KEYS));
   const begin = (): Promise<Certificates> =>
     openCertificates({
       store: sealed,

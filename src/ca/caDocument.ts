@@ -51,16 +51,18 @@ const corrupt = (store: Store, key: string, what: string): AppError<'ca_corrupt'
 const stepWrites = <S extends Numbered>(
   store: Store,
   form: DocumentForm<S>,
-  state: S,
-  line: JournalLine,
+  { before, state, line }: { readonly before: S | undefined; readonly state: S; readonly line: JournalLine },
   revision = store.get(form.key)?.revision ?? 0,
 ): readonly Write[] => {
   const { key } = form;
-  const present = store.get(key);
+  const present = store.get(key)?.value;
+  // As it lies there, byte for byte, unless a key in it dies with this step.
+  const kept = before === undefined ? undefined : form.kept(before, state);
+  const previous = kept === undefined || kept === before ? present : form.write(kept);
   return [
     // Guarded: if somebody else changed it since it was read, this whole step fails.
     { key, value: form.write(state), ifRevision: revision },
-    ...(present === undefined ? [] : [{ key: previousKey(key), value: present.value }]),
+    ...(previous === undefined ? [] : [{ key: previousKey(key), value: previous }]),
     { key: journalKey(key, line.to), value: Buffer.from(JSON.stringify(line)) },
     ...(line.to > JOURNAL_LINES ? [{ key: journalKey(key, line.to - JOURNAL_LINES), value: undefined }] : []),
   ];
@@ -72,7 +74,8 @@ export const firstWrites = <S extends Numbered>(
   form: DocumentForm<S>,
   state: S,
   at: Instant,
-): readonly Write[] => stepWrites(store, form, state, { at, what: 'made', from: 0, to: state.generation });
+): readonly Write[] =>
+  stepWrites(store, form, { before: undefined, state, line: { at, what: 'made', from: 0, to: state.generation } });
 
 /**
  * The document that the store holds, every certificate held against its key and its issuer. `accepts`: which trust domains
@@ -140,7 +143,7 @@ const restoreStep = <S extends Numbered & Named>(
   const from = Math.max(present?.generation ?? 0, previous.generation, journalEnd(store, key));
   const state: S = { ...form.restored(previous, present), generation: from + 1 };
   const line = { at: now, what: `restored generation ${previous.generation}`, from, to: from + 1 };
-  return { state, writes: stepWrites(store, form, state, line) };
+  return { state, writes: stepWrites(store, form, { before: present, state, line }) };
 };
 
 /** `undefined` if it cannot be read: that is what restoring is for. */
@@ -193,7 +196,7 @@ export const caDocument = <S extends Numbered & Named>(
         if (changed === state) return undefined;
         const numbered: S = { ...changed, generation: state.generation + 1 };
         const line = { at: now, what, from: state.generation, to: numbered.generation };
-        return { state: numbered, writes: stepWrites(store, form, numbered, line, revision) };
+        return { state: numbered, writes: stepWrites(store, form, { before: state, state: numbered, line }, revision) };
       }),
     restorePrevious: (now: Instant) => inTurn(() => restoreStep(store, form, accepts(), now)),
   });

@@ -25,6 +25,8 @@ const TAG_BYTES = 16;
 /** What holds private keys: the documents of the CAs, the generations before them, and the workloads' certificates. */
 const isSecret = (key: string): boolean => /^ca\/(mesh|channel)(\/previous)?$|^svid\//.test(key);
 
+const isSealed = (value: Uint8Array): boolean => MAGIC.equals(value.subarray(0, MAGIC.length));
+
 type Seal = {
   readonly seal: (key: string, value: Uint8Array) => Buffer;
   /** `undefined` if it was sealed otherwise, under another name, or changed since. */
@@ -43,7 +45,7 @@ const sealWith = (secretKey: Buffer): Seal => ({
     const sealed = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     const [nonceAt, tagAt] = [MAGIC.length, MAGIC.length + NONCE_BYTES];
     const bodyAt = tagAt + TAG_BYTES;
-    if (sealed.length < bodyAt || !sealed.subarray(0, nonceAt).equals(MAGIC)) return undefined;
+    if (sealed.length < bodyAt || !isSealed(sealed)) return undefined;
     try {
       const decipher = createDecipheriv('aes-256-gcm', secretKey, sealed.subarray(nonceAt, tagAt), {
         authTagLength: TAG_BYTES,
@@ -105,6 +107,11 @@ const heldSeal = async (entry: Entry, passphrase: Secret | undefined): Promise<S
   return seal;
 };
 
+/** How they are encrypted is gone, and what is encrypted once more no backup of that opens. @throws AppError `ca_corrupt` */
+const refuseOrphans = (store: Store): void => {
+  if (store.list('ca/').some(({ value }) => isSealed(value))) throw corrupt();
+};
+
 /** The same store with its keys in clear for whoever holds the passphrase. What cannot be opened reads as nothing. */
 const opened = (store: Store, { seal, open }: Seal): Store => {
   const inClear = (entry: Entry): Entry =>
@@ -138,14 +145,20 @@ const rewrite = (store: Store, from: Store, to: Seal | undefined, header: Buffer
 
 /**
  * The store with private keys encrypted at rest, if a passphrase is given. A store in clear is encrypted by that, in one
- * commit.
+ * commit, and `onClear` is told before: where it had been encrypted, somebody put other keys there.
  * @throws AppError `ca_sealed` if it is encrypted and no passphrase is given, `ca_passphrase` if it is another one,
  * `ca_corrupt`, the store's
  */
-export const openSealed = async (store: Store, passphrase: Secret | undefined): Promise<Store> => {
+export const openSealed = async (
+  store: Store,
+  passphrase: Secret | undefined,
+  onClear: () => void = () => {},
+): Promise<Store> => {
   const header = store.get(SEAL);
   if (header !== undefined) return opened(store, await heldSeal(header, passphrase));
+  refuseOrphans(store);
   if (passphrase === undefined) return store;
+  if (store.list('ca/').length > 0) onClear();
   const made = await newSeal(passphrase);
   await rewrite(store, store, made.seal, made.header);
   return opened(store, made.seal);
@@ -157,6 +170,7 @@ export const openSealed = async (store: Store, passphrase: Secret | undefined): 
  */
 export const resealStore = async (store: Store, old: Secret | undefined, next: Secret | undefined): Promise<void> => {
   const header = store.get(SEAL);
+  if (header === undefined) refuseOrphans(store);
   const from = header === undefined ? store : opened(store, await heldSeal(header, old));
   const lost = from.list('').find(({ key, value }) => isSecret(key) && value.length === 0);
   if (lost !== undefined)

@@ -8,7 +8,10 @@ export type Slot = {
   /** When it came into this state. */
   readonly since: Instant;
   readonly certificate: CaCertificate;
-  /** `undefined` once it is revoked, for its key is destroyed then, and for a CA whose key is elsewhere. */
+  /**
+   * `undefined` once it is revoked, for its key is destroyed then, also in the generation before, where it is tainted; and
+   * for a CA whose key is elsewhere.
+   */
   readonly keys: CaKeyPair | undefined;
   /** Absent for what Signet made itself; else where it came from: `import`, or the signer that mesh.yaml names. */
   readonly origin?: string;
@@ -71,8 +74,10 @@ export const slotsFault = (what: string, slots: Slots): string | undefined => {
   if (count('active') !== 1) return `${count('active')} of its ${what} are active, and exactly one is to be`;
   if (count('prepared') > 1) return `${count('prepared')} of its ${what} are prepared, and at most one may be`;
   if (new Set(slots.map(slotOf)).size !== slots.length) return `one of its ${what} is there twice`;
-  const keyFault = ({ state, keys, origin }: Slot): boolean =>
-    state === 'revoked' ? keys !== undefined : keys === undefined && origin === undefined;
+  const keyFault = ({ state, keys, origin }: Slot): boolean => {
+    if (state === 'revoked') return keys !== undefined;
+    return keys === undefined && origin === undefined && state !== 'tainted';
+  };
   if (slots.some(keyFault)) return `one of its ${what} has no key, or has one although it is revoked`;
   return undefined;
 };
@@ -128,6 +133,13 @@ export const refuseHealing = (previous: Slots, present: Slots): void => {
         `the generation before has ${slot.certificate.name} as ${before.state}, and it is ${slot.state} now`,
       );
   }
+};
+
+/** `before` without the keys of what is revoked in `next`. The same where there are none. */
+export const withoutRevokedKeys = (before: Slots, next: Slots): Slots => {
+  const dead = new Set(next.filter(({ state }) => state === 'revoked').map(slotOf));
+  const isLeft = (slot: Slot): boolean => slot.keys !== undefined && dead.has(slotOf(slot));
+  return before.some(isLeft) ? before.map((slot) => (isLeft(slot) ? { ...slot, keys: undefined } : slot)) : before;
 };
 
 /** The end of one: what was tainted stays as revoked, without its key. @throws AppError `rotation_refused` if it signs */

@@ -30,8 +30,11 @@ export type SvidKeeper = {
   /** The newest certificate of an instance, whatever is left of it. */
   readonly held: (instance: string) => X509Svid | undefined;
   readonly forget: (instance: string) => Promise<void>;
-  /** Drops what has expired or cannot be used: instances that did not come back. Returns how many. */
-  readonly forgetExpired: (now: Instant) => Promise<number>;
+  /**
+   * Drops what has expired or cannot be used: instances that did not come back. Returns how many. The record of what was
+   * issued is dropped for good, and so only where it had ended at `over`, when it was surely that late.
+   */
+  readonly forgetExpired: (now: Instant, over: Instant) => Promise<number>;
   readonly list: () => readonly HeldSvid[];
   /** Every certificate that has not ended, also of instances that were forgotten. */
   readonly live: (now: Instant) => readonly IssuedCertificate[];
@@ -144,10 +147,10 @@ const forgetting = (
       keyOf(instance);
       await inTurn(instance, () => drop(instance));
     },
-    forgetExpired: async (now) => {
+    forgetExpired: async (now, over) => {
       const instances = store.list(SVID_PREFIX).map(({ key }) => key.slice(SVID_PREFIX.length));
       const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
-      await ledger.prune(now);
+      await ledger.prune(over);
       return dropped.filter(Boolean).length;
     },
   };

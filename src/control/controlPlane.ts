@@ -1,5 +1,6 @@
 import type { SvidKeeper } from '../ca/svidStore.ts';
 import { emitSecrets } from '../emit/emitSecrets.ts';
+import { livesOf } from '../features/revocation/plan.ts';
 import { showDiagnostic } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -17,6 +18,7 @@ import { Admission, type NodeClaim } from './admission.ts';
 import { type AskRefusal, Bootstraps, missingService } from './bootstraps.ts';
 import { WorkloadCertificates } from './certificates/workloadCertificates.ts';
 import type { Clock } from './clock.ts';
+import { ClockRecord } from './clockRecord.ts';
 import { Convergence } from './convergence.ts';
 import { EndpointTracker } from './endpointTracker.ts';
 import { Fleet } from './fleet.ts';
@@ -75,6 +77,7 @@ export class ControlPlane {
   readonly #quarantine = new Quarantine();
   readonly #fleet: Fleet;
   readonly #startedAt: Instant;
+  readonly #clockRecord: ClockRecord;
   #cancelHousekeeping: () => void = () => {};
   readonly tokens: JoinTokens;
   readonly bootstraps: Bootstraps;
@@ -89,6 +92,7 @@ export class ControlPlane {
     this.#options = options;
     const { clock, store, log, observer, end } = options;
     this.#startedAt = clock.now();
+    this.#clockRecord = new ClockRecord(store, clock);
     const mesh = (): Mesh => options.source.state().mesh;
     this.tokens = new JoinTokens(store);
     this.canStore = newStoreProbe(store, clock);
@@ -362,12 +366,16 @@ export class ControlPlane {
     const tidy = async (): Promise<void> => {
       // After a jump of the clock nobody was seen for long, whoever is here.
       await this.#fleet.noteMembers();
+      const { rejoin, certificates } = this.meshState().mesh;
+      const longest = livesOf(certificates.ttl);
+      await this.#clockRecord.note(longest);
+      const over = this.#clockRecord.overAll(certificates.ttl);
       const before = new Set(this.tokens.claims().map(({ node }) => node));
-      await this.tokens.prune(this.meshState().mesh.rejoin, clock.now());
+      await this.tokens.prune(rejoin, over);
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
-      await this.#options.svids.forgetExpired(clock.now());
-      await this.revocation.revocations.prune();
+      await this.#options.svids.forgetExpired(clock.now(), over);
+      await this.revocation.revocations.prune(this.#clockRecord.overAll(longest));
       this.certificates.renewals.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));

@@ -10,6 +10,8 @@ export const cutKey = (port: string): string => `cut/${port}`;
 export const endpointKey = (node: string): string => `endpoint/${node}`;
 /** Written to see whether the store takes writes. */
 export const PROBE_KEY = 'probe';
+/** What the wall clock said over the last hours of running. */
+export const CLOCK_RECORD_KEY = 'clock';
 export const LAST_GOOD_MESH_KEY = 'mesh/last-good';
 
 export const encodeJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { keepNewest } from '../lib/newest.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { type Allowance, newAllowance } from './allowance.ts';
@@ -9,7 +10,13 @@ export type Read<T> = { readonly value: T; readonly cpu: Duration };
 /**
  * Reads first requests. Until one is read nobody knows its node, so until then its credential pays: one that spent what it has waits.
  */
-export type Firsts = { readonly read: <T>(credential: string, read: () => T) => Promise<Read<T>> };
+export type Firsts = {
+  /** `undefined` for a call that closes while it waits: nothing is read, paid or kept of it any more. */
+  readonly read: <T>(credential: string, call: Closing, read: () => T) => Promise<Read<T> | undefined>;
+};
+
+/** A call, as far as it comes to an end. */
+export type Closing = Pick<EventEmitter, 'once' | 'off'> & { readonly destroyed: boolean };
 
 /** Credentials of which it is remembered what they spent. */
 const MOST = 10_000;
@@ -27,10 +34,15 @@ export const newFirsts = (limits: Limits, now: () => Instant): Firsts => {
     return fresh;
   };
   return {
-    read: async (credential, read) => {
+    read: async (credential, call, read) => {
       const allowance = allowanceOf(credential);
       const wait = allowance.spend(USUAL, now());
-      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait).unref());
+      if (wait > 0) await pause(call, wait);
+      if (call.destroyed) {
+        // Paid back: else whoever hangs up makes all others of the credential wait.
+        allowance.spend(-USUAL, now());
+        return undefined;
+      }
       const began = now();
       const value = read();
       const cpu = now() - began;
@@ -39,3 +51,15 @@ export const newFirsts = (limits: Limits, now: () => Instant): Firsts => {
     },
   };
 };
+
+/** Until it is over, or the call is: who hung up holds neither a timer nor its request. */
+const pause = (call: Closing, wait: Duration): Promise<void> =>
+  new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      call.off('close', over);
+      resolve();
+    };
+    const timer = setTimeout(over, wait).unref();
+    call.once('close', over);
+  });

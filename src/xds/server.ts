@@ -120,7 +120,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
         const credential = credentialOf(caller.value);
         const who = { call, connection, credential, end: stream.end };
         return ok({
-          read: (read) => guard.readFirst(credential, read),
+          read: (read) => guard.readFirst(credential, call, read),
           admit: (node) => guard.admit(who, node, () => options.admit(caller.value, node, id)),
         });
       },

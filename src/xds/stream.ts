@@ -36,8 +36,8 @@ export type StreamPorts = {
 
 /** A call whose credentials are good. */
 export type Known = {
-  /** Reads the first request when it is the credential's turn, and says what that cost. */
-  readonly read: <T>(read: () => T) => Promise<Read<T>>;
+  /** Reads the first request when it is the credential's turn, and says what that cost; `undefined` if the call is over by then. */
+  readonly read: <T>(read: () => T) => Promise<Read<T> | undefined>;
   /** Judges the node; answers what the stream of an admitted one may take. */
   readonly admit: (node: NodeIdentity) => Promise<Result<Share, Refusal>>;
 };
@@ -167,7 +167,9 @@ const authenticateAndAdmit = async (
   if (bytes === undefined || isOver()) return undefined;
   arrived();
   ports.heard(bytes.length);
-  const { value: first, cpu } = await caller.value.read(() => readFirst(readRequest(bytes, ports.dialect)));
+  const read = await caller.value.read(() => readFirst(readRequest(bytes, ports.dialect)));
+  if (read === undefined) return undefined;
+  const { value: first, cpu } = read;
   if (!first.ok) return first;
   const admitted = await caller.value.admit(first.value.node);
   return admitted.ok ? ok({ ...first.value, share: admitted.value, cpu }) : admitted;

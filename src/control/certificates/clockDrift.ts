@@ -3,6 +3,7 @@ import { keepNewest } from '../../lib/newest.ts';
 import { type Duration, type Instant, showDuration } from '../../lib/time.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import { repeats } from '../repeats.ts';
 
 /** A sidecar whose clock disagrees with this host's. */
 export type Drift = {
@@ -19,6 +20,8 @@ export const DRIFT: Duration = 30_000;
 const MOST_NODES = 10_000;
 /** A clock is some other clock after so long. */
 const STALE: Duration = 86_400_000;
+/** The same of one node is said once in so long. */
+const SAME: Duration = 600_000;
 
 /**
  * The clocks of the sidecars, as far as they tell: `signet sidecar` says its time whenever it asks for its certificate, Envoy never does. One
@@ -27,11 +30,13 @@ const STALE: Duration = 86_400_000;
 export class ClockDrift {
   readonly #clock: Clock;
   readonly #log: Log;
+  #said: ReturnType<typeof repeats>;
   readonly #known = new Map<string, Drift>();
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
     this.#log = log;
+    this.#said = repeats(clock, SAME);
   }
 
   /** A node that is proven asked for its certificate; its metadata may say what time it has. */
@@ -43,6 +48,8 @@ export class ClockDrift {
     const before = this.#known.get(node);
     keepNewest(this.#known, node, { node, ahead, at: now }, MOST_NODES);
     if (isOff(ahead) === isOff(before?.ahead ?? 0)) return;
+    // It is the node's own word, which it may change with every request.
+    if (!this.#said.isNew(`${node} ${isOff(ahead)}`)) return;
     if (isOff(ahead)) this.#log.warn({ node, ms: ahead }, `clock drift: the clock of ${node} is ${showDrift(ahead)}`);
     else this.#log.info({ node }, `the clock of ${node} agrees with this host's again`);
   }
@@ -50,6 +57,7 @@ export class ClockDrift {
   /** This host's clock was set: what was told before says nothing now. */
   clockJumped(): void {
     this.#known.clear();
+    this.#said = repeats(this.#clock, SAME);
   }
 
   /** How many told their time within the last day. */

@@ -112,13 +112,13 @@ export class Revocations {
     return made;
   }
 
-  /** Drops what no server has to refuse any more, and cuts of ports that are gone. */
-  async prune(): Promise<void> {
-    const live = new Set(this.acts().map(({ act }) => act));
-    const { clock, mesh } = this.#options;
+  /** Drops what no server had to refuse at `now` any more, and cuts of ports that are gone. */
+  async prune(now: Instant): Promise<void> {
+    const { mesh } = this.#options;
+    const { ttl } = mesh().certificates;
     // One that revoked tokens alone is of no use once its day is over.
-    const isOver = ({ act, at, certificates }: RevocationAct): boolean =>
-      !live.has(act) || (certificates.length === 0 && clock.now() - at > mesh().certificates.ttl);
+    const isOver = ({ at, certificates }: RevocationAct): boolean =>
+      certificates.length === 0 ? now - at > ttl : certificates.every((one) => now >= leavesAt(one, ttl));
     const over = [...this.#acts.values()].filter(isOver);
     const isThere = (key: UpstreamKey): boolean =>
       [...mesh().services.values()].some((service) =>

@@ -19,6 +19,9 @@ const MARGIN: Duration = 60_000;
 export const leavesAt = ({ notAfter }: Pick<RevokedCertificate, 'notAfter'>, ttl: Duration): Instant =>
   notAfter + ttl + MARGIN;
 
+/** How long a certificate and the connections that it made can live in all. */
+export const livesOf = (ttl: Duration): Duration => leavesAt({ notAfter: ttl }, ttl);
+
 /** Those that servers still have to refuse. */
 export const listedAt = <T extends Pick<RevokedCertificate, 'notAfter'>>(
   certificates: readonly T[],

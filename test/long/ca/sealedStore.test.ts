@@ -127,6 +127,29 @@ describe('keys at rest', () => {
     }
   });
 
+  it('whose header is gone are refused, with a passphrase and without, and never encrypted once more', async () => {
+    const store = memoryStore();
+    await usedMesh(await openSealed(store, right));
+    await store.commit([{ key: 'seal', value: undefined }]);
+    const texts = bytesOf(store);
+    for (const passphrase of [right, undefined])
+      await assert.rejects(openSealed(store, passphrase), { code: 'ca_corrupt', message: /\(seal\)/ });
+    await assert.rejects(resealStore(store, undefined, right), { code: 'ca_corrupt' });
+    assert.deepEqual(bytesOf(store), texts);
+  });
+
+  it('in clear where a passphrase is given are told of, for they may be somebody else’s; a first start is not', async () => {
+    let told = 0;
+    const tell = (): void => void told++;
+    const store = memoryStore();
+    await usedMesh(await openSealed(store, right, tell));
+    await openSealed(store, right, tell);
+    assert.equal(told, 0);
+    await resealStore(store, right, undefined);
+    await openSealed(store, right, tell);
+    assert.equal(told, 1);
+  });
+
   it('one certificate of a workload that cannot be opened is none, and the rest serves', async () => {
     const store = memoryStore();
     await usedMesh(await openSealed(store, right));

@@ -255,6 +255,21 @@ describe('a compromised root', () => {
     assert.deepEqual(again.describe(), mesh.describe());
     await again.rotation.start('root', 'the next', NOW + 5000);
   });
+
+  it('leaves no key in the generation before, which is still one that ca restore returns to', async () => {
+    const { mesh, store } = await started('compromise');
+    const keys = JSON.parse(textOf(store, 'ca/mesh')).roots.map(({ key }: { key: string }) => key);
+    for (const now of [NOW + 2000, NOW + 3000, NOW + 4000]) await step(mesh, now);
+    for (const { key } of store.list('ca/')) assert.ok(!textOf(store, key).includes(JSON.stringify(keys[0])), key);
+    assert.ok(textOf(store, 'ca/mesh/previous').includes(JSON.stringify(keys[1])));
+    await store.commit([{ key: 'ca/mesh', value: Buffer.from('{') }]);
+    assert.deepEqual(await restoreAuthority(store, [TD], NOW), ['mesh']);
+    const again = (await freshMesh(NOW, store)).mesh;
+    assert.deepEqual([states(again, 'root'), again.rotation.plan()?.step], [['tainted', 'active'], 'retire']);
+    await again.rotation.resume(NOW + 5000);
+    await step(again, NOW + 6000);
+    assert.deepEqual(states(again, 'root'), ['revoked', 'active']);
+  });
 });
 
 describe('ca restore', () => {

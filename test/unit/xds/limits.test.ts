@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { ok } from '../../../src/lib/result.ts';
 import { newAdmissions } from '../../../src/xds/admissions.ts';
 import { newAllowance } from '../../../src/xds/allowance.ts';
@@ -109,17 +110,20 @@ describe('admissions', () => {
 });
 
 describe('first requests', () => {
+  const newCall = () => Object.assign(new EventEmitter(), { destroyed: false });
+
   it('are read while their credential has the time for it, and wait then, and no other does', async () => {
     const firsts = newFirsts({ ...LIMITS, firstBurst: 10, firstMillisPerSecond: 100 }, () => performance.now());
     const read = async (credential: string, cost: number): Promise<number> => {
       const began = performance.now();
       let start = 0;
-      const { value, cpu } = await firsts.read(credential, () => {
+      const done = await firsts.read(credential, newCall(), () => {
         start = performance.now();
         while (performance.now() < start + cost);
         return credential;
       });
-      assert.equal(value, credential);
+      assert.equal(done?.value, credential);
+      const cpu = done?.cpu ?? 0;
       assert.ok(cpu >= cost && cpu < cost + 50, `${cpu}`);
       return start - began;
     };
@@ -127,6 +131,29 @@ describe('first requests', () => {
     const [again, other] = await Promise.all([read('greedy', 1), read('other', 1)]);
     assert.ok(again > 150, `${again} ms`);
     assert.ok(other < 50, `${other} ms`);
+  });
+
+  it('of those who hang up while they wait are not read, not kept, and not paid by others of the credential', async () => {
+    const firsts = newFirsts({ ...LIMITS, firstBurst: 1, firstMillisPerSecond: 10 }, () => performance.now());
+    await firsts.read('shared', newCall(), () => {
+      const start = performance.now();
+      while (performance.now() < start + 2);
+    });
+    const began = performance.now();
+    const calls = Array.from({ length: 400 }, newCall);
+    const gone = calls.map((call) => firsts.read('shared', call, () => assert.fail('was read')));
+    for (const call of calls) {
+      call.destroyed = true;
+      call.emit('close');
+    }
+    assert.ok((await Promise.all(gone)).every((read) => read === undefined));
+    assert.deepEqual(
+      calls.flatMap((call) => call.eventNames()),
+      [],
+    );
+    assert.equal((await firsts.read('shared', newCall(), () => 'read'))?.value, 'read');
+    // 400 of them would be 10 s of debt.
+    assert.ok(performance.now() - began < 2_000);
   });
 });
 

@@ -136,7 +136,7 @@ describe('revocation', () => {
     await revoke(serialOf('prod/web/3'));
     const days = async (count: number): Promise<void> => {
       for (let day = 0; day < count; day++) {
-        test.clock.jump(DAY);
+        test.clock.stall(DAY);
         await test.clock.advance(3_700_000);
       }
     };
@@ -248,11 +248,34 @@ describe('revocation', () => {
     for (let hours = 0; hours < 50; hours++) await test.clock.advance(3_600_000);
     assert.ok(!routes(orders).includes(digestOf(serial)));
     assert.deepEqual(test.control.status().revocations, []);
+    // The store drops it for good, and waits until both clocks have gone on for so long.
+    assert.equal(store.list('revocation/').length, 1);
+    test.clock.stall(2 * DAY);
+    await test.clock.advance(3_600_000);
     assert.deepEqual(store.list('revocation/'), []);
     assert.deepEqual(
       test.resources(orders, 'lds').filter((text) => text.includes('inbound/8080')),
       chains,
     );
+  });
+
+  it('outlives a wall clock that is wrong by a month for an hour, also over a restart in the middle of it', async () => {
+    const serial = serialOf('prod/web/1');
+    await revoke(serial);
+    const kept = (): readonly number[] =>
+      ['revocation/', 'token/', 'barred/'].map((prefix) => store.list(prefix).length);
+    const before = kept();
+    test.clock.jump(30 * DAY);
+    await test.clock.advance(3_700_000);
+    await test.close();
+    test = await TestControl.start(MESH, store, test.clock);
+    await test.clock.advance(3_700_000);
+    test.clock.jump(-30 * DAY);
+    await test.clock.advance(3_700_000);
+    assert.deepEqual(kept(), before);
+    const again = await open('prod/orders/2');
+    await test.clock.advance(1);
+    assert.ok(routes(again).includes(digestOf(serial)));
   });
 
   it('warns of a token that lets more instances join', async () => {

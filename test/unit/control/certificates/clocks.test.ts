@@ -198,6 +198,13 @@ describe('renewal by both clocks', () => {
     assert.equal(said(/^the clock of default\/web\/b agrees with this host's again$/), 1);
   });
 
+  it('does not let a sidecar that changes its mind fill the log', async () => {
+    for (let i = 0; i < 20; i++) await ask('default/web/a', telling(i % 2 === 0 ? HOUR : 0));
+    assert.equal(said(/the clock of default\/web\/a/), 2);
+    await ask('default/web/a', telling(HOUR));
+    assert.match(await line('CHK0513'), /^failure clock drift/);
+  });
+
   it('suspects its own clock where most others disagree with it alike, and forgets what they said when it is set', async () => {
     for (const name of ['a', 'b']) await ask(`default/web/${name}`, telling(HOUR));
     assert.match(
