@@ -151,7 +151,9 @@ export const revocationAnswer: z.ZodType<RevocationAnswer> = z.strictObject({
       identity: text,
       node: text,
       notAfter: moment,
-      refusedUntil: moment.describe('until when servers refuse it by its digest'),
+      refusedUntil: moment.describe(
+        'until when servers refuse it by its digest at least; longer while the clock cannot be relied on',
+      ),
     }),
   ),
   services: z.array(text).describe('that have these identities'),

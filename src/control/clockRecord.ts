@@ -10,8 +10,9 @@ type Said = { readonly ran: Duration; readonly wall: Instant };
 const APART: Duration = 1_800_000;
 
 /**
- * What the wall clock said over the hours that Signet ran, by the clock that nobody sets, over restarts too. Whatever is dropped for
- * good because its time is over goes by this one: a wall clock that goes wrong for a while would take it away too early.
+ * What the wall clock said over the hours that Signet ran, by the clock that nobody sets, over restarts too. Whatever lets more
+ * through, or is dropped for good, because its time is over goes by this one: a wall clock that goes wrong for a while would do it
+ * too early.
  */
 export class ClockRecord {
   readonly #store: Store;
@@ -28,14 +29,14 @@ export class ClockRecord {
     this.#ranBefore = this.#said.at(-1)?.ran ?? 0;
   }
 
-  /** Notes what the clock says now; notes that `overAll` of `longest` does not need are dropped. @throws AppError the store's */
+  /** Notes what the clock says now; notes that `atLeast` of `longest` does not need are dropped. @throws AppError the store's */
   async note(longest: Duration): Promise<void> {
     const [ran, wall] = [this.#ran(), this.#clock.now()];
     const last = this.#said.at(-1);
     const isNew = last === undefined || ran - last.ran >= APART;
     const all = isNew
       ? [...this.#said, { ran, wall }]
-      : [...this.#said.slice(0, -1), { ran: last.ran, wall: Math.min(last.wall, wall) }];
+      : [...this.#said.slice(0, -1), { ran: last.ran, wall: Math.min(last.wall, wall - (ran - last.ran)) }];
     const first = all.findLastIndex((one) => ran - one.ran >= longest);
     const said = all.slice(Math.max(0, first));
     await this.#store.commit([{ key: CLOCK_RECORD_KEY, value: encodeJson(said) }]);
@@ -43,14 +44,14 @@ export class ClockRecord {
   }
 
   /**
-   * The earliest moment that the wall clock said in the last `span` of running: what was over then is over by both clocks. 1970
-   * while Signet has not run for so long.
+   * It is at least so late: the earliest that it can be by all that the wall clock said in the last `span` of running, carried on by
+   * the clock that nobody sets. What is over then is over by both. 1970 while Signet has not run for so long.
    */
-  overAll(span: Duration): Instant {
+  atLeast(span: Duration): Instant {
     const ran = this.#ran();
     const first = this.#said.findLastIndex((one) => ran - one.ran >= span);
     if (first < 0) return 0;
-    return Math.min(this.#clock.now(), ...this.#said.slice(first).map(({ wall }) => wall));
+    return Math.min(this.#clock.now(), ...this.#said.slice(first).map((one) => one.wall + ran - one.ran));
   }
 
   #ran(): Duration {

@@ -108,6 +108,7 @@ export class ControlPlane {
     });
     this.revocation = new Revocation({
       ...options,
+      clockRecord: this.#clockRecord,
       mesh,
       tokens: this.tokens,
       fleet: () => this.#fleet,
@@ -204,6 +205,7 @@ export class ControlPlane {
   async close(): Promise<void> {
     this.#cancelHousekeeping();
     this.certificates.close();
+    this.revocation.revocations.close();
     await this.#options.source.close();
     await this.#reconciler.close();
     await this.#fleet.close();
@@ -367,15 +369,13 @@ export class ControlPlane {
       // After a jump of the clock nobody was seen for long, whoever is here.
       await this.#fleet.noteMembers();
       const { rejoin, certificates } = this.meshState().mesh;
-      const longest = livesOf(certificates.ttl);
-      await this.#clockRecord.note(longest);
-      const over = this.#clockRecord.overAll(certificates.ttl);
+      await this.#clockRecord.note(livesOf(certificates.ttl));
+      const over = this.#clockRecord.atLeast(certificates.ttl);
       const before = new Set(this.tokens.claims().map(({ node }) => node));
       await this.tokens.prune(rejoin, over);
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
       await this.#options.svids.forgetExpired(clock.now(), over);
-      await this.revocation.revocations.prune(this.#clockRecord.overAll(longest));
       this.certificates.renewals.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));

@@ -99,7 +99,7 @@ export class Reconciler {
             .map((stream) => ({ stream, urgency: 'renewal', plan: false })),
         ),
     });
-    this.#nextChange = nextChange(options.mesh(), options.clock.now(), options.revoked());
+    this.#nextChange = nextChange(options.mesh(), options.clock.now());
     this.#schedule();
   }
 
@@ -121,7 +121,7 @@ export class Reconciler {
     const [mesh, now] = [this.#options.mesh(), this.#options.clock.now()];
     this.#moment = undefined;
     this.#round += 1;
-    this.#nextChange = nextChange(mesh, now, this.#options.revoked());
+    this.#nextChange = nextChange(mesh, now);
     const urgencyFor = ({ sidecar: { stream }, planned, snapshot }: Held): Urgency => {
       if (snapshot === undefined) return 'endpoints';
       // It may have failed, or be in hand with a plan that is not stored yet.
@@ -151,12 +151,9 @@ export class Reconciler {
 
   /** What these services' own ports refuse is another. */
   markServers(services: ReadonlySet<ServiceKey>): void {
-    const { mesh, clock, revoked } = this.#options;
     this.#moment = undefined;
-    this.#nextChange = nextChange(mesh(), clock.now(), revoked());
     const concerned = [...this.#held.values()].filter(({ sidecar }) => services.has(sidecar.service));
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: true })));
-    this.#schedule();
   }
 
   /** Another certificate or bundle; the plan stands. */

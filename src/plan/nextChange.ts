@@ -1,6 +1,5 @@
 import type { Instant } from '../lib/time.ts';
 import type { Mesh, Service } from '../model/mesh.ts';
-import { NOTHING_REVOKED, type Revoked, revocationEnds } from './revoked.ts';
 
 /** The moments at which time alone changes what a service enforces: a permissive port becomes strict, or a grant ends. */
 export const changesOf = ({ rules, ports }: Service): readonly Instant[] =>
@@ -13,11 +12,8 @@ export const changesOf = ({ rules, ports }: Service): readonly Instant[] =>
  * The next moment at which time alone changes some plan. `control` plans again then. `undefined` if the file holds no
  * later moment.
  */
-export const nextChange = (mesh: Mesh, now: Instant, revoked: Revoked = NOTHING_REVOKED): Instant | undefined => {
+export const nextChange = (mesh: Mesh, now: Instant): Instant | undefined => {
   let next: Instant | undefined;
-  for (const moment of revocationEnds(revoked, mesh)) {
-    if (moment > now && (next === undefined || moment < next)) next = moment;
-  }
   for (const service of mesh.services.values()) {
     for (const moment of changesOf(service)) {
       if (moment > now && (next === undefined || moment < next)) next = moment;

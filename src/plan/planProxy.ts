@@ -4,7 +4,7 @@ import { type Mesh, ownDomains, type Port, type Service } from '../model/mesh.ts
 import { planInbound } from './inbound.ts';
 import { planOutbound, visiblePorts } from './outbound.ts';
 import type { EndpointTable, Outbound, ProxyPlan, ProxyRef, Upstream } from './proxyPlan.ts';
-import { NOTHING_REVOKED, type Revoked, revokedAt } from './revoked.ts';
+import { NOTHING_REVOKED, type Revoked } from './revoked.ts';
 import { planUpstream } from './upstream.ts';
 
 /**
@@ -25,7 +25,6 @@ export const planProxy = (
     const port = target?.ports.find((candidate) => `${target.key}:${candidate.port}` === key);
     return target === undefined || port === undefined ? [] : [planUpstream(target, port, now, endpoints)];
   });
-  const refused = revokedAt(revoked, mesh, now);
   return {
     service: service.key,
     identity: service.identity,
@@ -33,9 +32,7 @@ export const planProxy = (
     ownDomains: ownDomains(mesh),
     federated: mesh.trust.length > 0,
     certificateTtl: mesh.certificates.ttl,
-    inbound: service.ports.map((port) =>
-      planInbound(service, port, now, ref, { revoked: refused, own: ownDomains(mesh) }),
-    ),
+    inbound: service.ports.map((port) => planInbound(service, port, now, ref, { revoked, own: ownDomains(mesh) })),
     upstreams,
     outbound: outboundOf(mesh, service, ref, upstreams),
   };

@@ -1,5 +1,5 @@
 import { rulesFor, sourceMatches } from '../features/authorization/plan.ts';
-import { leavesAt, listedAt, type RevokedCertificate } from '../features/revocation/plan.ts';
+import type { RevokedCertificate } from '../features/revocation/plan.ts';
 import type { Instant } from '../lib/time.ts';
 import { type Mesh, ownDomains, type Port, type Service } from '../model/mesh.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
@@ -7,22 +7,13 @@ import type { UpstreamKey } from './proxyPlan.ts';
 
 /** What is withdrawn besides what mesh.yaml says. */
 export type Revoked = {
+  /** Every one that servers are to refuse; whoever keeps them says when one leaves, for plans cannot judge the clock. */
   readonly certificates: readonly RevokedCertificate[];
   /** Ports whose connections were to be cut, and when last. Never forgotten: that would cut them once more. */
   readonly cuts: ReadonlyMap<UpstreamKey, Instant>;
 };
 
 export const NOTHING_REVOKED: Revoked = Object.freeze({ certificates: Object.freeze([]), cuts: new Map() });
-
-/** The same without the certificates that have left all lists. */
-export const revokedAt = (revoked: Revoked, mesh: Mesh, now: Instant): Revoked =>
-  revoked.certificates.length === 0
-    ? revoked
-    : { ...revoked, certificates: listedAt(revoked.certificates, mesh.certificates.ttl, now) };
-
-/** The moments at which a digest leaves the lists. */
-export const revocationEnds = ({ certificates }: Revoked, mesh: Mesh): readonly Instant[] =>
-  certificates.map((one) => leavesAt(one, mesh.certificates.ttl));
 
 /**
  * May some allow rule (an ended one too) of this port admit the identity? Only there must its certificates be refused: elsewhere they

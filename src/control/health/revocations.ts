@@ -18,7 +18,9 @@ export const revocations: Check = {
     if (certificates.length === 0) return [fine('no certificate is revoked')];
     const last = Math.max(...certificates.map((one) => leavesAt(one, mesh.certificates.ttl)));
     const revoked = count(certificates.length, 'revoked certificate is', 'revoked certificates are');
-    return [fine(`${revoked} refused everywhere, until ${iso(last)}: ${named(all.map(({ act }) => act.what))}`)];
+    return [
+      fine(`${revoked} refused everywhere, at least until ${iso(last)}: ${named(all.map(({ act }) => act.what))}`),
+    ];
   },
 };
 

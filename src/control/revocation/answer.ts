@@ -37,7 +37,7 @@ export type RevokedAnswer = {
   readonly identity: string;
   readonly node: string;
   readonly notAfter: string;
-  /** Until when servers refuse it by its digest. */
+  /** Until when servers refuse it by its digest at least. */
   readonly refusedUntil: string;
 };
 

@@ -1,7 +1,6 @@
 import type { IssuedCertificate } from '../../ca/issued.ts';
 import type { Emitted } from '../../emit/emitted.ts';
 import { inboundListenerName, inboundRouteName } from '../../envoy/names.ts';
-import { listedAt } from '../../features/revocation/plan.ts';
 import type { Instant } from '../../lib/time.ts';
 import { type Mesh, ownDomains, type ServiceKey } from '../../model/mesh.ts';
 import type { InboundPort } from '../../plan/proxyPlan.ts';
@@ -23,7 +22,6 @@ export type Refusing = {
 
 export type RefusedByOptions = {
   readonly mesh: () => Mesh;
-  readonly now: () => Instant;
   readonly members: () => readonly { readonly sidecar: Sidecar; readonly record: SidecarRecord }[];
   /** The plan of a stream's own ports that was last published to it, and what was made of it. */
   readonly inboundOf: (stream: StreamId) => readonly InboundPort[];
@@ -71,10 +69,9 @@ export class RefusedBy {
     return [...taken].some(([port, digests]) => [...digests].some((digest) => before.get(port)?.has(digest) !== true));
   }
 
-  /** How far these have come. Those that no server has to refuse any more count for nothing. */
-  of(revoked: readonly IssuedCertificate[]): Refusing {
-    const { mesh, now, members } = this.#options;
-    const certificates = listedAt(revoked, mesh().certificates.ttl, now());
+  /** How far these have come. */
+  of(certificates: readonly IssuedCertificate[]): Refusing {
+    const { mesh, members } = this.#options;
     const needed = neededBy(mesh(), certificates);
     const concerned = members().filter(({ sidecar }) => sidecar.client === 'envoy' && needed(sidecar.service).size > 0);
     const waiting = concerned.filter(({ sidecar }) => !this.#refuses(sidecar.stream, needed(sidecar.service)));

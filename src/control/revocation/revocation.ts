@@ -19,6 +19,7 @@ import { Revocations, type RevocationsOptions, type RevokeAsk } from './revocati
 export type RevocationOptions = {
   readonly store: Store;
   readonly clock: Clock;
+  readonly clockRecord: RevocationsOptions['clockRecord'];
   readonly mesh: () => Mesh;
   readonly tokens: JoinTokens;
   readonly svids: RevocationsOptions['svids'];
@@ -40,7 +41,7 @@ export class Revocation {
 
   constructor(options: RevocationOptions) {
     this.#options = options;
-    const { clock, mesh, tokens, svids, fleet, reconciler } = options;
+    const { clock, mesh, tokens, fleet, reconciler } = options;
     this.revocations = new Revocations({
       ...options,
       dismiss: (nodes, byToken) => fleet().dismiss(nodes, byToken),
@@ -48,13 +49,12 @@ export class Revocation {
     });
     this.#refusedBy = new RefusedBy({
       mesh,
-      now: () => clock.now(),
       members: () => fleet().members(),
       inboundOf: (stream) => reconciler().inboundOf(stream),
       emittedFor: (stream) => reconciler().emittedFor(stream),
       joined: () => tokens.claims(),
       mayReturn: (node) => tokens.joinOf(node, mesh().rejoin, clock.now()) !== undefined,
-      good: () => svids.live(clock.now()).filter(({ serial }) => this.revocations.revocationOf(serial) === undefined),
+      good: () => this.revocations.live().filter(({ serial }) => this.revocations.revocationOf(serial) === undefined),
     });
   }
 
@@ -112,8 +112,7 @@ export class Revocation {
 
   /** A sentence where certificates of this identity are revoked: the verdict of the rules is not all then. */
   noteOn(id: SpiffeId): string | undefined {
-    const { clock, svids } = this.#options;
-    const ofIt = svids.live(clock.now()).filter((one) => pathOfId(one.id) === pathOfId(id));
+    const ofIt = this.revocations.live().filter((one) => pathOfId(one.id) === pathOfId(id));
     const revoked = ofIt.filter(({ serial }) => this.revocations.revocationOf(serial) !== undefined);
     if (revoked.length === 0) return undefined;
     const last = iso(Math.max(...revoked.map(({ notAfter }) => notAfter)));

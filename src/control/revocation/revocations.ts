@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type { IssuedCertificate } from '../../ca/issued.ts';
 import type { SvidKeeper } from '../../ca/svidStore.ts';
-import { leavesAt } from '../../features/revocation/plan.ts';
-import { AppError } from '../../lib/errors.ts';
+import { leavesAt, livesOf } from '../../features/revocation/plan.ts';
+import { AppError, messageOf } from '../../lib/errors.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import type { Store } from '../../lib/store.ts';
-import type { Instant } from '../../lib/time.ts';
+import type { Duration, Instant } from '../../lib/time.ts';
 import type { Mesh, ServiceKey } from '../../model/mesh.ts';
 import type { UpstreamKey } from '../../plan/proxyPlan.ts';
 import { portsAdmitting, type Revoked } from '../../plan/revoked.ts';
 import type { SpiffeId } from '../../spiffe/spiffeId.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
+import type { ClockRecord } from '../clockRecord.ts';
 import type { JoinTokens } from '../joinTokens.ts';
 import { cutKey, decodeJson, encodeJson, endpointKey, revocationKey } from '../keys.ts';
 import type { Log } from '../log.ts';
@@ -20,6 +21,8 @@ import { findTarget, isMeant, plainSerial, type Target } from './target.ts';
 export type RevocationsOptions = {
   readonly store: Store;
   readonly clock: Clock;
+  /** By which certificates have ended: what is revoked is let in again by no clock that is set, and found in spite of it. */
+  readonly clockRecord: Pick<ClockRecord, 'atLeast'>;
   readonly mesh: () => Mesh;
   readonly tokens: JoinTokens;
   /** The certificates that were issued, and the bar against new ones. */
@@ -40,14 +43,19 @@ export type RevokeAsk = {
 };
 
 const ATTEMPTS = 5;
+const LOOK_EVERY: Duration = 10_000;
 
-/** What was revoked: kept before it has any effect, and until no connection can live that was made with it. */
+/**
+ * What was revoked: kept before it has any effect, and until no connection can live that was made with it. Servers refuse all that
+ * is kept.
+ */
 export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #acts = new Map<string, RevocationAct>();
   readonly #cuts = new Map<UpstreamKey, Instant>();
   #revoked: Revoked;
   #bySerial: ReadonlyMap<string, RevocationAct> = new Map();
+  readonly #cancel: () => void;
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
@@ -60,6 +68,11 @@ export class Revocations {
       if (at !== undefined) this.#cuts.set(entry.key.slice(cutKey('').length) as UpstreamKey, at);
     }
     this.#revoked = this.#index();
+    this.#cancel = every(options.clock, LOOK_EVERY, () => void this.#prune());
+  }
+
+  close(): void {
+    this.#cancel();
   }
 
   /** For plans: what all servers are to refuse. The same object until it changes. */
@@ -69,12 +82,7 @@ export class Revocations {
 
   /** Those of which something is still refused, the newest first. */
   acts(): readonly RevocationAct[] {
-    const { clock, mesh } = this.#options;
-    const { ttl } = mesh().certificates;
-    const isOver = (one: IssuedCertificate): boolean => clock.now() >= leavesAt(one, ttl);
-    return [...this.#acts.values()]
-      .filter(({ certificates }) => certificates.length === 0 || !certificates.every(isOver))
-      .sort((a, b) => b.at - a.at);
+    return [...this.#acts.values()].sort((a, b) => b.at - a.at);
   }
 
   act(id: string): RevocationAct | undefined {
@@ -93,10 +101,16 @@ export class Revocations {
     return meant.length === 1 ? meant[0]?.[1] : undefined;
   }
 
+  /** Certificates that may be good for somebody, revoked ones among them. */
+  live(): readonly IssuedCertificate[] {
+    const { svids, clockRecord, mesh } = this.#options;
+    return svids.live(clockRecord.atLeast(mesh().certificates.ttl));
+  }
+
   /** What would be revoked. */
   find(what: string): Result<Target, RevokeRefusal> {
-    const { mesh, svids, clock, tokens } = this.#options;
-    const issued = svids.live(clock.now()).filter(({ serial }) => this.revocationOf(serial) === undefined);
+    const { mesh, tokens } = this.#options;
+    const issued = this.live().filter(({ serial }) => this.revocationOf(serial) === undefined);
     return findTarget({ mesh: mesh(), issued, joined: tokens.claims().map(({ node }) => node) }, what);
   }
 
@@ -112,10 +126,19 @@ export class Revocations {
     return made;
   }
 
-  /** Drops what no server had to refuse at `now` any more, and cuts of ports that are gone. */
-  async prune(now: Instant): Promise<void> {
-    const { mesh } = this.#options;
+  /** Never rejects: what cannot be dropped goes on being refused. */
+  async #prune(): Promise<void> {
+    if (this.#acts.size === 0 && this.#cuts.size === 0) return;
+    await this.#dropOver().catch((error: unknown) =>
+      this.#options.log.error({ why: messageOf(error) }, 'a revocation that is over could not be dropped'),
+    );
+  }
+
+  /** Drops what no server has to refuse any more, and cuts of ports that are gone. */
+  async #dropOver(): Promise<void> {
+    const { mesh, clockRecord } = this.#options;
     const { ttl } = mesh().certificates;
+    const now = clockRecord.atLeast(livesOf(ttl));
     // One that revoked tokens alone is of no use once its day is over.
     const isOver = ({ at, certificates }: RevocationAct): boolean =>
       certificates.length === 0 ? now - at > ttl : certificates.every((one) => now >= leavesAt(one, ttl));
@@ -131,6 +154,7 @@ export class Revocations {
     for (const { act } of over) this.#acts.delete(act);
     for (const key of gone) this.#cuts.delete(key);
     this.#revoked = this.#index();
+    for (const act of over) this.#changed(act);
   }
 
   async #make({ what, reason }: RevokeAsk): Promise<Result<RevocationAct, RevokeRefusal>> {
@@ -187,13 +211,12 @@ export class Revocations {
 
   /** Certificates that were on their way to the store when it was looked at. The bar lets no more come. */
   async #catchUp(made: RevocationAct, instances: ReadonlySet<string>): Promise<RevocationAct> {
-    const { svids, clock, store } = this.#options;
-    const late = svids
-      .live(clock.now())
-      .filter(({ serial, instance }) => instances.has(instance) && this.revocationOf(serial) === undefined);
+    const late = this.live().filter(
+      ({ serial, instance }) => instances.has(instance) && this.revocationOf(serial) === undefined,
+    );
     if (late.length === 0) return made;
     const act = { ...made, certificates: [...made.certificates, ...late] };
-    await store.commit([{ key: revocationKey(act.act), value: encodeJson(act) }]);
+    await this.#options.store.commit([{ key: revocationKey(act.act), value: encodeJson(act) }]);
     this.#put(act);
     this.#changed(act);
     return act;

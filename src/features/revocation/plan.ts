@@ -14,17 +14,11 @@ const MARGIN: Duration = 60_000;
 
 /**
  * When a digest may leave the servers' lists. Not when the certificate ends: a connection that was made with it just before
- * may live for `ttl` longer (`max_connection_duration`), and would be admitted again.
+ * may live for `ttl` longer (`max_connection_duration`), and would be admitted again. By a clock that can be relied on: time alone,
+ * or a clock that is set, never lets anybody in again.
  */
 export const leavesAt = ({ notAfter }: Pick<RevokedCertificate, 'notAfter'>, ttl: Duration): Instant =>
   notAfter + ttl + MARGIN;
 
 /** How long a certificate and the connections that it made can live in all. */
 export const livesOf = (ttl: Duration): Duration => leavesAt({ notAfter: ttl }, ttl);
-
-/** Those that servers still have to refuse. */
-export const listedAt = <T extends Pick<RevokedCertificate, 'notAfter'>>(
-  certificates: readonly T[],
-  ttl: Duration,
-  now: Instant,
-): readonly T[] => certificates.filter((one) => now < leavesAt(one, ttl));

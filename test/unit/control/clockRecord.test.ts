@@ -21,14 +21,14 @@ describe('the record of the wall clock', () => {
     return { kept, clock, record, start: clock.now() };
   };
 
-  it('says nothing before it ran for so long, then what the clock said at the begin of that span', async () => {
+  it('says nothing before it ran for so long, then what the clock says', async () => {
     const { clock, record, start } = await begun();
     await hours(clock, record, 23);
-    assert.equal(record.overAll(DAY), 0);
+    assert.equal(record.atLeast(DAY), 0);
     await hours(clock, record, 1);
-    assert.equal(record.overAll(DAY), start);
+    assert.equal(record.atLeast(DAY), start + 24 * HOUR);
     await hours(clock, record, 10);
-    assert.equal(record.overAll(DAY), start + 10 * HOUR);
+    assert.equal(record.atLeast(DAY), start + 34 * HOUR);
   });
 
   it('does not follow a clock that was wrong for a part of the span, forward or back', async () => {
@@ -37,11 +37,33 @@ describe('the record of the wall clock', () => {
       await hours(clock, record, 30);
       clock.jump(wrong);
       await hours(clock, record, 3);
-      assert.ok(record.overAll(DAY) <= start + 9 * HOUR);
+      assert.ok(record.atLeast(DAY) <= start + 33 * HOUR);
       clock.jump(-wrong);
+      assert.ok(record.atLeast(DAY) <= start + 33 * HOUR);
       await hours(clock, record, 40);
-      assert.equal(record.overAll(DAY), start + 49 * HOUR);
+      assert.equal(record.atLeast(DAY), start + 73 * HOUR);
     }
+  });
+
+  it('carries on from the earliest of what was said close together', async () => {
+    const { clock, record, start } = await begun();
+    await hours(clock, record, 30);
+    clock.jump(-20 * HOUR);
+    clock.stall(HOUR / 4);
+    await record.note(DAY);
+    clock.jump(20 * HOUR);
+    clock.stall(HOUR / 4);
+    assert.equal(record.atLeast(DAY), start + 10.5 * HOUR);
+  });
+
+  it('believes a clock that was set forward once it has said so for the whole span', async () => {
+    const { clock, record, start } = await begun();
+    await hours(clock, record, 30);
+    clock.jump(30 * DAY);
+    await hours(clock, record, 24);
+    assert.equal(record.atLeast(DAY), start + 54 * HOUR);
+    await hours(clock, record, 1);
+    assert.equal(record.atLeast(DAY), start + 55 * HOUR + 30 * DAY);
   });
 
   it('goes on over restarts, which count for no time, and stays small however many there are', async () => {
@@ -51,9 +73,9 @@ describe('the record of the wall clock', () => {
     for (let i = 0; i < 200; i++) await new ClockRecord(kept, clock).note(DAY);
     const again = new ClockRecord(kept, clock);
     await hours(clock, again, 11);
-    assert.equal(again.overAll(DAY), 0);
+    assert.equal(again.atLeast(DAY), 0);
     await hours(clock, again, 1);
-    assert.equal(again.overAll(DAY), start);
+    assert.equal(again.atLeast(DAY), start + DAY);
     await hours(clock, again, 500);
     assert.ok(Buffer.from(kept.get(CLOCK_RECORD_KEY)?.value ?? []).length < 2_000);
   });

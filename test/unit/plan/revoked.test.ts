@@ -5,7 +5,6 @@ import { listAllowed } from '../../../src/decide/listAllowed.ts';
 import { emitProxy } from '../../../src/emit/emitProxy.ts';
 import { showJson } from '../../../src/emit/showJson.ts';
 import type { Mesh, Port, ServiceKey } from '../../../src/model/mesh.ts';
-import { nextChange } from '../../../src/plan/nextChange.ts';
 import { planProxy } from '../../../src/plan/planProxy.ts';
 import type { ProxyPlan } from '../../../src/plan/proxyPlan.ts';
 import { portsAdmitting, type Revoked } from '../../../src/plan/revoked.ts';
@@ -70,13 +69,8 @@ describe('revoked certificates in the plan', () => {
     assert.notEqual(planned(mesh, 'default/orders', revoked(A ?? '')).inbound[0], one);
   });
 
-  it('stay listed until no connection can live that was made with them, which nextChange foretells', () => {
-    const leaves = END + 2 * HOUR + 60_000;
-    assert.deepEqual(listed(mesh, 'default/orders', revoked(A ?? ''), END), [[A]]);
-    assert.deepEqual(listed(mesh, 'default/orders', revoked(A ?? ''), leaves - 1), [[A]]);
-    assert.deepEqual(listed(mesh, 'default/orders', revoked(A ?? ''), leaves), [[]]);
-    assert.equal(nextChange(mesh, NOW, revoked(A ?? '')), leaves);
-    assert.equal(nextChange(mesh, leaves, revoked(A ?? '')), undefined);
+  it('leave no plan by what time it is, for a clock may be wrong', () => {
+    assert.deepEqual(listed(mesh, 'default/orders', revoked(A ?? ''), END + 1_000 * HOUR), [[A]]);
   });
 
   it('change a listener for tcp alone; a cut changes the mTLS chain of the ports that are named', () => {

@@ -110,7 +110,8 @@ const showTarget = (answer: RevocationAnswer, verb: string): readonly string[] =
   return [
     `${what} ${verb}`,
     ...certificates.map(
-      (one) => `  certificate ${one.serial} of ${one.node} (${one.identity}), refused until ${one.refusedUntil}`,
+      (one) =>
+        `  certificate ${one.serial} of ${one.node} (${one.identity}), refused at least until ${one.refusedUntil}`,
     ),
     ...shared,
     ...(tokens.length === 0 ? [] : [`  join tokens ${tokens.join(', ')}`]),
