@@ -198,9 +198,22 @@ describe('signet ca rotate', () => {
       '--channel --wait --yes',
       '--channel --force --yes',
       '--intermediate --abort',
+      '--pause --wait',
       '-o yaml',
     ])
       await refused(2, /./, ...line.split(' '));
+    for (const line of [
+      '',
+      '--channel',
+      '--channel --yes',
+      '--channel --abort',
+      '--pause',
+      '--resume',
+      '--compromised',
+    ])
+      await refused(2, /--reason is kept of what/, '--reason', 'x', ...line.split(' ').filter(Boolean));
+    for (const kind of ['--intermediate', '--compromised'])
+      await refused(2, /--wait follows what runs; to begin with --\w+, say --yes, too/, kind, '--wait');
     await refused(2, /reason/, '--yes', '--reason', 'x'.repeat(201));
     await refused(2, /reason: must be one line/, '--yes', '--reason', 'a\nb');
     assert.equal(fleet.step(), 'none');

@@ -42,6 +42,8 @@ export const caRevokeCommand: CommandSpec = {
     const json = wantsJson(input);
     const patience = patienceOf(input);
     const what = input.args[0] ?? '';
+    if (input.flag('dry-run') && (input.flag('wait') || input.text('timeout') !== undefined))
+      throw usage('--dry-run does nothing, so there is nothing to wait for: leave --wait and --timeout out');
     if (what === '') throw usage('say what to revoke: a serial, NS/IDENTITY or a SPIFFE ID');
     const client = await adminClient(input, io);
     const ask: RevocationRequest = {
@@ -67,9 +69,11 @@ export const caRevokeCommand: CommandSpec = {
     if (!json)
       print(
         io,
-        [...showTarget(done, `revoked at ${done.at ?? ''}`), ...(ask.cut === true ? [] : showEnds(done, 'ends'))].join(
-          '\n',
-        ),
+        [
+          ...showTarget(done, `revoked at ${done.at ?? ''}`),
+          ...keptReason(ask, done),
+          ...(ask.cut === true ? [] : showEnds(done, 'ends')),
+        ].join('\n'),
       );
     const last = await refusedWithin(patience, client, done);
     if (json) printJson(io, last);
@@ -124,6 +128,12 @@ const showTarget = (answer: RevocationAnswer, verb: string): readonly string[] =
     ),
   ];
 };
+
+/** A second time is the same revocation. */
+const keptReason = ({ reason }: RevocationRequest, done: RevocationAnswer): readonly string[] =>
+  reason === undefined || reason.trim() === done.reason
+    ? []
+    : [`! it was revoked before, and keeps its reason: ${done.reason ?? 'none'}`];
 
 const showEnds = ({ ends }: RevocationAnswer, verb: string): readonly string[] =>
   ends.map(

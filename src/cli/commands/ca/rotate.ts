@@ -43,7 +43,7 @@ export const caRotateCommand: CommandSpec = {
     { flags: '--abort', description: 'back to the old one, by the same gates' },
     { flags: '--retire', description: 'with --channel: drop the old anchor' },
     { flags: '--force', description: 'with --retire: also if sidecars have the old anchor alone' },
-    { flags: '--reason <text>', description: 'for the log and the journal' },
+    { flags: '--reason <text>', description: 'with --yes or --abort: for the log and the journal' },
     OUTPUT,
     ...SERVER,
   ],
@@ -82,8 +82,20 @@ const readAsk = (input: Input): Ask => {
   if (verb !== undefined && what === 'mesh' && kinds.length > 0)
     throw usage(`${kinds[0]} is for beginning one; ${verbs[0]} is about the one that runs`);
   if (input.flag('force') && verb !== 'retire') throw usage('--force goes with --retire');
+  refuseUnheard(input, what, verb);
   const kind = input.flag('compromised') ? 'compromise' : input.flag('intermediate') ? 'intermediate' : 'root';
   return { what, kind, verb };
+};
+
+/** What nothing would come of. @throws AppError `usage` */
+const refuseUnheard = (input: Input, what: Ask['what'], verb: Verb | undefined): void => {
+  const begins = input.flag('yes');
+  if (input.text('reason') !== undefined && (what === 'channel' || !(begins || verb === 'abort')))
+    throw usage('--reason is kept of what --yes begins and --abort ends, and not with --channel: leave it out here');
+  if (!input.flag('wait')) return;
+  if (verb === 'pause') throw usage('--pause stops it, so --wait would never end: say one of them');
+  const kind = (['intermediate', 'compromised'] as const).find((flag) => input.flag(flag));
+  if (kind !== undefined && !begins) throw usage(`--wait follows what runs; to begin with --${kind}, say --yes, too`);
 };
 
 const carryOut = ({ what, kind, verb }: Ask, input: Input, client: AdminClient): Promise<RotationAnswer> => {
