@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
+import { askEnvoy, type EnvoyAdmin } from '../control/askEnvoy.ts';
 import { serialsOf } from '../control/rotation/envoyCerts.ts';
-import { askEnvoy, type EnvoyAdmin } from './envoyAdmin.ts';
 import type { ClientSvid } from './fetchSvid.ts';
 
 const uriOf = (chainPem: string): string => new X509Certificate(chainPem).subjectAltName?.replace(/^URI:/, '') ?? '';

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import type { EnvoyAdmin } from '../control/askEnvoy.ts';
 import { ENVOY_FLAGS } from '../control/bootstraps.ts';
 import { systemClock as clock } from '../control/clock.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { type HostPort, showHostPort } from '../lib/hostPort.ts';
 import type { Duration } from '../lib/time.ts';
-import { type EnvoyAdmin, envoyIsReady } from './envoyAdmin.ts';
 import { type Child, type Ended, exitCodeOf, startChild, stopChild } from './envoyProcess.ts';
+import { envoyIsReady } from './envoyReady.ts';
 import type { Join } from './fetchSvid.ts';
 import { writeAtomically } from './files.ts';
 import { type KeptCertificate, keepCertificate } from './keepCertificate.ts';

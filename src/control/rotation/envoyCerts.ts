@@ -1,15 +1,11 @@
-import { request } from 'node:http';
-import type { Duration } from '../../lib/time.ts';
 import type { HostPort } from '../../plan/proxyPlan.ts';
 import type { X509Svid } from '../../spiffe/svid.ts';
 import type { StreamId } from '../../xds/events.ts';
+import { askEnvoy } from '../askEnvoy.ts';
 import type { Holder } from './sidecarFacts.ts';
 
 /** Serials of the certificates that an Envoy holds for a URI; `undefined` if it does not say. */
 export type AskSerials = (admin: HostPort, uri: string) => Promise<readonly string[] | undefined>;
-
-const PATIENCE: Duration = 1_000;
-const MOST_BYTES = 1024 * 1024;
 
 type Certs = {
   readonly certificates?: readonly {
@@ -38,32 +34,13 @@ export const serialsOf = (text: string, uri: string): readonly string[] => {
   }
 };
 
-/**
- * Asks Envoy's admin port what it holds: one GET without credentials or redirects, a second and a mebibyte at most.
- * https://www.envoyproxy.io/docs/envoy/latest/operations/admin#get--certs
- */
-export const askEnvoySerials: AskSerials = ({ host, port }, uri) =>
-  new Promise((resolve) => {
-    const signal = AbortSignal.timeout(PATIENCE);
-    const asked = request({ host, port, path: '/certs', agent: false, signal }, (response) => {
-      const parts: Buffer[] = [];
-      let size = 0;
-      response.on('data', (part: Buffer) => {
-        parts.push(part);
-        size += part.length;
-        if (size > MOST_BYTES) asked.destroy();
-      });
-      response.on('end', () => {
-        const held = response.statusCode === 200 ? serialsOf(Buffer.concat(parts).toString(), uri) : [];
-        // One that names none, or is no Envoy, says nothing against the ACK.
-        resolve(held.length === 0 ? undefined : held);
-      });
-      response.on('error', () => resolve(undefined));
-      response.on('close', () => resolve(undefined));
-    });
-    asked.on('error', () => resolve(undefined));
-    asked.end();
-  });
+/** Asks Envoy's admin port what it holds. https://www.envoyproxy.io/docs/envoy/latest/operations/admin#get--certs */
+export const askEnvoySerials: AskSerials = async (admin, uri) => {
+  const answer = await askEnvoy(admin, '/certs').catch(() => undefined);
+  const held = answer?.status === 200 ? serialsOf(answer.text, uri) : [];
+  // One that names none, or is no Envoy, says nothing against the ACK.
+  return held.length === 0 ? undefined : held;
+};
 
 /** Asked at once. */
 const AT_ONCE = 8;

@@ -45,7 +45,7 @@ describe('what an Envoy says of its certificates', () => {
 
   it('is nothing where it answers otherwise, too much, nothing, or is not there', async () => {
     assert.equal(await askEnvoySerials(admin(), WEB), undefined);
-    for (const text of ['no JSON', '[]', '{"certificates":{}}', `{"x":"${'y'.repeat(2_000_000)}"}`]) {
+    for (const text of ['no JSON', '[]', '{"certificates":{}}', `{"x":"${'y'.repeat(5_000_000)}"}`]) {
       answers['/certs'] = text;
       assert.equal(await askEnvoySerials(admin(), WEB), undefined, text.slice(0, 20));
     }
@@ -53,10 +53,8 @@ describe('what an Envoy says of its certificates', () => {
     assert.equal(await askEnvoySerials(admin(), WEB), undefined);
     const silent = createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
-    const since = Date.now();
     const { port } = silent.address() as AddressInfo;
     assert.equal(await askEnvoySerials({ host: '127.0.0.1', port }, WEB), undefined);
-    assert.ok(Date.now() - since < 1_900);
     silent.closeAllConnections();
     await new Promise((resolve) => silent.close(resolve));
     assert.equal(await askEnvoySerials({ host: '127.0.0.1', port }, WEB), undefined);
