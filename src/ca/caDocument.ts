@@ -55,13 +55,12 @@ const stepWrites = <S extends Numbered>(
   revision = store.get(form.key)?.revision ?? 0,
 ): readonly Write[] => {
   const { key } = form;
-  const present = store.get(key)?.value;
+  const value = form.write(state);
   // As it lies there, byte for byte, unless a key in it dies with this step.
-  const kept = before === undefined ? undefined : form.kept(before, state);
-  const previous = kept === undefined || kept === before ? present : form.write(kept);
+  const previous = before !== undefined && form.destroysKeys(before, state) ? value : store.get(key)?.value;
   return [
     // Guarded: if somebody else changed it since it was read, this whole step fails.
-    { key, value: form.write(state), ifRevision: revision },
+    { key, value, ifRevision: revision },
     ...(previous === undefined ? [] : [{ key: previousKey(key), value: previous }]),
     { key: journalKey(key, line.to), value: Buffer.from(JSON.stringify(line)) },
     ...(line.to > JOURNAL_LINES ? [{ key: journalKey(key, line.to - JOURNAL_LINES), value: undefined }] : []),

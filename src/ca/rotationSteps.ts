@@ -106,6 +106,12 @@ export const abortRotation = (state: MeshState, reason: string, now: Instant): M
   const rotation = running(state);
   const { kind, step, from, to } = rotation;
   if (step === 'distribute') {
+    const next = inState(state.intermediates, 'prepared');
+    // Unless there is no way on either.
+    if (kind === 'compromise' && next !== undefined && now < next.certificate.notAfter)
+      throw refused(
+        'somebody else may have the key of the present root, so there is no way back to it: let the rotation end',
+      );
     // What was signed elsewhere stays prepared, as it was before the plan began: its key cannot be had anew.
     const imported = inState(state.roots, 'prepared')?.origin !== undefined;
     return { ...(imported ? state : retireRoot(state, to, now)), rotation: undefined };

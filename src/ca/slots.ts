@@ -8,10 +8,7 @@ export type Slot = {
   /** When it came into this state. */
   readonly since: Instant;
   readonly certificate: CaCertificate;
-  /**
-   * `undefined` once it is revoked, for its key is destroyed then, also in the generation before, where it is tainted; and
-   * for a CA whose key is elsewhere.
-   */
+  /** `undefined` once it is tainted, for its key is destroyed then, also in the generation before; and where its key is elsewhere. */
   readonly keys: CaKeyPair | undefined;
   /** Absent for what Signet made itself; else where it came from: `import`, or the signer that mesh.yaml names. */
   readonly origin?: string;
@@ -52,7 +49,7 @@ export const moveTo = (slot: Slot, state: SlotState, now: Instant): Slot => ({
   ...slot,
   state,
   since: now,
-  keys: state === 'revoked' ? undefined : slot.keys,
+  keys: state === 'tainted' || state === 'revoked' ? undefined : slot.keys,
 });
 
 /** `root`: the certificate that signed it, or itself. */
@@ -114,7 +111,7 @@ export const activate = (slots: Slots, serial: string, now: Instant): Slots => {
   });
 };
 
-/** An old one of which somebody else may have the key. @throws AppError `rotation_refused` */
+/** An old one of which somebody else may have the key: its own one is destroyed, for it never signs again. @throws AppError `rotation_refused` */
 export const taint = (slots: Slots, serial: string, now: Instant): Slots =>
   slots.map((slot) => {
     if (slotOf(slot) !== serial || slot.state === 'tainted') return slot;
@@ -135,14 +132,13 @@ export const refuseHealing = (previous: Slots, present: Slots): void => {
   }
 };
 
-/** `before` without the keys of what is revoked in `next`. The same where there are none. */
-export const withoutRevokedKeys = (before: Slots, next: Slots): Slots => {
-  const dead = new Set(next.filter(({ state }) => state === 'revoked').map(slotOf));
-  const isLeft = (slot: Slot): boolean => slot.keys !== undefined && dead.has(slotOf(slot));
-  return before.some(isLeft) ? before.map((slot) => (isLeft(slot) ? { ...slot, keys: undefined } : slot)) : before;
+/** Whether `before` holds a key of what is tainted or revoked in `next`. */
+export const holdsDeadKeys = (before: Slots, next: Slots): boolean => {
+  const dead = new Set(next.filter(({ state }) => state === 'tainted' || state === 'revoked').map(slotOf));
+  return before.some((slot) => slot.keys !== undefined && dead.has(slotOf(slot)));
 };
 
-/** The end of one: what was tainted stays as revoked, without its key. @throws AppError `rotation_refused` if it signs */
+/** The end of one: what was tainted stays as revoked. @throws AppError `rotation_refused` if it signs */
 export const retire = (slots: Slots, serial: string, now: Instant): Slots =>
   slots.flatMap((slot) => {
     if (slotOf(slot) !== serial || slot.state === 'revoked') return [slot];

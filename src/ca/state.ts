@@ -9,7 +9,7 @@ import { type ChannelState, type MeshState, meshFault, type PendingRequest, root
 import { allNames, type Named } from './names.ts';
 import { ROTATION_KINDS, ROTATION_STEPS } from './rotation.ts';
 import { openSslReads } from './sign.ts';
-import { refuseHealing, type Slot, type Slots, slotsFault, withoutRevokedKeys } from './slots.ts';
+import { holdsDeadKeys, refuseHealing, type Slot, type Slots, slotsFault } from './slots.ts';
 
 /** Schema 1 knew one root, one intermediate, one anchor; it is read as one active slot each, and written as schema 2. */
 const SCHEMA = 2;
@@ -67,11 +67,8 @@ export type DocumentForm<S> = {
    */
   readonly read: (value: Uint8Array, accepts: readonly TrustDomain[]) => S;
   readonly write: (state: S) => Uint8Array;
-  /**
-   * What is kept of `before` as the generation before `next`: not the keys that `next` destroys. The same object where it
-   * destroys none.
-   */
-  readonly kept: (before: S, next: S) => S;
+  /** Whether `next` destroys keys that `before` holds: nobody may return to that one, so `next` is kept in its place, too. */
+  readonly destroysKeys: (before: S, next: S) => boolean;
   /**
    * What the generation before becomes when it follows on the present one, which is `undefined` if it cannot be read.
    * @throws AppError `rotation_refused`
@@ -208,12 +205,8 @@ export const MESH_FORM: DocumentForm<MeshState> = {
       rotation,
       pending: writtenPending(pending),
     }),
-  kept: (before, next) => {
-    const roots = withoutRevokedKeys(before.roots, next.roots);
-    const intermediates = withoutRevokedKeys(before.intermediates, next.intermediates);
-    const isWhole = roots === before.roots && intermediates === before.intermediates;
-    return isWhole ? before : { ...before, roots, intermediates };
-  },
+  destroysKeys: (before, next) =>
+    holdsDeadKeys(before.roots, next.roots) || holdsDeadKeys(before.intermediates, next.intermediates),
   restored: (previous, present) => {
     refuseHealing(
       [...previous.roots, ...previous.intermediates],
@@ -238,10 +231,7 @@ export const CHANNEL_FORM: DocumentForm<ChannelState> = {
   },
   write: ({ trustDomain, formerly, generation, anchors }) =>
     bytes({ schema: SCHEMA, trustDomain, ...formerNames(formerly), generation, anchors: anchors.map(written) }),
-  kept: (before, next) => {
-    const anchors = withoutRevokedKeys(before.anchors, next.anchors);
-    return anchors === before.anchors ? before : { ...before, anchors };
-  },
+  destroysKeys: (before, next) => holdsDeadKeys(before.anchors, next.anchors),
   restored: (previous, present) => {
     refuseHealing(previous.anchors, present?.anchors ?? []);
     return previous;

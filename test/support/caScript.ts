@@ -38,9 +38,8 @@ const changeMesh = async (mesh: MeshAuthority, n: number, now: number): Promise<
   if (plan.paused) return rotation.resume(now);
   if (n % 11 === 3) return rotation.pause(now);
   if (n % 7 === 5) await prepare(365 * DAY, now);
-  const mayTurnBack = plan.kind !== 'compromise' || plan.step === 'distribute';
-  if (n % 5 === 2 && mayTurnBack) return rotation.abort('drill', now);
-  if (n % 13 === 7 && mayTurnBack) return rotation.restorePrevious(now);
+  if (n % 5 === 2 && plan.kind !== 'compromise') return rotation.abort('drill', now);
+  if (n % 13 === 7) return rotation.restorePrevious(now);
   return rotation.advance(plan, now);
 };
 

@@ -224,6 +224,7 @@ describe('the rotation of the intermediate', () => {
 describe('a compromised root', () => {
   it('is tainted when the new one signs, never signs again, and is revoked without its key', async () => {
     const { mesh, store, before } = await started('compromise');
+    await assert.rejects(mesh.rotation.abort('x', NOW + 1000), refusal(/there is no way back to it/));
     await step(mesh, NOW + 2000);
     assert.deepEqual(
       [states(mesh, 'root'), states(mesh, 'intermediate')],
@@ -237,7 +238,6 @@ describe('a compromised root', () => {
       mesh.rotation.abort('x', NOW),
       refusal(/is tainted, and one that was compromised never signs/),
     );
-    await assert.rejects(mesh.rotation.restorePrevious(NOW), refusal(/as active, and it is tainted now/));
     await step(mesh, NOW + 3000);
     await step(mesh, NOW + 4000);
     assert.deepEqual(
@@ -256,19 +256,31 @@ describe('a compromised root', () => {
     await again.rotation.start('root', 'the next', NOW + 5000);
   });
 
-  it('leaves no key in the generation before, which is still one that ca restore returns to', async () => {
-    const { mesh, store } = await started('compromise');
-    const keys = JSON.parse(textOf(store, 'ca/mesh')).roots.map(({ key }: { key: string }) => key);
-    for (const now of [NOW + 2000, NOW + 3000, NOW + 4000]) await step(mesh, now);
-    for (const { key } of store.list('ca/')) assert.ok(!textOf(store, key).includes(JSON.stringify(keys[0])), key);
-    assert.ok(textOf(store, 'ca/mesh/previous').includes(JSON.stringify(keys[1])));
-    await store.commit([{ key: 'ca/mesh', value: Buffer.from('{') }]);
-    assert.deepEqual(await restoreAuthority(store, [TD], NOW), ['mesh']);
-    const again = (await freshMesh(NOW, store)).mesh;
-    assert.deepEqual([states(again, 'root'), again.rotation.plan()?.step], [['tainted', 'active'], 'retire']);
-    await again.rotation.resume(NOW + 5000);
-    await step(again, NOW + 6000);
-    assert.deepEqual(states(again, 'root'), ['revoked', 'active']);
+  it('leaves no key of it anywhere from the moment on when it is tainted, nor a generation that goes back to it', async () => {
+    for (const after of ['issue', 'retire', undefined]) {
+      const { mesh, store } = await started('compromise');
+      const document = JSON.parse(textOf(store, 'ca/mesh'));
+      const [dead, next] = [0, 1].map((at) => [document.roots[at].key, document.intermediates[at].key]);
+      for (let now = NOW + 2000; mesh.rotation.plan()?.step !== after; now += 1000) await step(mesh, now);
+      for (const { key } of store.list('ca/'))
+        for (const one of dead ?? []) assert.ok(!textOf(store, key).includes(JSON.stringify(one)), `${key} ${after}`);
+      for (const one of next ?? []) assert.ok(textOf(store, 'ca/mesh/previous').includes(JSON.stringify(one)));
+      await store.commit([{ key: 'ca/mesh', value: Buffer.from('{') }]);
+      assert.deepEqual(await restoreAuthority(store, [TD], NOW), ['mesh']);
+      const again = (await freshMesh(NOW, store)).mesh;
+      assert.deepEqual(states(again, 'root'), ['tainted', 'active']);
+      assert.equal(again.issue(WEB, DAY, NOW + 5000).chainPem.match(/BEGIN/g)?.length, 2);
+      await again.rotation.resume(NOW + 5000);
+      while (again.rotation.plan() !== undefined) await step(again, NOW + 6000);
+      assert.deepEqual(states(again, 'root'), ['revoked', 'active']);
+    }
+  });
+
+  it('is gone back to only where the new one can sign no more', async () => {
+    const { mesh } = await started('compromise');
+    await assert.rejects(step(mesh, NOW + 400 * DAY), refusal(/is not valid at/));
+    await mesh.rotation.abort('x', NOW + 400 * DAY);
+    assert.deepEqual([mesh.rotation.plan(), states(mesh, 'root')], [undefined, ['active']]);
   });
 });
 
