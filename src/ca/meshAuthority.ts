@@ -14,7 +14,7 @@ import { issuersOf, mayServe } from './issuers.ts';
 import type { Making } from './making.ts';
 import { activeRoot, intermediateInForce, type MeshState, rootInForce, rootOf } from './meshState.ts';
 import type { RotationKind } from './rotation.ts';
-import { abortRotation, advanceRotation, type NewCas, pauseRotation, startRotation } from './rotationSteps.ts';
+import { abortRotation, advanceRotation, hurried, type NewCas, pauseRotation, startRotation } from './rotationSteps.ts';
 import { signerControl } from './signerControl.ts';
 import { inState, own, refused, type Slots, slotFacts, trusted } from './slots.ts';
 import { vouches } from './vouch.ts';
@@ -67,7 +67,9 @@ const rotationControl = (document: CaDocument<MeshState>, making: Making): Rotat
         `began the rotation (${kind}): ${reason}`,
         (state) => {
           const id = randomBytes(4).toString('hex');
-          return startRotation(state, { id, kind, reason, cas: newCas(kind, state, now) }, now);
+          const base = kind === 'compromise' ? hurried(state, { id, reason }, now) : state;
+          if (base.rotation?.id === id) return base;
+          return startRotation(base, { id, kind, reason, cas: newCas(kind, base, now) }, now);
         },
         now,
       ),

@@ -69,6 +69,26 @@ const startPrepared = (state: MeshState, base: Omit<Rotation, 'step' | 'from' | 
 };
 
 /**
+ * What runs becomes a rotation away from a compromised root: one of the root goes on without its patience, and what goes is
+ * tainted as soon as it signs no more; one of the intermediate below the root is dropped, for another to begin. Whose key is
+ * out is the root that goes: `--abort` makes that the other one. The same where neither runs.
+ * @throws AppError `rotation_refused` if it is one already
+ */
+export const hurried = (
+  state: MeshState,
+  { id, reason }: { readonly id: string; readonly reason: string },
+  now: Instant,
+): MeshState => {
+  const { rotation } = state;
+  if (rotation === undefined) return state;
+  const { kind, step, from } = rotation;
+  if (kind === 'intermediate') return { ...state, rotation: undefined };
+  if (kind === 'compromise') throw refused(`the rotation ${rotation.id} is away from a compromised root: let it end`);
+  const next = step === 'distribute' ? state : taintRoot(state, from, now);
+  return { ...next, rotation: { ...rotation, id, kind: 'compromise', reason, stepSince: now, paused: false } };
+};
+
+/**
  * Ends a step, after its gate was seen open: `at` names plan and step, so that none is ended twice.
  * @throws AppError `rotation_refused` if the plan is elsewhere or paused
  */

@@ -38,7 +38,7 @@ const running = (report: RotationReport, plan: NonNullable<RotationReport['plan'
   if (plan.paused)
     return warning(
       `${name} is paused at its step ${plan.step}`,
-      plan.kind === 'compromise' && plan.step !== 'distribute'
+      plan.kind === 'compromise'
         ? '`signet ca rotate --resume`: there is no way back to a compromised root'
         : '`signet ca rotate --resume`, or `--abort` to go back',
     );

@@ -2,29 +2,11 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { inspect } from 'node:util';
 import { describe, it } from 'mocha';
-import type { MeshAuthority } from '../../../src/ca/authority.ts';
 import { readJournal } from '../../../src/ca/caDocument.ts';
 import { restoreAuthority } from '../../../src/ca/openAuthority.ts';
-import type { RotationKind } from '../../../src/ca/rotation.ts';
 import type { Store } from '../../../src/lib/store.ts';
+import { bundle, refusal, started, states, step, textOf } from './rotating.ts';
 import { DAY, freshMesh, NOW, opensslVerify, split, TD, WEB } from './support.ts';
-
-const textOf = (store: Store, key: string): string => Buffer.from(store.get(key)?.value ?? []).toString();
-const states = (mesh: MeshAuthority, kind: 'root' | 'intermediate'): readonly string[] =>
-  mesh.describe().slots.flatMap((slot) => (slot.kind === kind ? [slot.state] : []));
-const bundle = (mesh: MeshAuthority): string => mesh.trustBundle().authorities.join('');
-const step = async (mesh: MeshAuthority, now: number): Promise<void> => {
-  const plan = mesh.rotation.plan();
-  assert.ok(plan);
-  await mesh.rotation.advance({ id: plan.id, step: plan.step }, now);
-};
-const started = async (kind: RotationKind) => {
-  const made = await freshMesh();
-  const before = { ...made.mesh.describe(), leaf: made.mesh.issue(WEB, DAY, NOW), bundle: bundle(made.mesh) };
-  await made.mesh.rotation.start(kind, 'a test', NOW + 1000);
-  return { ...made, before };
-};
-const refusal = (message: RegExp) => ({ name: 'AppError', code: 'rotation_refused', message });
 
 /** Schema 1, byte for byte as the Signet before wrote it. */
 const asSchema1 = async (store: Store) => {
@@ -218,69 +200,6 @@ describe('the rotation of the intermediate', () => {
     await step(mesh, NOW + 2);
     await step(mesh, NOW + 3);
     assert.deepEqual(states(mesh, 'intermediate'), ['active']);
-  });
-});
-
-describe('a compromised root', () => {
-  it('is tainted when the new one signs, never signs again, and is revoked without its key', async () => {
-    const { mesh, store, before } = await started('compromise');
-    await assert.rejects(mesh.rotation.abort('x', NOW + 1000), refusal(/there is no way back to it/));
-    await step(mesh, NOW + 2000);
-    assert.deepEqual(
-      [states(mesh, 'root'), states(mesh, 'intermediate')],
-      [
-        ['tainted', 'active'],
-        ['tainted', 'active'],
-      ],
-    );
-    assert.equal(split(bundle(mesh)).length, 2);
-    await assert.rejects(
-      mesh.rotation.abort('x', NOW),
-      refusal(/is tainted, and one that was compromised never signs/),
-    );
-    await step(mesh, NOW + 3000);
-    await step(mesh, NOW + 4000);
-    assert.deepEqual(
-      [states(mesh, 'root'), states(mesh, 'intermediate')],
-      [
-        ['revoked', 'active'],
-        ['revoked', 'active'],
-      ],
-    );
-    assert.equal(split(bundle(mesh)).length, 1);
-    assert.ok(!mesh.vouchesFor(before.leaf, NOW + 4000));
-    await assert.rejects(mesh.rotation.restorePrevious(NOW), refusal(/as tainted, and it is revoked now/));
-    assert.equal(textOf(store, 'ca/mesh').match(/BEGIN PRIVATE KEY/g)?.length, 2);
-    const again = (await freshMesh(NOW, store)).mesh;
-    assert.deepEqual(again.describe(), mesh.describe());
-    await again.rotation.start('root', 'the next', NOW + 5000);
-  });
-
-  it('leaves no key of it anywhere from the moment on when it is tainted, nor a generation that goes back to it', async () => {
-    for (const after of ['issue', 'retire', undefined]) {
-      const { mesh, store } = await started('compromise');
-      const document = JSON.parse(textOf(store, 'ca/mesh'));
-      const [dead, next] = [0, 1].map((at) => [document.roots[at].key, document.intermediates[at].key]);
-      for (let now = NOW + 2000; mesh.rotation.plan()?.step !== after; now += 1000) await step(mesh, now);
-      for (const { key } of store.list('ca/'))
-        for (const one of dead ?? []) assert.ok(!textOf(store, key).includes(JSON.stringify(one)), `${key} ${after}`);
-      for (const one of next ?? []) assert.ok(textOf(store, 'ca/mesh/previous').includes(JSON.stringify(one)));
-      await store.commit([{ key: 'ca/mesh', value: Buffer.from('{') }]);
-      assert.deepEqual(await restoreAuthority(store, [TD], NOW), ['mesh']);
-      const again = (await freshMesh(NOW, store)).mesh;
-      assert.deepEqual(states(again, 'root'), ['tainted', 'active']);
-      assert.equal(again.issue(WEB, DAY, NOW + 5000).chainPem.match(/BEGIN/g)?.length, 2);
-      await again.rotation.resume(NOW + 5000);
-      while (again.rotation.plan() !== undefined) await step(again, NOW + 6000);
-      assert.deepEqual(states(again, 'root'), ['revoked', 'active']);
-    }
-  });
-
-  it('is gone back to only where the new one can sign no more', async () => {
-    const { mesh } = await started('compromise');
-    await assert.rejects(step(mesh, NOW + 400 * DAY), refusal(/is not valid at/));
-    await mesh.rotation.abort('x', NOW + 400 * DAY);
-    assert.deepEqual([mesh.rotation.plan(), states(mesh, 'root')], [undefined, ['active']]);
   });
 });
 

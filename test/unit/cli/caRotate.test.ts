@@ -139,6 +139,21 @@ describe('signet ca rotate', () => {
     assert.equal(fleet.step(), 'compromise distribute');
   });
 
+  it('of a compromised root says what becomes of the rotation that runs, and of which root', async () => {
+    await ok('--yes');
+    const { from = '', to = '' } = fleet.authority.rotation.plan() ?? {};
+    const { code, stdout } = await rotate('--compromised');
+    assert.equal(code, 2);
+    assert.ok(stdout.includes(`away from a compromised root: ${from.slice(0, 8)} is tainted`), stdout);
+    assert.ok(
+      stdout.includes(`if it is the key of ${to.slice(0, 8)} that is in other hands, \`signet ca rotate --abort\``),
+    );
+    assert.match(await ok('--compromised', '--yes', '--reason', 'found'), / of a compromised root from .*: found\n/);
+    await refused(1, /is away from a compromised root: let it end/, '--compromised', '--yes');
+    await refused(1, /there is no way back/, '--abort');
+    assert.equal(fleet.authority.rotation.plan()?.to, to);
+  });
+
   it('--wait follows it to its end, and exits with 1 if it was aborted', async () => {
     const follow = async (meanwhile: () => Promise<void>): Promise<CliResult> => {
       let over = false;

@@ -253,6 +253,18 @@ describe('the loop of a rotation', () => {
     assert.ok(late.held?.roots.every((root) => root !== before));
   });
 
+  it('a root that turns out to be compromised in the middle of its rotation is left within seconds', async () => {
+    const before = active();
+    await fleet.loop.begin('root', 'a test');
+    await fleet.until('root issue');
+    await fleet.connect('prod/late/a', { mood: 'deaf' });
+    await fleet.loop.begin('compromise', 'the key was on a stick');
+    assert.equal(fleet.authority.clientAnchors().length, 1);
+    await fleet.until('none', 130_000);
+    assert.deepEqual([heldRoot(WEB), heldRoot(ORDERS), roots()], [active(), active(), 1]);
+    assert.notEqual(active(), before);
+  });
+
   it('a compromised root ends the streams that its certificates opened, forged ones too, and no others', async () => {
     const { serial = '' } = fleet.sidecars.get(WEB)?.held ?? {};
     const old = await fleet.connect(WEB, { credential: serial });

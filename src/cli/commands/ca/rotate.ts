@@ -15,7 +15,7 @@ import {
   usage,
   wantsJson,
 } from '../../command.ts';
-import { showAgain, showChannel, showPlan, showPreview } from './showRotation.ts';
+import { showAgain, showChannel, showHurry, showPlan, showPreview } from './showRotation.ts';
 import { waitForRotation } from './waitForRotation.ts';
 
 const PATH = '/api/v1/ca/rotation';
@@ -123,7 +123,10 @@ const sayAgain = async (answer: RotationAnswer, client: AdminClient, io: Io): Pr
 const show = ({ what, kind, verb }: Ask, answer: RotationAnswer, began: boolean): string => {
   if (what === 'channel') return showChannel(answer, verb !== undefined);
   const now = Date.now();
-  if (answer.rotation !== null) return showPlan(answer.rotation, now);
+  if (answer.rotation !== null) {
+    const hurries = kind === 'compromise' && verb === undefined && !began;
+    return [showPlan(answer.rotation, now), ...(hurries ? showHurry(answer.rotation) : [])].join('\n');
+  }
   if (verb === 'abort') return `the rotation was dropped; the active root is ${answer.active.root}`;
   return began ? `the rotation is done; the active root is ${answer.active.root}` : showPreview(kind, answer, now);
 };

@@ -65,6 +65,17 @@ export const showPlan = (plan: Plan, now: number): string => {
   ].join('\n');
 };
 
+/** What `--compromised` makes of it. */
+export const showHurry = ({ kind, from, to }: Plan): readonly string[] => {
+  if (kind === 'compromise') return [];
+  if (kind === 'intermediate')
+    return ['`signet ca rotate --compromised --yes` drops it, and begins a rotation away from the present root'];
+  return [
+    `\`signet ca rotate --compromised --yes\` makes it one away from a compromised root: ${from.slice(0, 8)} is tainted, and nobody waited for longer than a minute`,
+    `! if it is the key of ${to.slice(0, 8)} that is in other hands, \`signet ca rotate --abort\` first: the one that goes is the one that is tainted`,
+  ];
+};
+
 const comingOf = (prepared: RotationAnswer['prepared']): string =>
   prepared === null ? '' : `, to the one that was imported (${prepared.subject.replaceAll('\n', ', ')})`;
 
