@@ -15,6 +15,7 @@ export type TokenRecord = {
   readonly service: ServiceKey;
   /** SHA-256 of the secret part, hex. The secret has 256 random bits, so a slow hash would add nothing. */
   readonly hash: string;
+  /** After every bar that it lifts, whatever the clock said then. */
   readonly createdAt: Instant;
   /** Until when new instances may join. */
   readonly expires: Instant;
@@ -33,6 +34,9 @@ export type Claim = {
   readonly joinedAt: Instant;
   readonly lastSeen: Instant;
 };
+
+/** A node is to get nothing by tokens from before. */
+type Bar = { readonly at: Instant };
 
 export type NewToken = { readonly token: Secret; readonly record: TokenRecord };
 
@@ -54,7 +58,9 @@ export class JoinTokens {
     const id = randomBytes(8).toString('hex');
     const random = randomBytes(32).toString('base64url');
     const hash = hashOf(random).toString('hex');
-    const record: TokenRecord = { id, service, hash, createdAt: now, expires: now + ttl, uses, joined: 0 };
+    const bars = this.#store.list(barredKey(`${service}/`)).map((entry) => decodeJson<Bar>(entry)?.at ?? 0);
+    const createdAt = bars.reduce((latest, at) => Math.max(latest, at + 1), now);
+    const record: TokenRecord = { id, service, hash, createdAt, expires: now + ttl, uses, joined: 0 };
     await this.#store.commit([{ key: tokenKey(id), value: encodeJson(record), ifRevision: 0 }]);
     return { token: secret(`signet_${id}_${random}`), record };
   }
@@ -159,9 +165,16 @@ export class JoinTokens {
     return bar !== undefined && (this.get(tokenId)?.createdAt ?? 0) <= bar.at;
   }
 
-  #barOf(node: string): { readonly at: Instant; readonly revision: number } | undefined {
+  /** The moment for a bar of these nodes: not before any token of theirs was made, whatever the clock said then. */
+  barringAt(nodes: readonly string[], now: Instant): Instant {
+    const services = new Set(nodes.map((node) => node.slice(0, node.lastIndexOf('/'))));
+    const made = this.list().filter(({ service }) => services.has(service));
+    return made.reduce((latest, { createdAt }) => Math.max(latest, createdAt), now);
+  }
+
+  #barOf(node: string): (Bar & { readonly revision: number }) | undefined {
     const entry = this.#store.get(barredKey(node));
-    const bar = decodeJson<{ readonly at: Instant }>(entry);
+    const bar = decodeJson<Bar>(entry);
     return entry === undefined || bar === undefined ? undefined : { ...bar, revision: entry.revision };
   }
 

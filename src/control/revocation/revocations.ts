@@ -193,7 +193,7 @@ export class Revocations {
     const write = { key: revocationKey(act.act), value: encodeJson(act), ifRevision: 0 };
     // Should this process fall now, the next one must not tell callers of them.
     const addresses = target.instances.map((instance) => ({ key: endpointKey(instance), value: undefined }));
-    await svids.bar(target.instances, now, (bars) =>
+    await svids.bar(target.instances, tokens.barringAt(target.instances, now), (bars) =>
       store.commit([write, ...addresses, ...going.map((token) => token.write), ...bars]),
     );
     this.#put(act);

@@ -296,6 +296,24 @@ describe('revocation', () => {
     assert.equal(typeof (await test.connect(token, 'prod/web/1')), 'object');
   });
 
+  it('keeps old tokens out and lets new ones in, whatever the clock said when they and the bar were made', async () => {
+    test.clock.jump(DAY / 2);
+    const ahead = await test.token('prod/web');
+    await open('prod/web/2', ahead);
+    test.clock.jump(-DAY / 2);
+    await test.clock.advance(1_000);
+    await revoke(serialOf('prod/web/2'));
+    assert.equal(typeof (await test.connect(ahead, 'prod/web/2')), 'object');
+    assert.equal(typeof (await test.connect(await test.token('prod/web'), 'prod/web/2')), 'string');
+    test.clock.jump(30 * DAY);
+    await test.clock.advance(60_000);
+    await revoke('prod/web');
+    test.clock.jump(-30 * DAY);
+    await test.clock.advance(60_000);
+    assert.equal(typeof (await test.connect(ahead, 'prod/web/2')), 'object');
+    await open('prod/web/2');
+  });
+
   it('warns of a token that lets more instances join', async () => {
     const { openTokens } = await revoke(serialOf('prod/web/1'));
     assert.deepEqual(openTokens, [{ id: token.split('_')[1], service: 'prod/web' }]);
