@@ -68,12 +68,14 @@ const checkedDomain = (name: string): TrustDomain => {
 const buildTrust = ({ file, place, beside }: Outline, locate: Locate): readonly TrustedDomain[] =>
   (file.mesh.trust ?? [])
     .map(({ trustDomain, bundle }, index) => {
-      const roots = bundleIn(bundle.file, beside);
-      invariant(roots.ok, 'bundles were checked');
+      const read = bundleIn(bundle.file, beside);
+      invariant(read.ok, 'bundles were checked');
+      const { roots, sequence } = read.value;
       return {
         trustDomain: checkedDomain(trustDomain),
-        authorities: roots.value.map(({ pem }) => pem),
-        ends: roots.value.map(({ notAfter }) => notAfter),
+        authorities: roots.map(({ pem }) => pem),
+        ends: roots.map(({ notAfter }) => notAfter),
+        ...(sequence === undefined ? {} : { sequence }),
         file: bundle.file,
         location: locate(descend(place, 'mesh', 'trust', index).valueAt),
       };

@@ -1,5 +1,5 @@
 import { err, type Result } from '../lib/result.ts';
-import { type Root, readBundle } from '../spiffe/readBundle.ts';
+import { type Bundle, readBundle } from '../spiffe/readBundle.ts';
 
 /**
  * A file beside mesh.yaml that it names: its bytes, or why they cannot be had, as the end of a sentence (`does not exist`).
@@ -20,12 +20,12 @@ export const pathProblem = (path: string): string | undefined => {
 
 export type BundleProblem = { readonly code: 'SIG0307' | 'SIG0308'; readonly reason: string };
 
-/** The roots in a bundle's file. */
-export const bundleIn = (path: string, beside: Beside): Result<readonly Root[], BundleProblem> => {
+/** What a bundle's file holds. */
+export const bundleIn = (path: string, beside: Beside): Result<Bundle, BundleProblem> => {
   const refused = pathProblem(path);
   if (refused !== undefined) return err({ code: 'SIG0307', reason: refused });
   const found = beside(path);
   if (typeof found === 'string') return err({ code: 'SIG0307', reason: found });
-  const roots = readBundle(found);
-  return roots.ok ? roots : err({ code: 'SIG0308', reason: roots.error });
+  const bundle = readBundle(found);
+  return bundle.ok ? bundle : err({ code: 'SIG0308', reason: bundle.error });
 };

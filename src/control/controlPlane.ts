@@ -27,6 +27,7 @@ import { gatherFacts } from './health/gather.ts';
 import { type Claim, JoinTokens, type NewToken, type TokenRecord } from './joinTokens.ts';
 import type { Log, Observer } from './log.ts';
 import type { MeshSource, MeshState } from './meshSource.ts';
+import { refuseOlderBundle } from './olderBundle.ts';
 import { Quarantine } from './quarantine.ts';
 import { type QuarantineStatus, quarantineStatus } from './quarantineStatus.ts';
 import { Reconciler } from './reconciler.ts';
@@ -188,6 +189,7 @@ export class ControlPlane {
     }
     source.start({
       refuse: (next, served) =>
+        refuseOlderBundle(next, served) ??
         refuseRename(next, served, {
           fleet: this.#fleet,
           planning: () => this.#reconciler.busy,

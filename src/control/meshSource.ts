@@ -11,6 +11,7 @@ import type { Mesh } from '../model/mesh.ts';
 import { type BesideFiles, type LoadMesh, loadWithFiles, readBeside } from './besideFiles.ts';
 import type { Clock } from './clock.ts';
 import { decodeJson, encodeJson, LAST_GOOD_MESH_KEY } from './keys.ts';
+import { refuseOlderBundle } from './olderBundle.ts';
 import { readSaved } from './readSaved.ts';
 
 export type Loaded = { readonly mesh: Mesh; readonly warnings: readonly Diagnostic[] };
@@ -94,6 +95,8 @@ export class MeshSource {
     const read = await readMesh(options);
     if (read.ok) {
       const { mesh, warnings } = read.value;
+      const older = await olderThanKept(options, mesh, now);
+      if (older !== undefined) return new MeshSource(options, older, read.value);
       const state = { mesh, warnings, file: options.file, loadedAt: now, problem: undefined };
       const source = new MeshSource(options, state, read.value);
       source.#unkept = read.value;
@@ -321,6 +324,20 @@ const recall = async ({ store, file, load }: MeshSourceOptions): Promise<Loaded 
   } catch {
     return undefined; // then the file on disk is the reason that the operator is told
   }
+};
+
+/** What was served last goes on over a restart, too, where the file names older bundles than it does. */
+const olderThanKept = async (options: MeshSourceOptions, mesh: Mesh, now: Instant): Promise<MeshState | undefined> => {
+  if (mesh.trust.every(({ sequence }) => sequence === undefined)) return undefined;
+  const kept = await recall(options);
+  const refusal = kept && refuseOlderBundle(mesh, kept.mesh);
+  if (kept === undefined || refusal === undefined) return undefined;
+  return {
+    ...kept,
+    file: options.file,
+    loadedAt: now,
+    problem: { since: now, message: refusal.message, diagnostics: [] },
+  };
 };
 
 /** Why a mesh file cannot be read, and what to do. */

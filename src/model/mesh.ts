@@ -34,6 +34,8 @@ export type Mesh = {
 export type TrustedDomain = TrustBundle & {
   /** When each authority ends. */
   readonly ends: readonly Instant[];
+  /** Of the bundle: grows with every change of it. Absent where it does not say. */
+  readonly sequence?: number;
   /** The bundle's file, as it is written. */
   readonly file: string;
   readonly location: Location;

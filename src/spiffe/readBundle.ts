@@ -6,6 +6,9 @@ import { type CertificateFields, readCertificate } from './readCertificate.ts';
 /** A root of a trust bundle. */
 export type Root = { readonly pem: string; readonly notAfter: Instant };
 
+/** What a bundle holds. `sequence` grows with every change of it; absent where it does not say. */
+export type Bundle = { readonly roots: readonly Root[]; readonly sequence: number | undefined };
+
 /** A trust domain with more roots than this is no trust domain. */
 const MOST_ROOTS = 64;
 const PEM = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
@@ -15,22 +18,25 @@ const PEM = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
  * https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Trust_Domain_and_Bundle.md#4-spiffe-bundle-format), or a
  * sentence that says what is wrong with it, without a word of its contents. That a root has expired is no fault.
  */
-export const readBundle = (bytes: Uint8Array): Result<readonly Root[], string> => {
+export const readBundle = (bytes: Uint8Array): Result<Bundle, string> => {
   const text = Buffer.from(bytes).toString('utf8').trim();
   const found = text.startsWith('{') ? fromJwks(text) : fromPem(text);
   if (!found.ok) return found;
-  if (found.value.length > MOST_ROOTS)
-    return err(`holds ${found.value.length} certificates, and ${MOST_ROOTS} are the most`);
+  const { certificates, sequence } = found.value;
+  if (certificates.length > MOST_ROOTS)
+    return err(`holds ${certificates.length} certificates, and ${MOST_ROOTS} are the most`);
   const roots = new Map<string, Root>();
-  for (const [index, encoded] of found.value.entries()) {
+  for (const [index, encoded] of certificates.entries()) {
     const root = readRoot(encoded);
     if (!root.ok) return err(`holds a certificate (number ${index + 1}) that ${root.error}`);
     roots.set(root.value.pem, root.value);
   }
-  return ok([...roots.values()]);
+  return ok({ roots: [...roots.values()], sequence });
 };
 
-const fromPem = (text: string): Result<readonly (string | Buffer)[], string> => {
+type Found = Pick<Bundle, 'sequence'> & { readonly certificates: readonly (string | Buffer)[] };
+
+const fromPem = (text: string): Result<Found, string> => {
   const blocks = [...text.matchAll(PEM)];
   if (blocks.some(([, label]) => label?.includes('PRIVATE KEY')))
     return err('holds a private key, which belongs to nobody but its owner');
@@ -39,10 +45,10 @@ const fromPem = (text: string): Result<readonly (string | Buffer)[], string> => 
   if (blocks.length === 0) return err('holds neither PEM certificates nor a SPIFFE bundle');
   // A block that is cut off would be a root that is quietly missing.
   if (blocks.length !== text.split('-----BEGIN ').length - 1) return err('holds a certificate that is cut off');
-  return ok(blocks.map(([block]) => block));
+  return ok({ certificates: blocks.map(([block]) => block), sequence: undefined });
 };
 
-const fromJwks = (text: string): Result<readonly (string | Buffer)[], string> => {
+const fromJwks = (text: string): Result<Found, string> => {
   let set: unknown;
   try {
     set = JSON.parse(text);
@@ -61,7 +67,11 @@ const fromJwks = (text: string): Result<readonly (string | Buffer)[], string> =>
   if (certificates.length === 0) return err('holds no key for X.509-SVIDs (use: x509-svid, with x5c)');
   // §6.1: exactly one. §6.2 would ignore the others, which somebody meant to be trusted.
   if (certificates.some((x5c) => x5c.length > 1)) return err('holds a key with more than one certificate in its x5c');
-  return ok(certificates.map(([first]) => Buffer.from(String(first), 'base64')));
+  const sequence = fieldOf(set, 'spiffe_sequence');
+  // §4.1.1: a growing integer. One that cannot be compared would let an older bundle pass for a newer one.
+  if (sequence !== undefined && (typeof sequence !== 'number' || !Number.isInteger(sequence) || sequence < 0))
+    return err('has a spiffe_sequence that is no whole number');
+  return ok({ certificates: certificates.map(([first]) => Buffer.from(String(first), 'base64')), sequence });
 };
 
 const fieldOf = (value: unknown, name: string): unknown =>

@@ -31,21 +31,22 @@ export const trust: Check = (outline, report) => {
 };
 
 const checkBundle = ({ beside, now }: Outline, file: string, place: Place, report: Report): void => {
-  const roots = bundleIn(file, beside);
-  if (!roots.ok) {
-    const { code, reason } = roots.error;
+  const bundle = bundleIn(file, beside);
+  if (!bundle.ok) {
+    const { code, reason } = bundle.error;
     report({ code, place, message: `${file === '' ? '""' : file.slice(0, 200)} ${reason}` });
     return;
   }
   // Time alone makes no good file bad: Envoy refuses what an expired root vouches for.
-  const ended = now === undefined ? [] : roots.value.filter(({ notAfter }) => notAfter <= now);
+  const { roots } = bundle.value;
+  const ended = now === undefined ? [] : roots.filter(({ notAfter }) => notAfter <= now);
   if (ended.length === 0) return;
-  const all = ended.length === roots.value.length;
+  const all = ended.length === roots.length;
   report({
     code: 'SIG0309',
     place,
     severity: 'warning',
-    message: `${all ? 'every root' : `${ended.length} of ${roots.value.length} roots`} in ${file} has expired`,
+    message: `${all ? 'every root' : `${ended.length} of ${roots.length} roots`} in ${file} has expired`,
     hint: all ? 'nobody of that trust domain can connect: ask its owner for the new bundle' : undefined,
   });
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock } from '../../../src/control/clock.ts';
 import { type MeshFollower, MeshSource, type MeshSourceOptions } from '../../../src/control/meshSource.ts';
+import { refuseOlderBundle } from '../../../src/control/olderBundle.ts';
 import type { Diagnostic } from '../../../src/lib/diagnostic.ts';
 import { AppError } from '../../../src/lib/errors.ts';
 import { err, ok } from '../../../src/lib/result.ts';
@@ -31,13 +32,22 @@ const load: MeshSourceOptions['load'] = async (file, bytes) => {
     revision: text.split('\n')[0] ?? '',
     trustDomain: 'test.example' as TrustDomain,
     trustDomainAliases: [],
-    trust: [],
+    trust: /^bundle \d+$/m.test(text) ? [bundle(Number(/^bundle (\d+)$/m.exec(text)?.[1]))] : [],
     certificates: { ttl: 1, curve: 'P-256', rootLife: 1 },
     rejoin: 1,
     services: new Map(),
   };
   return ok({ mesh, warnings: [] });
 };
+
+const bundle = (sequence: number): Mesh['trust'][number] => ({
+  trustDomain: 'partner.example' as TrustDomain,
+  authorities: [],
+  ends: [],
+  sequence,
+  file: 'partner.json',
+  location: { file: 'mesh.yaml', line: 1, column: 1 },
+});
 
 describe('mesh source', () => {
   let folder: string;
@@ -232,6 +242,27 @@ describe('mesh source', () => {
     assert.match(opened.state().problem?.message ?? '', /has an error/);
     await writeFile(file, 'two\nend\n');
     await until(() => served.includes('two'));
+  });
+
+  it('goes back to no older bundle of another trust domain, at a restart either', async () => {
+    await writeFile(file, 'one\nbundle 7\nend\n');
+    await (await open(refuseOlderBundle)).close();
+    await writeFile(file, 'two\nbundle 6\nend\n');
+    const older =
+      /^partner\.json is an older bundle of partner\.example \(spiffe_sequence 6\) than the one in force \(7\): /;
+    const opened = await open(refuseOlderBundle);
+    assert.equal(opened.state().mesh.revision, 'one');
+    assert.match(opened.state().problem?.message ?? '', older);
+    await writeFile(file, 'three\nbundle 7\nend\n');
+    await until(() => served.includes('three'));
+    await writeFile(file, 'four\nbundle 6\nend\n');
+    await until(() => older.test(opened.state().problem?.message ?? ''));
+    assert.equal(opened.state().mesh.revision, 'three');
+    // It counts anew, says the operator.
+    await writeFile(file, 'five\nend\n');
+    await until(() => served.includes('five'));
+    await writeFile(file, 'six\nbundle 1\nend\n');
+    await until(() => served.includes('six'));
   });
 
   it('serves each content once, however many events it makes', async () => {

@@ -13,7 +13,7 @@ describe('a trust bundle', () => {
   const read = (text: string): readonly string[] => {
     const found = readBundle(Buffer.from(text));
     if (!found.ok) throw new Error(found.error);
-    return found.value.map(({ pem }) => pem);
+    return found.value.roots.map(({ pem }) => pem);
   };
 
   it('is read as PEM, with words around it, each root once', () => {
@@ -28,9 +28,22 @@ describe('a trust bundle', () => {
     assert.deepEqual(Object.keys(keys[0] ?? {}).sort(), ['crv', 'kty', 'use', 'x', 'x5c', 'y']);
   });
 
+  it('says its sequence, which is a whole number where it stands at all', () => {
+    const sequence = (more: object) => {
+      const found = readBundle(Buffer.from(JSON.stringify({ ...spiffeBundle(roots, 7), ...more })));
+      return found.ok ? found.value.sequence : found.error;
+    };
+    assert.deepEqual([sequence({}), sequence({ spiffe_sequence: undefined })], [7, undefined]);
+    for (const odd of ['7', 1.5, -1, null, {}])
+      assert.equal(sequence({ spiffe_sequence: odd }), 'has a spiffe_sequence that is no whole number');
+  });
+
   it('says when each root ends, and has no more than 64', () => {
     const found = readBundle(Buffer.from(roots.join('')));
-    assert.deepEqual(found.ok && found.value.map(({ notAfter }) => notAfter), [NOW + 86_400_000, NOW + 86_400_000]);
+    assert.deepEqual(found.ok && found.value.roots.map(({ notAfter }) => notAfter), [
+      NOW + 86_400_000,
+      NOW + 86_400_000,
+    ]);
     assert.deepEqual(readBundle(Buffer.from(String(roots[0]).repeat(65))), {
       ok: false,
       error: 'holds 65 certificates, and 64 are the most',
