@@ -29,14 +29,17 @@ const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
   }
 };
 
-/** Past half of its life, or too short for the leaf that is wanted, and a new one would last longer; or of another name. */
+/**
+ * Past half of its life, or too short for the leaf that is wanted, and a new one would last longer; or of another name; or
+ * made while the clock was ahead, and not good yet for anybody whose clock is right.
+ */
 const intermediateIsDue = (
   root: CaCertificate,
   held: CaCertificate,
   { name, ttl, now }: { readonly name: TrustDomain; readonly ttl: Duration; readonly now: Instant },
 ): boolean => {
   if (now < root.notBefore || now >= root.notAfter) return false;
-  if (held.trustDomain !== name) return true;
+  if (held.trustDomain !== name || now < held.notBefore) return true;
   const next = Math.min(now + INTERMEDIATE_LIFE, root.notAfter);
   const half = (held.notBefore + held.notAfter) / 2;
   return (now >= half || held.notAfter < now + ttl) && next - held.notAfter > 60_000;
@@ -59,7 +62,7 @@ export const newIntermediate = ({ trustDomain, curve }: Making, issuer: CaKeyPai
 const prepareBySigner = async (document: CaDocument<MeshState>, signer: SignerControl, now: Instant): Promise<void> => {
   const { keys, certificate } = intermediateInForce(document.state());
   const tended = signer.tend(now);
-  if (keys === undefined || now >= certificate.notAfter) await tended;
+  if (keys === undefined || now >= certificate.notAfter || now < certificate.notBefore) await tended;
   else tended.catch(() => undefined); // told by the queue, and by whoever tends
 };
 

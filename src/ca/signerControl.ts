@@ -39,6 +39,8 @@ const isDue = (state: MeshState, origin: string, name: TrustDomain, now: Instant
     from !== origin ||
     isNamedOtherwise ||
     keys === undefined ||
+    // Made while the clock was ahead: not good yet for anybody whose clock is right.
+    now < certificate.notBefore ||
     now >= (certificate.notBefore + certificate.notAfter) / 2
   );
 };

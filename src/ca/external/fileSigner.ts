@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { AppError } from '../../lib/errors.ts';
 import { printable } from '../../lib/printable.ts';
 import type { Duration, Instant } from '../../lib/time.ts';
@@ -37,10 +37,18 @@ const failed = (sentence: string): AppError<'signer_failed'> => new AppError('si
 const codeOf = (thrown: unknown): string =>
   typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : 'it is of another form';
 
+/** Far more than a chain or a file of roots has. */
+const MOST_BYTES = 1024 * 1024;
+
 const read = (path: string): string => {
   try {
+    const found = statSync(path);
+    // A pipe or a device may say nothing for ever, and all of Signet would wait for it.
+    if (!found.isFile()) throw failed(`${printable(path)} is no regular file`);
+    if (found.size > MOST_BYTES) throw failed(`${printable(path)} is larger than ${MOST_BYTES} bytes`);
     return readFileSync(path, 'utf8');
   } catch (thrown) {
+    if (thrown instanceof AppError) throw thrown;
     throw failed(`${printable(path)} cannot be read (${codeOf(thrown)})`);
   }
 };

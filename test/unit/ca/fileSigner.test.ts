@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
@@ -78,6 +78,17 @@ describe('the file signer', () => {
     write(other.pem, pemOf(other), `# nothing more\n${other.pem}`);
     await mesh.tend(Date.now());
     assert.equal(mesh.rotation.plan()?.step, 'distribute');
+  });
+
+  it('waits for no pipe and reads no device: the whole of Signet would stand still', async () => {
+    const root = certify({ name: 'R', key: KEYS.ec('prime256v1') });
+    write(root.pem, pemOf(root), root.pem);
+    rmSync(join(dir, 'tls.key'));
+    symlinkSync('/dev/zero', join(dir, 'tls.key'));
+    await assert.rejects(open('leaves'), { code: 'signer_failed', message: /tls\.key is no regular file$/ });
+    rmSync(join(dir, 'tls.key'));
+    write(root.pem + ' '.repeat(2_000_000), pemOf(root), root.pem);
+    await assert.rejects(open('leaves'), { code: 'signer_failed', message: /tls\.crt is larger than 1048576 bytes$/ });
   });
 
   it('tells what is wrong with its files, without a word of them', async () => {

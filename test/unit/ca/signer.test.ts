@@ -84,6 +84,21 @@ describe('a signer of intermediates', () => {
     assert.ok(made.mesh.vouchesFor(leaf, later));
   });
 
+  it('is asked for another one where the present one was made while the clock was ahead', async () => {
+    const signer = enterpriseSigner(corp);
+    signer.wrong({ notAfter: Date.now() + 4 * HOUR });
+    const made = await signedMesh('intermediate', signer);
+    const right = made.time.now;
+    signer.wrong({ notBefore: right + 9 * HOUR, notAfter: right + 14 * HOUR });
+    made.time.now = right + 10 * HOUR;
+    await made.mesh.tend(made.time.now);
+    assert.deepEqual(intermediates(made), ['old', 'active']);
+    made.time.now = right;
+    signer.wrong({ notBefore: right - HOUR / 2, notAfter: right + 4 * HOUR });
+    const leaf = await made.mesh.obtain(WEB, HOUR, right);
+    assert.ok(made.mesh.vouchesFor(leaf, right));
+  });
+
   it('that is away holds up nobody while the present one is good, and says for how long it is', async () => {
     const signer = enterpriseSigner(corp);
     signer.wrong({ notAfter: Date.now() + 4 * HOUR });

@@ -124,6 +124,18 @@ describe('passing time', () => {
     assert.deepEqual((await freshMesh(later, store)).mesh.describe(), again.mesh.describe());
   });
 
+  it('replaces an intermediate that was made while the clock was ahead', async () => {
+    const { mesh, store } = await freshMesh();
+    await mesh.prepare(DAY, NOW + 200 * DAY);
+    assert.throws(() => mesh.issue(WEB, DAY, NOW + DAY), { code: 'clock' });
+    await mesh.prepare(DAY, NOW + DAY);
+    const svid = mesh.issue(WEB, DAY, NOW + DAY);
+    assert.equal(opensslVerify(svid.chainPem, mesh.trustBundle().authorities.join(''), 'sslserver', NOW + DAY), 'OK');
+    const { serial } = mesh.describe().intermediate;
+    await mesh.prepare(DAY, NOW + 2 * DAY);
+    assert.equal((await freshMesh(NOW + 2 * DAY, store)).mesh.describe().intermediate.serial, serial);
+  });
+
   it('uses no intermediate that could not be stored', async () => {
     const { store } = await freshMesh();
     const later = NOW + 200 * DAY;
