@@ -73,6 +73,8 @@ export type MeshAuthority = IssuingAuthority & {
   readonly clientAnchors: () => readonly string[];
   /** When the next root is due, for roots that are to live so long: at 80 % of it, or of what the active one has. */
   readonly rootDue: () => Instant;
+  /** When a rotation was aborted last. */
+  readonly abortedAt: () => Instant | undefined;
   /** Whether Signet can make that root: it has the key of the present one. */
   readonly rootIsOwn: () => boolean;
   /** What was signed elsewhere and is brought into use by the next rotation. */

@@ -123,6 +123,7 @@ export const meshAuthority = (
       const { notBefore, notAfter } = rootInForce(document.state()).certificate;
       return notBefore + Math.min(rootLife(), notAfter - notBefore) * ROTATE_AT;
     },
+    abortedAt: () => document.state().abortedAt,
     rootIsOwn: () => signsForItself(document.state()),
     prepared: () => preparedIn(document.state()),
     describe: () => ({ ...describe(document.state()), signer: signer.status() }),

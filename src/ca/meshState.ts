@@ -27,6 +27,8 @@ export type MeshState = Named & {
   /** Each belongs to a root; the active one to the active root. */
   readonly intermediates: Slots;
   readonly rotation: Rotation | undefined;
+  /** When a rotation was aborted last. */
+  readonly abortedAt?: Instant | undefined;
   /** The key of an intermediate that somebody else is to sign, and the request for it. */
   readonly pending?: PendingRequest | undefined;
 };

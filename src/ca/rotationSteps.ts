@@ -134,11 +134,12 @@ export const abortRotation = (state: MeshState, reason: string, now: Instant): M
       );
     // What was signed elsewhere stays prepared, as it was before the plan began: its key cannot be had anew.
     const imported = inState(state.roots, 'prepared')?.origin !== undefined;
-    return { ...(imported ? state : retireRoot(state, to, now)), rotation: undefined };
+    return { ...(imported ? state : retireRoot(state, to, now)), rotation: undefined, abortedAt: now };
   }
   const back = (kind === 'intermediate' ? activateIntermediate : activateRoot)(state, from, now);
   return {
     ...back,
+    abortedAt: now,
     rotation: { ...rotation, step: 'issue', stepSince: now, paused: false, reason, from: to, to: from },
   };
 };

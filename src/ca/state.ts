@@ -48,6 +48,7 @@ const meshSchema = z.union([
     roots: z.array(slotSchema),
     intermediates: z.array(slotSchema),
     rotation: rotationSchema.optional(),
+    abortedAt: z.int().optional(),
     pending: pendingSchema.optional(),
   }),
 ]);
@@ -190,11 +191,12 @@ export const MESH_FORM: DocumentForm<MeshState> = {
       roots,
       intermediates: below.map((slot) => readIntermediate(slot, roots, names)),
       rotation: first ? undefined : document.rotation,
+      abortedAt: first ? undefined : document.abortedAt,
       pending: first ? undefined : readPending(document.pending),
     };
     return sound(state, meshFault(state));
   },
-  write: ({ trustDomain, formerly, generation, roots, intermediates, rotation, pending }) =>
+  write: ({ trustDomain, formerly, generation, roots, intermediates, rotation, abortedAt, pending }) =>
     bytes({
       schema: SCHEMA,
       trustDomain,
@@ -203,6 +205,7 @@ export const MESH_FORM: DocumentForm<MeshState> = {
       roots: roots.map(written),
       intermediates: intermediates.map(written),
       rotation,
+      abortedAt,
       pending: writtenPending(pending),
     }),
   destroysKeys: (before, next) =>

@@ -32,11 +32,12 @@ export class ClockRecord {
   /** Notes what the clock says now; notes that `atLeast` of `longest` does not need are dropped. @throws AppError the store's */
   async note(longest: Duration): Promise<void> {
     const [ran, wall] = [this.#ran(), this.#clock.now()];
-    const last = this.#said.at(-1);
-    const isNew = last === undefined || ran - last.ran >= APART;
-    const all = isNew
-      ? [...this.#said, { ran, wall }]
-      : [...this.#said.slice(0, -1), { ran: last.ran, wall: Math.min(last.wall, wall - (ran - last.ran)) }];
+    const [before, last] = [this.#said.at(-2), this.#said.at(-1)];
+    // The newest one always stands, so that a Signet that never runs for long comes on, too.
+    const joins = before !== undefined && last !== undefined && last.ran - before.ran < APART;
+    const all = joins
+      ? [...this.#said.slice(0, -1), { ran, wall: Math.min(last.wall + ran - last.ran, wall) }]
+      : [...this.#said, { ran, wall }];
     const first = all.findLastIndex((one) => ran - one.ran >= longest);
     const said = all.slice(Math.max(0, first));
     await this.#store.commit([{ key: CLOCK_RECORD_KEY, value: encodeJson(said) }]);

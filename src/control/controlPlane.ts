@@ -131,7 +131,9 @@ export class ControlPlane {
       observer,
     });
     const [fleet, reconciler, { renewals }] = [this.#fleet, this.#reconciler, this.certificates];
-    this.rotation = meshSources({ now: clock.now, mesh, tokens: this.tokens, fleet, reconciler, renewals, end });
+    const { now } = clock;
+    const clockRecord = this.#clockRecord;
+    this.rotation = meshSources({ now, clockRecord, mesh, tokens: this.tokens, fleet, reconciler, renewals, end });
   }
 
   #openCertificates(options: ControlPlaneOptions): WorkloadCertificates {
@@ -208,6 +210,7 @@ export class ControlPlane {
     this.#cancelHousekeeping();
     this.certificates.close();
     this.revocation.revocations.close();
+    await this.#noteTime();
     await this.#options.source.close();
     await this.#reconciler.close();
     await this.#fleet.close();
@@ -365,13 +368,20 @@ export class ControlPlane {
     this.#options.onMesh(mesh);
   }
 
+  /** Never rejects: what cannot be noted lasts longer. */
+  async #noteTime(): Promise<void> {
+    const longest = livesOf(this.meshState().mesh.certificates.ttl);
+    const failed = (error: unknown): void => this.#options.log.error({ err: error }, 'the time could not be noted');
+    await this.#clockRecord.note(longest).catch(failed);
+  }
+
   #keepHouse(): void {
     const { clock, log } = this.#options;
     const tidy = async (): Promise<void> => {
       // After a jump of the clock nobody was seen for long, whoever is here.
       await this.#fleet.noteMembers();
       const { rejoin, certificates } = this.meshState().mesh;
-      await this.#clockRecord.note(livesOf(certificates.ttl));
+      await this.#noteTime();
       const over = this.#clockRecord.atLeast(certificates.ttl);
       const before = new Set(this.tokens.claims().map(({ node }) => node));
       await this.tokens.prune(rejoin, over);

@@ -12,6 +12,7 @@ export const IDLE: RotationReport = {
   connected: 0,
   away: [],
   due: Date.UTC(2035, 0, 1),
+  heldOffUntil: 0,
   own: true,
   prepared: undefined,
   trouble: undefined,

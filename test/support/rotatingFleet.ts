@@ -60,6 +60,8 @@ export class RotatingFleet {
   loop!: RotationLoop;
   askEnvoy: AskSerials = async () => undefined;
   rootLife: number | undefined;
+  /** Later than this it is not by the clock record. */
+  atMost = Number.POSITIVE_INFINITY;
   /** How often the roots were told to be others. */
   rootChanges = 0;
   #streams = 0;
@@ -90,6 +92,7 @@ export class RotatingFleet {
       clock,
       log: { info: say, warn: say, error: say },
       authority: this.authority,
+      atLeast: () => Math.min(this.clock.now(), this.atMost),
       issued: () => this.keeper.list(),
       holders: () => this.#holders(),
       holder: (stream) => this.#holders().find((holder) => holder.stream === stream),

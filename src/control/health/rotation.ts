@@ -1,4 +1,4 @@
-import { type Duration, iso } from '../../lib/time.ts';
+import { type Duration, type Instant, iso } from '../../lib/time.ts';
 import type { RotationReport } from '../rotation/loop.ts';
 import { type Check, fine, type Line, pending, warning } from './finding.ts';
 import { count, named, span } from './words.ts';
@@ -19,7 +19,7 @@ export const rotation: Check = {
         : `the key of the root is not in Signet: its owner brings the next one, from ${iso(due)} on`;
       return [fine(`no rotation is running; ${next}`)];
     }
-    const why = report.trouble === undefined ? 'it was aborted less than a day ago' : report.trouble;
+    const why = report.trouble ?? (own ? ownDelay(report, now) : 'nobody has brought the next one');
     return [
       warning(
         `the root was to be replaced from ${iso(due)} on: ${why}`,
@@ -30,6 +30,11 @@ export const rotation: Check = {
     ];
   },
 };
+
+const ownDelay = ({ heldOffUntil }: RotationReport, now: Instant): string =>
+  now < heldOffUntil
+    ? `it was aborted, and begins again at ${iso(heldOffUntil)}`
+    : 'it begins once the clock has said so for as long as a certificate lives (CHK0513)';
 
 const running = (report: RotationReport, plan: NonNullable<RotationReport['plan']>): Line => {
   const { at, gate, trouble } = report;

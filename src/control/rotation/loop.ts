@@ -28,8 +28,10 @@ export type RotationPorts = {
   readonly log: Log;
   readonly authority: Pick<
     MeshAuthority,
-    'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue' | 'rootIsOwn' | 'prepared'
+    'rotation' | 'trustBundle' | 'issuersOf' | 'rootDue' | 'abortedAt' | 'rootIsOwn' | 'prepared'
   >;
+  /** The earliest that it can be: what begins by schedule goes by that, and by no clock that is wrong for a while. */
+  readonly atLeast: () => Instant;
   /** All certificates that are kept. */
   readonly issued: () => readonly HeldSvid[];
   readonly holders: () => readonly Holder[];
@@ -56,6 +58,8 @@ export type RotationReport = {
   readonly away: readonly { readonly node: string; readonly until: Instant }[];
   /** When a rotation of the root begins by itself. */
   readonly due: Instant;
+  /** Not before that, because it was aborted; in the past if it was not. */
+  readonly heldOffUntil: Instant;
   /** Whether Signet makes that root itself; else it has to be brought, or the signer has to sign with it. */
   readonly own: boolean;
   /** What was imported and is brought into use by the next rotation. */
@@ -100,7 +104,6 @@ export class RotationLoop {
   #step: Anchor | undefined;
   #timer: { readonly at: Duration; readonly cancel: () => void } | undefined;
   #trouble: string | undefined;
-  #heldOffUntil: Instant = 0;
   #closed = false;
 
   constructor(ports: RotationPorts) {
@@ -164,9 +167,8 @@ export class RotationLoop {
     return this.#operate('resumed', this.#ports.authority.rotation.resume);
   }
 
-  async abort(reason: string): Promise<void> {
-    await this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
-    this.#heldOffUntil = this.#ports.clock.now() + HOLD_OFF;
+  abort(reason: string): Promise<void> {
+    return this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
   }
 
   report(): RotationReport {
@@ -180,8 +182,13 @@ export class RotationLoop {
     const gate = plan && this.#gateOf(plan, facts, now);
     const connected = facts.filter((one) => one.connected).length;
     const { rootDue, rootIsOwn, prepared } = this.#ports.authority;
-    const coming = { due: rootDue(), own: rootIsOwn(), prepared: prepared() };
+    const coming = { due: rootDue(), heldOffUntil: this.#heldOffUntil(), own: rootIsOwn(), prepared: prepared() };
     return { at: now, plan, gate, connected, away, ...coming, trouble: this.#trouble };
+  }
+
+  #heldOffUntil(): Instant {
+    const { authority } = this.#ports;
+    return (authority.abortedAt() ?? -HOLD_OFF) + HOLD_OFF;
   }
 
   #plan(): Rotation | undefined {
@@ -343,8 +350,9 @@ export class RotationLoop {
     const { authority } = this.#ports;
     // Its owner brings the next one, or the signer signs by it.
     if (!authority.rootIsOwn()) return IDLE;
-    const due = Math.max(authority.rootDue(), this.#heldOffUntil);
+    const due = Math.max(authority.rootDue(), this.#heldOffUntil());
     if (now < due) return Math.min(IDLE, due - now);
+    if (this.#ports.atLeast() < due) return IDLE;
     await this.begin('root', 'by schedule: 80 % of the life of the root is over');
     return 0;
   }

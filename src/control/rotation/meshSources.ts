@@ -3,6 +3,7 @@ import type { Instant } from '../../lib/time.ts';
 import type { Mesh } from '../../model/mesh.ts';
 import { TYPE } from '../../xds/resource.ts';
 import type { Renewals } from '../certificates/renewals.ts';
+import type { ClockRecord } from '../clockRecord.ts';
 import type { Fleet, Member } from '../fleet.ts';
 import type { Claim, JoinTokens } from '../joinTokens.ts';
 import type { Reconciler } from '../reconciler.ts';
@@ -12,6 +13,7 @@ import type { Holder } from './sidecarFacts.ts';
 
 export type MeshSourcesOptions = {
   readonly now: () => Instant;
+  readonly clockRecord: Pick<ClockRecord, 'atLeast'>;
   readonly mesh: () => Mesh;
   readonly tokens: JoinTokens;
   readonly fleet: Fleet;
@@ -21,7 +23,16 @@ export type MeshSourcesOptions = {
 };
 
 /** What the rotation of CAs looks at in the running mesh, and asks of it. */
-export const meshSources = ({ now, mesh, tokens, fleet, reconciler, renewals, end }: MeshSourcesOptions) => {
+export const meshSources = ({
+  now,
+  clockRecord,
+  mesh,
+  tokens,
+  fleet,
+  reconciler,
+  renewals,
+  end,
+}: MeshSourcesOptions) => {
   const holderOf = ({ sidecar, record }: Member): Holder => {
     const { stream, node, client, credential, envoyAdmin } = sidecar;
     const refused = record.types.get(TYPE.sds)?.nacked?.error;
@@ -32,6 +43,7 @@ export const meshSources = ({ now, mesh, tokens, fleet, reconciler, renewals, en
   const mayReturn = (node: string): boolean => tokens.joinOf(node, mesh().rejoin, now()) !== undefined;
   return Object.freeze({
     mayReturn,
+    atLeast: (): Instant => clockRecord.atLeast(mesh().certificates.ttl),
     holders: (): readonly Holder[] => fleet.streams().map(holderOf),
     holder: (stream: StreamId): Holder | undefined => {
       const member = fleet.member(stream);

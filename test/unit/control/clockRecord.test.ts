@@ -66,6 +66,18 @@ describe('the record of the wall clock', () => {
     assert.equal(record.atLeast(DAY), start + 55 * HOUR + 30 * DAY);
   });
 
+  it('comes on although it never runs for an hour', async () => {
+    const { kept, clock, start } = await begun();
+    for (let turn = 0; turn < 200; turn++) {
+      const again = new ClockRecord(kept, clock);
+      await again.note(DAY);
+      clock.stall(HOUR / 6);
+      await again.note(DAY);
+    }
+    assert.equal(new ClockRecord(kept, clock).atLeast(DAY), start + (200 * HOUR) / 6);
+    assert.ok(Buffer.from(kept.get(CLOCK_RECORD_KEY)?.value ?? []).length < 3_000);
+  });
+
   it('goes on over restarts, which count for no time, and stays small however many there are', async () => {
     const { kept, clock, record, start } = await begun();
     await hours(clock, record, 12);

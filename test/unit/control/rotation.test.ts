@@ -327,10 +327,21 @@ describe('the loop of a rotation', () => {
     await fleet.until('root distribute', 20_000);
     assert.match(fleet.authority.rotation.plan()?.reason ?? '', /by schedule/);
     await fleet.loop.abort('not today');
+    await fleet.restart();
     await fleet.clock.advance(2 * TTL);
     assert.equal(fleet.step(), 'none');
     await fleet.clock.advance(86_400_000 - 2 * TTL - 60_000);
     assert.equal(fleet.step(), 'none');
+    await fleet.until('root distribute', 120_000);
+  });
+
+  it('a root begins to be replaced by no clock that is ahead for a while', async () => {
+    fleet.atMost = fleet.clock.now();
+    fleet.clock.jump(9 * 365 * 86_400_000);
+    await fleet.connect(WEB);
+    await fleet.clock.advance(600_000);
+    assert.equal(fleet.step(), 'none');
+    fleet.atMost = fleet.clock.now();
     await fleet.until('root distribute', 120_000);
   });
 

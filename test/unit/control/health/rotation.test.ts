@@ -75,8 +75,18 @@ const CASES: readonly (readonly [name: string, facts: Facts, lines: readonly Reg
   ],
   [
     'a root that should have been replaced',
+    { rotation: { ...NO_ROTATION.rotation, due: NOW - 1, heldOffUntil: NOW + 1 } },
+    [/^‼ CHK0514 the root was .* on: it was aborted, and begins again at 2027-01-01T12:00:00\.001Z$/],
+  ],
+  [
+    'a root that is to be replaced by a clock that may be wrong',
     { rotation: { ...NO_ROTATION.rotation, due: NOW - 1 } },
-    [/^‼ CHK0514 the root was to be replaced from 2027-01-01T11:59:59\.999Z on: it was aborted less than a day ago$/],
+    [/^‼ CHK0514 the root was .* on: it begins once the clock has said so for as long as a certificate lives/],
+  ],
+  [
+    'a root whose key is elsewhere and that nobody replaced',
+    { rotation: { ...NO_ROTATION.rotation, due: NOW - 1, own: false } },
+    [/^‼ CHK0514 the root was .* on: nobody has brought the next one$/],
   ],
   [
     'a root whose key is elsewhere and that should have been replaced',
