@@ -65,6 +65,8 @@ const MOMENT: Duration = 1_000;
 const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
+/** Who waits longer for a certificate, as from a signer that does not answer, keeps no other from its turn. */
+const PATIENCE: Duration = 500;
 
 /**
  * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns, the most
@@ -82,6 +84,8 @@ export class Reconciler {
   /** Counts meshes and moments: what was begun in an older one is not published. */
   #round = 0;
   #wake: () => void = () => {};
+  /** In hand, and waiting for a certificate for long. */
+  #aside = 0;
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
   #nextChange: Instant | undefined;
@@ -253,7 +257,7 @@ export class Reconciler {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const work = inHand.size < AT_ONCE ? this.#queue.take() : undefined;
+      const work = inHand.size - this.#aside < AT_ONCE ? this.#queue.take() : undefined;
       if (work !== undefined) {
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
@@ -285,7 +289,7 @@ export class Reconciler {
       const { certificates } = this.#options;
       // News do not wait for a renewal that has time.
       const inForce = certificates.inForce(sidecar.node, identity);
-      const svid = inForce ?? (await certificates.current(sidecar.node, identity, certificateTtl));
+      const svid = inForce ?? (await this.#setAside(certificates.current(sidecar.node, identity, certificateTtl)));
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
@@ -306,6 +310,21 @@ export class Reconciler {
       // Without its plan it is planned again; what was published stays in force.
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
+    }
+  }
+
+  async #setAside<T>(certificate: Promise<T>): Promise<T> {
+    let waits = 0;
+    const cancel = this.#options.clock.after(PATIENCE, () => {
+      waits = 1;
+      this.#aside += waits;
+      this.#wake();
+    });
+    try {
+      return await certificate;
+    } finally {
+      cancel();
+      this.#aside -= waits;
     }
   }
 

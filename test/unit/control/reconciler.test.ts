@@ -45,6 +45,23 @@ describe('a reconciler at work', () => {
     await release();
   });
 
+  it('tells policies although more wait for a certificate than are in hand at once, as of a signer that is silent', async () => {
+    const orders = await connect('orders', '10.0.0.7');
+    const before = test.resources(orders, 'lds').join();
+    const token = await test.token('default/web', 40);
+    const releases: (() => Promise<void>)[] = [];
+    for (let at = 0; at < 40; at++) {
+      releases.push(hold(`default/web/${at}`));
+      assert.equal(typeof (await test.connect(token, `default/web/${at}`, '10.0.0.8')), 'string');
+    }
+    await test.clock.advance(2_000);
+    await test.save(meshOf('orders').replace('anyone', 'web'));
+    await test.clock.advance(2_000);
+    assert.notEqual(test.resources(orders, 'lds').join(), before);
+    for (const release of releases) await release();
+    assert.notEqual(test.published.filter(({ stream }) => stream !== orders).length, 0);
+  });
+
   it('tells an address to a sidecar that was in hand when it came, and calls that service from now on', async () => {
     const web = await connect('web', '10.0.0.8');
     const release = hold('default/web/a');
