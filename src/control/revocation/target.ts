@@ -21,7 +21,7 @@ export type Target = {
   /** Every live certificate of the instances. */
   readonly certificates: readonly IssuedCertificate[];
   readonly instances: readonly string[];
-  /** Services that have the identity now. */
+  /** Services that have the identity now, or had it and are gone from the mesh, which they may come back to. */
   readonly services: readonly ServiceKey[];
   /** Does the identity itself go, and with it the join tokens of its services? */
   readonly wholeIdentity: boolean;
@@ -76,10 +76,13 @@ const ofSerial = ({ mesh, issued }: Holders, serial: string): Result<Target, Rev
   return ok({ what: found.serial, ids, certificates, instances: [found.instance], services, wholeIdentity: false });
 };
 
+const serviceOf = (node: string): ServiceKey => node.slice(0, node.lastIndexOf('/')) as ServiceKey;
+
 const ofIdentity = ({ mesh, issued, joined }: Holders, id: SpiffeId): Result<Target, RevokeRefusal> => {
-  const services = servicesOf(mesh, (service) => service.identity === id);
   // Under whichever name of the mesh it was issued.
   const holding = issued.filter((one) => pathOfId(one.id) === pathOfId(id)).map(({ instance }) => instance);
+  const gone = new Set(holding.map(serviceOf).filter((key) => !mesh.services.has(key)));
+  const services = [...servicesOf(mesh, (service) => service.identity === id), ...gone];
   if (services.length === 0 && holding.length === 0) {
     return refuse('unknown_identity', `${id} is the identity of no service, and no valid certificate has it`);
   }

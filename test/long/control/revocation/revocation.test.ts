@@ -314,6 +314,14 @@ describe('revocation', () => {
     await open('prod/web/2');
   });
 
+  it('of an identity takes the tokens of a service that is gone from the mesh, and may come back to it', async () => {
+    await test.save(MESH.replace(/ {6}web: .*\n/, '').replaceAll('[web]', '[debug]'));
+    const { tokens } = await revoke('prod/web');
+    assert.deepEqual(tokens, [token.split('_')[1]]);
+    await test.save(MESH);
+    assert.equal(typeof (await test.connect(token, 'prod/web/9')), 'object');
+  });
+
   it('warns of a token that lets more instances join', async () => {
     const { openTokens } = await revoke(serialOf('prod/web/1'));
     assert.deepEqual(openTokens, [{ id: token.split('_')[1], service: 'prod/web' }]);
