@@ -25,7 +25,8 @@ type Report = { readonly findings: readonly Finding[] };
 /** The base64 of a PEM certificate alone. */
 export const squeezed = (pem: string): string => pem.replace(/-----[^-]+-----|\s/g, '');
 
-const serialOf = (sidecar: Sidecar | undefined, name: string): Promise<string | undefined> =>
+/** What its Envoy holds. */
+export const serialOf = (sidecar: Sidecar | undefined, name: string): Promise<string | undefined> =>
   sidecar?.envoy.serialOf(`spiffe://shop.example/ns/prod/sa/${name}`) ?? assert.fail();
 
 export const caOf = async (mesh: TestMesh): Promise<CaStatus> => (await mesh.json('ca', 'status')) as CaStatus;
