@@ -111,7 +111,7 @@ const sayAgain = async (answer: RotationAnswer, client: AdminClient, io: Io): Pr
 const show = ({ what, kind, verb }: Ask, answer: RotationAnswer, began: boolean): string => {
   if (what === 'channel') return showChannel(answer, verb !== undefined);
   const now = Date.now();
-  if (answer.rotation !== null) return showPlan(answer.rotation, now);
+  if (answer.rotation !== null) return showPlan(answer.rotation, now, answer.sidecars);
   if (verb === 'abort') return `the rotation was dropped; the active root is ${answer.active.root}`;
   return began ? `the rotation is done; the active root is ${answer.active.root}` : showPreview(kind, answer, now);
 };
