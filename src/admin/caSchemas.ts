@@ -105,6 +105,7 @@ export const rotationAnswer: z.ZodType<RotationAnswer> = z.strictObject({
   prepared: z.strictObject({ kind: z.enum(['root', 'intermediate']), subject: text }).nullable(),
   sidecars: z.strictObject({
     connected: count,
+    shown: count.describe('of these: whose Envoy itself showed, in /certs, the certificate that they ACKed last'),
     away: z
       .array(z.strictObject({ node: text, until: moment }))
       .describe('with certificates that live until then, for which a rotation waits'),

@@ -27,6 +27,8 @@ export type RotationAnswer = {
   readonly prepared: Prepared | null;
   readonly sidecars: {
     readonly connected: number;
+    /** Those of them whose Envoy itself showed, in `/certs`, the certificate that they ACKed last. */
+    readonly shown: number;
     readonly away: readonly { readonly node: string; readonly until: string }[];
   };
   readonly channel: {

@@ -18,7 +18,7 @@ export type RotationPort = {
 const BY_HAND = 'by hand';
 
 export const rotationAnswer = ({ loop, channel, describe }: RotationPort): RotationAnswer => {
-  const { plan, gate, connected, away, due, own, prepared, trouble } = loop.report();
+  const { plan, gate, connected, shown, away, due, own, prepared, trouble } = loop.report();
   const { anchors, onlyOld, away: unseen } = channel.report();
   const { root, intermediate } = describe();
   const waitingFor = (gate?.waitingFor ?? []).map(({ node, why, until }) => ({
@@ -41,7 +41,7 @@ export const rotationAnswer = ({ loop, channel, describe }: RotationPort): Rotat
     scheduled: iso(due),
     ownRoot: own,
     prepared: prepared ?? null,
-    sidecars: { connected, away: away.map(({ node, until }) => ({ node, until: iso(until) })) },
+    sidecars: { connected, shown, away: away.map(({ node, until }) => ({ node, until: iso(until) })) },
     channel: {
       anchors: anchors.map(slotAnswer),
       onlyOld,

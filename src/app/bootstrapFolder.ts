@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Bootstraps } from '../control/bootstraps.ts';
@@ -24,6 +24,8 @@ export type BootstrapFolderOptions = {
 /** For how long a mounted bootstrap may bring new instances; extended long before it ends. */
 const TTL: Duration = 30 * 86_400_000;
 const LOOK_EVERY: Duration = 3_600_000;
+/** How soon a file that was removed is there again: who removed it waits for that. */
+const MISSED_AFTER: Duration = 5_000;
 const USES = 1_000_000;
 
 const keyOf = (path: string): string => `bootstrap-file/${path}`;
@@ -33,6 +35,7 @@ export class BootstrapFolder {
   readonly #options: BootstrapFolderOptions;
   #cancel: () => void = () => {};
   #work = Promise.resolve();
+  #failed = false;
 
   constructor(options: BootstrapFolderOptions) {
     this.#options = { ...options, folder: resolve(options.folder) };
@@ -41,21 +44,43 @@ export class BootstrapFolder {
   /** @throws AppError `write_failed` */
   async open(): Promise<void> {
     await this.#sync();
-    this.#cancel = every(this.#options.clock, LOOK_EVERY, () => this.changed());
+    const { clock } = this.#options;
+    const cancels = [
+      every(clock, LOOK_EVERY, () => this.changed()),
+      every(clock, MISSED_AFTER, () => {
+        this.#work = this.#work.then(() => this.#restoreRemoved());
+      }),
+    ];
+    this.#cancel = () => {
+      for (const cancel of cancels) cancel();
+    };
   }
 
   /** The mesh is another one. */
   changed(): void {
-    this.#work = this.#work.then(async () => {
-      await this.#sync().catch((err: unknown) =>
-        this.#options.log.error({ err }, 'the bootstraps could not be written'),
-      );
-    });
+    this.#work = this.#work.then(() => this.#trySync());
   }
 
   async close(): Promise<void> {
     this.#cancel();
     await this.#work;
+  }
+
+  async #trySync(): Promise<void> {
+    try {
+      await this.#sync();
+      this.#failed = false;
+    } catch (err) {
+      this.#failed = true;
+      this.#options.log.error({ err }, 'the bootstraps could not be written');
+    }
+  }
+
+  /** What cannot be written is not tried, and told, every few seconds. */
+  async #restoreRemoved(): Promise<void> {
+    if (this.#failed) return;
+    for (const service of this.#options.mesh().services.keys())
+      if (!(await isThere(this.#path(service)))) return await this.#trySync();
   }
 
   async #sync(): Promise<void> {
@@ -130,6 +155,12 @@ export class BootstrapFolder {
 }
 
 type Held = { readonly token: Secret; readonly record: { readonly id: string; readonly expires: number } };
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 const readJson = async (path: string): Promise<unknown> => {
   try {

@@ -86,7 +86,7 @@ export const meshSignerPort = (options: SignerOptions): MeshSignerPort => {
           const reason = messageOf(error);
           const isAsked = !(error instanceof AppError && error.code === 'signer_away');
           if (isAsked && reason !== told)
-            log.error({ err: error }, 'no intermediate came from the signer; the one in force goes on');
+            log.error({ err: error }, 'the signer was asked and did not sign; what is in force goes on');
           if (isAsked) told = reason;
         }
         // A signer that changed its root has begun a rotation, of which every sidecar is to hear.

@@ -2,7 +2,7 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import type { CaDocument } from './caDocument.ts';
-import type { SignerChoice, SignerStatus } from './external/remoteSigner.ts';
+import type { SignerChoice, SignerQueue, SignerStatus } from './external/remoteSigner.ts';
 import { trustedPems } from './importControl.ts';
 import { adoptSigned, type Signed } from './imports.ts';
 import type { Making } from './making.ts';
@@ -15,7 +15,7 @@ import { inState, type Slot } from './slots.ts';
 export type SignerControl = {
   /**
    * Asks for the next intermediate if one is due: none of this signer's is held, or it is past half of its life or names another
-   * trust domain.
+   * trust domain. Asks in any case while the signer counts as away, though nobody waits for it: so it is known when it is back.
    * @throws AppError `signer_away`, `signer_failed`, `rotation_refused`, the store's; the present one goes on then
    */
   readonly tend: (now: Instant) => Promise<void>;
@@ -30,13 +30,16 @@ const newestOf = (state: MeshState): Slot =>
     ? (inState(state.intermediates, 'prepared') ?? intermediateInForce(state))
     : intermediateInForce(state);
 
-const isDue = (state: MeshState, origin: string, name: TrustDomain, now: Instant): boolean => {
+const isAway = (queue: SignerQueue): boolean => queue.status().away !== undefined;
+
+const isDue = (state: MeshState, { queue }: SignerChoice, name: TrustDomain, now: Instant): boolean => {
   // The plan names the intermediate that it leads to, which must stay that one.
   if (state.rotation?.kind === 'intermediate') return false;
   const { certificate, keys, origin: from } = newestOf(state);
   const isNamedOtherwise = certificate.trustDomain !== undefined && certificate.trustDomain !== name;
   return (
-    from !== origin ||
+    isAway(queue) ||
+    from !== queue.origin() ||
     isNamedOtherwise ||
     keys === undefined ||
     // Made while the clock was ahead: not good yet for anybody whose clock is right.
@@ -53,8 +56,10 @@ export const signerControl = (
   { trustDomain, curve }: Pick<Making, 'trustDomain' | 'curve'>,
   choice: () => SignerChoice | undefined,
 ): SignerControl => {
-  let asking: Promise<void> | undefined;
+  let asking: Promise<unknown> | undefined;
   const triedIssuers = new Set<string>();
+  /** The leaf that was asked for last: what is asked for again to see whether the signer is back. */
+  let last: { readonly id: SpiffeId; readonly ttl: Duration } | undefined;
   const work = ({ queue }: SignerChoice): SignerWork => ({
     queue,
     trustDomain: trustDomain(),
@@ -72,20 +77,24 @@ export const signerControl = (
   const renew = async (signs: SignerChoice, now: Instant): Promise<void> =>
     adopt('took what the signer signed', await signedIntermediate(work(signs)), now);
 
+  const wanted = (signs: SignerChoice, now: Instant): Promise<unknown> | undefined => {
+    if (signs.sign === 'intermediate')
+      return isDue(document.state(), signs, trustDomain(), now) ? renew(signs, now) : undefined;
+    return last !== undefined && isAway(signs.queue) ? signedLeaf(work(signs), last, triedIssuers) : undefined;
+  };
+
   return Object.freeze({
     tend: async (now: Instant) => {
       const signs = choice();
-      if (
-        asking === undefined &&
-        signs?.sign === 'intermediate' &&
-        isDue(document.state(), signs.queue.origin(), trustDomain(), now)
-      )
-        asking = renew(signs, now).finally(() => {
+      asking ??=
+        signs &&
+        wanted(signs, now)?.finally(() => {
           asking = undefined;
         });
       await asking;
     },
     leaf: async (signs: SignerChoice, id: SpiffeId, ttl: Duration, now: Instant) => {
+      last = { id, ttl };
       const { svid, above } = await signedLeaf(work(signs), { id, ttl }, triedIssuers);
       await adopt('learned who signs the leaves', above, now);
       // Closed: only the active root is known to be trusted by everybody who may meet this leaf.

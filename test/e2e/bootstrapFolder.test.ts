@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TokenList } from '../../src/admin/responses.ts';
 import { findEnvoy } from '../../src/app/findEnvoy.ts';
@@ -7,7 +7,7 @@ import { type HttpApp, httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
-import { start } from '../support/processes.ts';
+import { type Running, start } from '../support/processes.ts';
 import { webAndOrders } from '../support/webAndOrders.ts';
 import { useWorld } from '../support/world.ts';
 
@@ -16,6 +16,7 @@ describe('signet serve --bootstraps', function () {
   const world = useWorld();
   let app: HttpApp;
   let mesh: TestMesh;
+  let envoys: readonly Running[] = [];
   const folder = (): string => join(mesh.folder, 'bootstraps');
   const fileOf = (service: string): string => join(folder(), service, 'envoy.json');
   const read = async (service: string): Promise<string> => readFile(fileOf(service), 'utf8');
@@ -29,7 +30,9 @@ describe('signet serve --bootstraps', function () {
     await writeFile(file, JSON.stringify(bootstrap), { mode: 0o600 });
     const flags = ['--disable-hot-restart', '--drain-time-s', '5', '--drain-strategy', 'immediate'];
     const node = ['--service-node', `${service}/${instance}`, '--concurrency', '1', '-l', 'warning'];
-    mesh.own(start(`envoy ${instance}`, findEnvoy().path, ['-c', file, ...flags, ...node]));
+    const envoy = start(`envoy ${instance}`, findEnvoy().path, ['-c', file, ...flags, ...node]);
+    mesh.own(envoy);
+    envoys = [...envoys, envoy];
     return host;
   };
   const nodes = async (): Promise<readonly string[]> => (await mesh.status()).sidecars.map(({ node }) => node).sort();
@@ -63,6 +66,20 @@ describe('signet serve --bootstraps', function () {
     await mesh.start();
     assert.deepEqual(await Promise.all([read('prod/web'), read('prod/orders')]), before);
     await eventually(async () => assert.equal((await nodes()).length, 3), 20_000);
+  });
+
+  it('an identity that was revoked comes back by the file that stands in the place of a removed one', async () => {
+    const [before, host] = [await read('prod/web'), { host: world.address(50), port: 15_001 }];
+    const { code, stderr } = await mesh.signet('ca', 'revoke', 'prod/web', '--wait');
+    assert.equal(code, 0, stderr);
+    await eventually(async () => assert.equal((await call(host, { host: 'orders' })).status, 403));
+    assert.equal(await read('prod/web'), before);
+    await envoys[0]?.stop();
+    await rm(fileOf('prod/web'));
+    await eventually(async () => assert.match(await read('prod/web'), /Bearer signet_/), 20_000);
+    // The same instance by name: it is no longer the one of the revoked token.
+    await startFrom('prod/web', 50, 'web-a');
+    await eventually(async () => assert.equal((await call(host, { host: 'orders' })).status, 200), 20_000);
   });
 
   it('a new service has its file at once; a removed one loses it, and its token', async () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { type RotatingMesh, rotatingMesh, rotatingMeshYaml } from '../support/rotatingMesh.ts';
+import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
 
 const STEPS = ['distribute', 'issue', 'retire'] as const;
@@ -85,5 +88,65 @@ describe('the CAs rotate under load, over kill -9', function () {
     assert.deepEqual(failures, {});
     assert.ok(ok > 2_000, `only ${ok} calls were made`);
     console.log(`      ${ok} requests, 0 failed`);
+  });
+});
+
+/** Stands for the admin port of an Envoy whose secrets lag behind its ACKs: `/certs` is as it was, until it is let go. */
+const laggingAdmin = async () => {
+  let behind: Sidecar | undefined;
+  let kept: string | undefined;
+  const server = createServer(async (_, response) => {
+    const { body } = await call(behind?.envoy.at ?? assert.fail(), { path: '/certs' });
+    response.end(kept ?? body);
+  });
+  await new Promise<void>((listens) => server.listen(0, '127.0.0.1', listens));
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: async () => void server.close(),
+    keep: async (sidecar: Sidecar): Promise<void> => {
+      behind = sidecar;
+      kept = (await call(sidecar.envoy.at, { path: '/certs' })).body;
+    },
+    letGo: (): void => {
+      kept = undefined;
+    },
+  };
+};
+
+describe('the gates of a rotation read what Envoys hold', function () {
+  this.timeout(90_000);
+  const world = useWorld();
+
+  it('an Envoy whose /certs shows the old certificate is waited for, whatever it ACKed, and by name', async () => {
+    const mesh = await world.mesh(rotatingMeshYaml(world.own(await httpApp('app')).port));
+    const lagging = world.own(await laggingAdmin());
+    const admin = `127.0.0.1:${lagging.port}`;
+    const web = await world.sidecar(mesh, 'prod/web', {
+      edit: (bootstrap) => ({
+        ...bootstrap,
+        node: { ...bootstrap.node, metadata: { ...Object(bootstrap.node).metadata, 'signet.envoy-admin': admin } },
+      }),
+    });
+    const fleet = rotatingMesh(mesh, [web, await world.sidecar(mesh, 'prod/orders')]);
+    await fleet.settled();
+    const id = 'spiffe://shop.example/ns/prod/sa/web';
+    const old = (await web.envoy.serialOf(id)) ?? assert.fail();
+    await lagging.keep(web);
+    await fleet.post('/api/v1/ca/rotation', { action: 'start', kind: 'intermediate' });
+    await eventually(async () => {
+      const { rotation, sidecars } = await fleet.rotation();
+      assert.deepEqual(
+        rotation?.waitingFor.map(({ node, why }) => `${node} ${why}`),
+        [`${web.node} ACKed its certificate, and its Envoy still holds ${old}`],
+      );
+      assert.deepEqual([rotation?.step, sidecars.connected, sidecars.shown], ['issue', 2, 1]);
+    }, 30_000);
+    assert.notEqual(await web.envoy.serialOf(id), old);
+    const { stdout } = await mesh.signet('ca', 'rotate');
+    assert.match(stdout, /ACKed its certificate, and its Envoy still holds /);
+    assert.match(stdout, /1 of 2 connected sidecars show what they ACKed in their Envoy's own \/certs/);
+    lagging.letGo();
+    await fleet.until('none');
+    assert.equal((await fleet.rotation()).sidecars.shown, 2);
   });
 });

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readlink, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findEnvoy } from '../../src/app/findEnvoy.ts';
 import { codecOf } from '../support/adsClient.ts';
 import { httpApp } from '../support/apps.ts';
 import { eventually, untilMoment } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { start } from '../support/processes.ts';
 import type { Bootstrap, Sidecar } from '../support/sidecar.ts';
 import { startSignet } from '../support/signet.ts';
 import { stranger, TYPE_URL, type Workload } from '../support/workload.ts';
@@ -14,8 +16,8 @@ import { useWorld } from '../support/world.ts';
 
 /** Half of it is more than a start of Signet takes on a machine that is busy with other tests. */
 const TTL = 20_000;
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: ${TTL / 1_000}s } }
+const meshYaml = (target: number, ttl = TTL): string => `
+mesh: { trustDomain: shop.example, certificates: { ttl: ${ttl / 1_000}s } }
 namespaces:
   prod:
     services:
@@ -207,5 +209,41 @@ describe('signet sidecar with its client certificate', function () {
     const { code, stderr } = await mesh.signet('sidecar', 'prod/web', '--xds', `${mesh.xds.host}:9`);
     assert.equal(code, 1);
     assert.match(stderr, /^signet: no client certificate can be had from the control plane at [\d.]+:9 \(.*\)\n$/m);
+  });
+});
+
+describe('signet bootstrap --keep-certificate', function () {
+  this.timeout(60_000);
+  const world = useWorld();
+
+  it('keeps the certificate of an Envoy that somebody else runs, and prints no token', async () => {
+    const mesh = await world.mesh(meshYaml(world.own(await httpApp('orders')).port, 12_000));
+    await world.sidecar(mesh, 'prod/orders');
+    const [address, folder] = [world.address(60), join(mesh.folder, 'kept')];
+    const flags = ['prod/web', '--address', address, '--outbound', `${address}:15001`, '--keep-certificate'];
+    const foreign = await mesh.signet('bootstrap', ...flags, mesh.folder);
+    assert.deepEqual([foreign.code, foreign.stdout], [1, '']);
+    assert.match(foreign.stderr, /^signet: \S+ holds other things: name a new folder/);
+
+    const server = ['--server', `http://${mesh.admin.host}:${mesh.admin.port}`];
+    const token = ['--admin-token-file', `${mesh.data}/admin.token`];
+    const keeper = startSignet('signet bootstrap', ['bootstrap', ...flags, folder, ...server, ...token]);
+    mesh.own(keeper);
+    await eventually(() => assert.match(keeper.stderr(), /keeps the client certificate in .*kept fresh/), 20_000);
+    assert.doesNotMatch(keeper.stdout() + keeper.stderr(), /PRIVATE KEY|signet_[0-9a-f]{16}_/);
+    const file = join(mesh.folder, 'kept.json');
+    await writeFile(file, keeper.stdout());
+    const [, , , ...rest] = /^envoy (-c F .*)$/m.exec(keeper.stderr())?.[0].split(' ') ?? assert.fail();
+    mesh.own(
+      start('envoy of prod/web', findEnvoy().path, ['-c', file, ...rest, '--concurrency', '1', '-l', 'warning']),
+    );
+    const outbound = { host: address, port: 15_001 };
+    const calls = async (): Promise<void> => assert.equal((await call(outbound, { host: 'orders' })).status, 200);
+    await eventually(calls, 20_000);
+    const first = await readlink(join(folder, 'current'));
+    await eventually(async () => assert.notEqual(await readlink(join(folder, 'current')), first), 20_000);
+    await calls();
+    await connected(mesh, 'prod/web');
+    assert.deepEqual(await keeper.stop(), { code: 0, signal: null });
   });
 });

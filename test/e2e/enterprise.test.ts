@@ -6,43 +6,8 @@ import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
 import { type OpensslCa, opensslCa } from '../support/opensslCa.ts';
 import type { Sidecar } from '../support/sidecar.ts';
+import { caOf, signedMeshYaml as meshYaml, renew, rootsOf, signerLine, squeezed } from '../support/signedMesh.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number, signer = ''): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: 24h${signer === '' ? '' : `, signer: ${signer}`} } }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders:
-        ports: [8080:${target}/http]
-        allow: [web]
-`;
-
-const squeezed = (pem: string): string => pem.replace(/-----[^-]+-----|\s/g, '');
-type CaStatus = {
-  readonly root: { readonly subject: string };
-  readonly intermediate: { readonly subject: string; readonly serial: string };
-};
-type Report = {
-  readonly findings: readonly { readonly code: string; readonly level: string; readonly message: string }[];
-};
-
-const serialOf = (sidecar: Sidecar | undefined, name: string): Promise<string | undefined> =>
-  sidecar?.envoy.serialOf(`spiffe://shop.example/ns/prod/sa/${name}`) ?? assert.fail();
-const caOf = async (mesh: TestMesh): Promise<CaStatus> => (await mesh.json('ca', 'status')) as CaStatus;
-const rootsOf = async (mesh: TestMesh): Promise<readonly string[]> =>
-  ((await mesh.json('ca', 'bundle')) as { authorities: string[] }).authorities.map(squeezed);
-const signerLine = async (mesh: TestMesh) => {
-  const report = JSON.parse((await mesh.signet('check', '-o', 'json')).stdout) as Report;
-  return report.findings.find(({ code }) => code === 'CHK0510');
-};
-const renew = async (mesh: TestMesh, sidecar: Sidecar | undefined, name: string): Promise<void> => {
-  const before = await serialOf(sidecar, name);
-  const { code, stderr } = await mesh.signet('ca', 'renew', `prod/${name}`);
-  assert.equal(code, 0, stderr);
-  await eventually(async () => assert.notEqual(await serialOf(sidecar, name), before));
-};
 
 describe('an exec signer', function () {
   this.timeout(180_000);

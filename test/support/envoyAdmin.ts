@@ -3,6 +3,7 @@ import { call } from './http.ts';
 
 /** What a running Envoy says of itself on its admin port. */
 export type EnvoyAdmin = {
+  readonly at: HostPort;
   readonly ready: () => Promise<boolean>;
   /** The sum of all counters and gauges whose name matches. */
   readonly stat: (name: RegExp) => Promise<number>;
@@ -44,6 +45,7 @@ export const envoyAdmin = (at: HostPort): EnvoyAdmin => {
     return found;
   };
   return {
+    at,
     ready: async () => (await call(at, { path: '/ready', timeout: 5_000 })).status === 200,
     stats,
     stat: async (name) => [...(await stats(name)).values()].reduce((sum, value) => sum + value, 0),

@@ -10,6 +10,7 @@ export const IDLE: RotationReport = {
   plan: undefined,
   gate: undefined,
   connected: 0,
+  shown: 0,
   away: [],
   due: Date.UTC(2035, 0, 1),
   heldOffUntil: 0,

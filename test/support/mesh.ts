@@ -26,8 +26,8 @@ export type TestMesh = {
   /** Saves in place. */
   readonly overwrite: (text: string) => Promise<void>;
   readonly server: () => Running;
-  /** Starts `signet serve` (again) and waits until it is ready. */
-  readonly start: () => Promise<void>;
+  /** Starts `signet serve` (again), with other `args` if they are said, and waits until it is ready. */
+  readonly start: (args?: readonly string[]) => Promise<void>;
   readonly kill: () => Promise<void>;
   /** To be ended with this mesh. */
   readonly own: (process: Running) => void;
@@ -75,9 +75,9 @@ export const startMesh = async (host: string, yaml: string, args: readonly strin
     if (server === undefined) throw new Error('signet serve was not started');
     return server;
   };
-  const serve = async (): Promise<void> => {
+  const serve = async (more: readonly string[] = args): Promise<void> => {
     const places = ['--data', data, '--xds', showHostPort(xds), '--admin', showHostPort(admin)];
-    server = startSignet('signet serve', ['serve', '--config', file, ...places, ...args], { cwd: folder });
+    server = startSignet('signet serve', ['serve', '--config', file, ...places, ...more], { cwd: folder });
     owned.push(server);
     await eventually(async () => {
       if (!serverOrThrow().alive()) return;

@@ -88,16 +88,22 @@ const nameFault = (
     : `names ${JSON.stringify(foreign)}, and a CA of this mesh may name ${trustDomainId(trustDomain)} only`;
 };
 
+/** Why whatever it signed is no certificate. */
+const signingFault = (certificate: Foreign): string | undefined => {
+  if (constraintsOf(certificate)?.ca !== true) return 'is no CA (basicConstraints says CA:FALSE, or is missing)';
+  return ((keyUsageOf(certificate) ?? KEY_CERT_SIGN) & KEY_CERT_SIGN) === 0
+    ? 'may not sign certificates (keyUsage is without keyCertSign)'
+    : undefined;
+};
+
 /** What is wrong with a CA that has `below` other CAs below it; to be read behind its name. */
 const caFault = (certificate: Foreign, below: number, check: ChainCheck): string | undefined => {
   const { trustDomain, now } = check;
   const common = commonFault(certificate, now);
   if (common !== undefined) return common;
-  const constraints = constraintsOf(certificate);
-  if (constraints?.ca !== true) return 'is no CA (basicConstraints says CA:FALSE, or is missing)';
-  if (((keyUsageOf(certificate) ?? KEY_CERT_SIGN) & KEY_CERT_SIGN) === 0)
-    return 'may not sign certificates (keyUsage is without keyCertSign)';
-  const { pathLength } = constraints;
+  const cannot = signingFault(certificate);
+  if (cannot !== undefined) return cannot;
+  const pathLength = constraintsOf(certificate)?.pathLength;
   if (pathLength !== undefined && pathLength < below)
     return `has a path length of ${pathLength}, and ${below} other ${below === 1 ? 'CA stands' : 'CAs stand'} below it: sign it with a path length of ${below} or more`;
   if (!forTls(purposesOf(certificate)))
@@ -119,7 +125,8 @@ export const issuerFault = (lower: Foreign, upper: Foreign): string | undefined 
     return `${lower.name} was signed by another key than that of ${upper.name} (their key identifiers differ)`;
   if (!lower.x509.verify(upper.x509.publicKey))
     return `the signature of ${lower.name} does not verify with the key of ${upper.name}`;
-  return lower.x509.checkIssued(upper.x509) ? undefined : `OpenSSL says that ${upper.name} did not issue ${lower.name}`;
+  if (lower.x509.checkIssued(upper.x509)) return undefined;
+  return `${upper.name} ${signingFault(upper) ?? `did not issue ${lower.name}, as OpenSSL says`}`;
 };
 
 const spkiOf = ({ x509 }: Foreign): Buffer => x509.publicKey.export({ type: 'spki', format: 'der' });

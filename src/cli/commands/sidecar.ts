@@ -3,11 +3,9 @@ import type { BootstrapMade } from '../../admin/responses.ts';
 import { findEnvoy } from '../../app/findEnvoy.ts';
 import type { Instance, Places } from '../../app/sidecar.ts';
 import type { FleetStatus } from '../../control/status.ts';
-import { AppError } from '../../lib/errors.ts';
-import { secret } from '../../lib/secret.ts';
 import { type AdminClient, adminClient } from '../adminClient.ts';
 import { type CommandSpec, PLACE, SERVER } from '../command.ts';
-import { bootstrapAsk } from './bootstrap.ts';
+import { bootstrapAsk, joined } from './bootstrap.ts';
 import { outboundOption } from './translate.ts';
 
 /** Envoy for one service on this host, and a command beside it. */
@@ -48,9 +46,7 @@ export const sidecarCommand: CommandSpec = {
 const instance = async (client: AdminClient, ask: BootstrapRequest, places: Places): Promise<Instance> => {
   const { pipe, certificate } = places;
   const body = { envoyAdmin: { pipe }, clientCertificate: { folder: certificate }, ...ask };
-  const { node, bootstrap, join } = await client.post<BootstrapMade>('/api/v1/bootstraps', body);
-  if (join === undefined) throw new AppError('failed', 'this control plane is older than this command: update it');
-  return { node, bootstrap, join: { ...join, token: secret(join.token) } };
+  return joined(await client.post<BootstrapMade>('/api/v1/bootstraps', body));
 };
 
 /** What this node's Envoy said no to, as the control plane heard it. */

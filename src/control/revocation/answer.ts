@@ -75,7 +75,7 @@ export type Around = {
 
 /** What concerns others than the one who is revoked. */
 export const sideEffects = (
-  { what, certificates }: Pick<RevocationAct, 'what' | 'certificates'>,
+  { what, certificates, tokens }: Pick<RevocationAct, 'what' | 'certificates' | 'tokens'>,
   { mesh, now, claims, token, ports, cut }: Around,
 ): Pick<RevocationAnswer, 'services' | 'openTokens' | 'fixedEndpoints' | 'ends'> => {
   // By the path alone: the mesh may have another name than when they were issued.
@@ -84,7 +84,10 @@ export const sideEffects = (
   const nodes = new Set(certificates.map(({ instance }) => instance));
   const joinedBy = new Set(claims.filter(({ node }) => nodes.has(node)).map((claim) => claim.token));
   const isOpen = (record: TokenRecord): boolean =>
-    record.revokedAt === undefined && record.joined < record.uses && record.expires > now;
+    record.revokedAt === undefined &&
+    !tokens.includes(record.id) &&
+    record.joined < record.uses &&
+    record.expires > now;
   const ending = ports.filter((key) => cut || isTcp(mesh, key));
   const callers = callersOf(mesh, ending);
   return {

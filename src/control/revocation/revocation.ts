@@ -141,7 +141,7 @@ export class Revocation {
       reason: reason ?? null,
       certificates: certificates.map((one) => revokedAnswer(one, mesh)),
       tokens,
-      ...sideEffects({ what, certificates }, around),
+      ...sideEffects({ what, certificates, tokens }, around),
       refusing: refusingAnswer(refusing),
     };
   }

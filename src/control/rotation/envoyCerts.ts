@@ -50,11 +50,14 @@ export const newEnvoyCerts = (ask: AskSerials) => {
   /** The serial that needs no more asking, by stream. */
   const settled = new Map<StreamId, string>();
   const contradictions = new Map<StreamId, string>();
+  /** The serial that was seen in `/certs`, by stream. */
+  const seen = new Map<StreamId, string>();
 
   const askOne = async ({ stream, envoyAdmin }: Holder, { id, serial }: X509Svid): Promise<void> => {
     if (envoyAdmin === undefined) return;
     const held = await ask(envoyAdmin, id);
     contradictions.delete(stream);
+    if (held?.includes(serial) === true) seen.set(stream, serial);
     // While old connections drain it may hold both.
     if (held === undefined || held.includes(serial)) settled.set(stream, serial);
     else contradictions.set(stream, held.join(', '));
@@ -77,7 +80,11 @@ export const newEnvoyCerts = (ask: AskSerials) => {
       return unheard.length > 0;
     },
     contradicted: ({ stream }: Holder): string | undefined => contradictions.get(stream),
+    /** Whether its Envoy itself showed this certificate. */
+    shows: ({ stream }: Holder, serial: string | undefined): boolean =>
+      serial !== undefined && seen.get(stream) === serial,
     forget: (stream: StreamId): void => {
+      seen.delete(stream);
       settled.delete(stream);
       contradictions.delete(stream);
     },

@@ -54,6 +54,8 @@ export type RotationReport = {
   /** Of the plan's present step. */
   readonly gate: Gate | undefined;
   readonly connected: number;
+  /** Connected sidecars whose Envoy itself showed the certificate that they ACKed last. */
+  readonly shown: number;
   /** Who is away with a certificate that lives, and until when: a rotation waits for those. */
   readonly away: readonly { readonly node: string; readonly until: Instant }[];
   /** When a rotation of the root begins by itself. */
@@ -183,7 +185,7 @@ export class RotationLoop {
     const connected = facts.filter((one) => one.connected).length;
     const { rootDue, rootIsOwn, prepared } = this.#ports.authority;
     const coming = { due: rootDue(), heldOffUntil: this.#heldOffUntil(), own: rootIsOwn(), prepared: prepared() };
-    return { at: now, plan, gate, connected, away, ...coming, trouble: this.#trouble };
+    return { at: now, plan, gate, connected, shown: this.#shown(), away, ...coming, trouble: this.#trouble };
   }
 
   #heldOffUntil(): Instant {
@@ -305,8 +307,10 @@ export class RotationLoop {
     const next = this.#plan();
     const took = span(now - plan.stepSince);
     const then = next === undefined ? 'it is done' : `${next.step} begins`;
+    // Without a certificate of the new CA there is nothing to see.
+    const fields = plan.step === 'distribute' ? {} : { shownByEnvoys: this.#shown() };
     log.info(
-      { rotation: plan.id, step: next?.step ?? 'done' },
+      { rotation: plan.id, step: next?.step ?? 'done', ...fields },
       `rotation of the ${what(plan)}: ${plan.step} took ${took}, ${then}`,
     );
     this.rootsChanged();
@@ -327,6 +331,12 @@ export class RotationLoop {
     end(
       holders().flatMap(({ stream, credential }) => (credential === undefined || good.has(credential) ? [] : [stream])),
     );
+  }
+
+  #shown(): number {
+    const shows = (holder: Holder): boolean =>
+      this.#certs.shows(holder, this.#held.ofStream(holder.stream).svid?.serial);
+    return this.#ports.holders().filter(shows).length;
   }
 
   /** Before certificates count as held, Envoys that can be asked are asked. */

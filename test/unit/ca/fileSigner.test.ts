@@ -28,6 +28,7 @@ describe('the file signer', () => {
     ] as const)
       writeFileSync(join(dir, name), text);
   };
+  const time = { ahead: 0 };
   const open = async (sign: SignerChoice['sign']) => {
     const [certificate, key, roots] = ['tls.crt', 'tls.key', 'ca.crt'].map((name) => join(dir, name)) as [
       string,
@@ -35,7 +36,7 @@ describe('the file signer', () => {
       string,
     ];
     const signer = fileSigner({ certificate, key, roots, now: () => Date.now() });
-    const queue = signerQueue(signer, { now: () => Date.now(), wait: async () => {} }, () => {});
+    const queue = signerQueue(signer, { now: () => Date.now() + time.ahead, wait: async () => {} }, () => {});
     return openAuthority({
       store: memoryStore(),
       trustDomain: TD,
@@ -89,6 +90,24 @@ describe('the file signer', () => {
     rmSync(join(dir, 'tls.key'));
     write(root.pem + ' '.repeat(2_000_000), pemOf(root), root.pem);
     await assert.rejects(open('leaves'), { code: 'signer_failed', message: /tls\.crt is larger than 1048576 bytes$/ });
+  });
+
+  it('whose files were gone for a while is known to be back though nothing is due', async () => {
+    const root = certify({ name: 'R' });
+    write(root.pem, pemOf(root), root.pem);
+    const { mesh } = await open('intermediate');
+    const before = mesh.describe().intermediate.serial;
+    rmSync(join(dir, 'tls.crt'));
+    await assert.rejects(mesh.tend(Date.now()), { message: /tls\.crt cannot be read \(ENOENT\)/ });
+    assert.match(mesh.describe().signer?.away?.why ?? '', /ENOENT/);
+    write(root.pem, pemOf(root), root.pem);
+    time.ahead = 1_000;
+    await mesh.tend(Date.now());
+    assert.equal(mesh.describe().signer?.away, undefined);
+    const after = mesh.describe().intermediate.serial;
+    assert.notEqual(after, before);
+    await mesh.tend(Date.now());
+    assert.equal(mesh.describe().intermediate.serial, after);
   });
 
   it('tells what is wrong with its files, without a word of them', async () => {

@@ -124,11 +124,7 @@ const CASES: readonly Case[] = [
   ['of a leaf', signed({ ca: false }), /certificate 1 .* is no CA/],
   ['without basicConstraints', signed({ ca: undefined }), /certificate 1 .* is no CA/],
   ['without keyCertSign', signed({ keyUsage: 0x82 }), /certificate 1 .* may not sign certificates/],
-  [
-    'below a root without keyCertSign',
-    below({ keyUsage: 0x02 }),
-    /certificate 2 .* may not sign certificates|did not issue/,
-  ],
+  ['below a root without keyCertSign', below({ keyUsage: 0x02 }), /certificate 2 .* may not sign certificates/],
   [
     'below a root of path length 0',
     below({ pathLength: 0 }),
@@ -140,7 +136,8 @@ const CASES: readonly Case[] = [
     /certificate 3 .* path length of 1, and 2 other CAs stand below/,
   ],
   ['below a CA of path length 0', between({ pathLength: 0 }), /certificate 2 .* path length of 0/],
-  ['below a leaf', between({ ca: false, keyUsage: undefined }), /certificate 2 .* is no CA|did not issue/],
+  ['below a leaf that may sign nothing', between({ ca: false }), /certificate 2 .* is no CA/],
+  ['below a leaf', between({ ca: false, keyUsage: undefined }), /certificate 2 .* is no CA/],
   [
     'for servers only',
     signed({ purposes: [OID.serverAuth] }),

@@ -218,6 +218,23 @@ describe('a signer of leaves', () => {
     }
   });
 
+  it('that was away is asked again though no leaf is due, and what it signs then is thrown away', async () => {
+    const signer = enterpriseSigner(corp);
+    const made = await signedMesh('leaves', signer);
+    signer.answer(() => assert.fail('the HSM is on fire'));
+    await assert.rejects(made.mesh.obtain(WEB, HOUR, made.time.now), { code: 'signer_failed' });
+    made.time.now += 1_000;
+    await assert.rejects(made.mesh.tend(made.time.now), { code: 'signer_failed' });
+    await assert.rejects(made.mesh.tend(made.time.now), { code: 'signer_away' });
+    signer.answer(undefined);
+    made.time.now += 2_000;
+    await made.mesh.tend(made.time.now);
+    assert.equal(made.mesh.describe().signer?.away, undefined);
+    const asked = signer.asked.length;
+    await made.mesh.tend(made.time.now);
+    assert.equal(signer.asked.length, asked);
+  });
+
   it('that gives one serial twice gets one certificate out of it: the other is not used', async () => {
     const signer = enterpriseSigner(corp);
     const made = await signedMesh('leaves', signer);

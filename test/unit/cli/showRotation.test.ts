@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { RotationAnswer } from '../../../src/admin/rotationResponses.ts';
-import { showAgain, showPlan, showPreview } from '../../../src/cli/commands/ca/showRotation.ts';
+import { showAgain, showChannel, showPlan, showPreview } from '../../../src/cli/commands/ca/showRotation.ts';
 
 const NOW = Date.UTC(2027, 0, 1);
 const ANSWER: RotationAnswer = {
@@ -9,7 +9,7 @@ const ANSWER: RotationAnswer = {
   scheduled: '2034-01-01T00:00:00.000Z',
   ownRoot: true,
   prepared: null,
-  sidecars: { connected: 3, away: [] },
+  sidecars: { connected: 3, shown: 2, away: [] },
   channel: { anchors: [], onlyOld: [], away: [] },
 };
 const PLAN = {
@@ -50,10 +50,36 @@ describe('what signet ca rotate shows', () => {
   });
 
   it('says from which CA to which, and how not to wait for what is gone', () => {
-    assert.match(showPlan(PLAN, NOW), /^rotation 0123abcd of the root from 11111111 to 33333333, since .*: by hand\n/);
-    assert.doesNotMatch(showPlan(PLAN, NOW), /token/);
+    assert.match(
+      showPlan(PLAN, NOW, ANSWER.sidecars),
+      /^rotation 0123abcd of the root from 11111111 to 33333333, since .*: by hand\n/,
+    );
+    assert.doesNotMatch(showPlan(PLAN, NOW, ANSWER.sidecars), /token/);
     const away = { node: 'prod/web/a', why: 'has not ACKed, and is away', until: null };
-    assert.match(showPlan({ ...PLAN, waitingFor: [away] }, NOW), /\n {2}what is gone for good .*`signet token list`$/);
+    assert.match(
+      showPlan({ ...PLAN, waitingFor: [away] }, NOW, ANSWER.sidecars),
+      /\n {2}what is gone for good .*`signet token list`$/,
+    );
+  });
+
+  it('says how many Envoys themselves show what was ACKed, once there is something to show', () => {
+    assert.doesNotMatch(showPlan(PLAN, NOW, ANSWER.sidecars), /certs/);
+    assert.match(
+      showPlan({ ...PLAN, step: 'issue' }, NOW, ANSWER.sidecars),
+      /\n {4}2 of 3 connected sidecars show what they ACKed in their Envoy's own \/certs\n/,
+    );
+  });
+
+  it('asks for new bootstraps only where somebody may need one', () => {
+    const slot = { kind: 'channel', subject: 'CN=C', notAfter: '2034-01-01T00:00:00.000Z', secondsLeft: 1 };
+    const anchors = (['old', 'active'] as const).map((state) => ({ ...slot, state, serial: state }));
+    const shown = (onlyOld: readonly string[]): string =>
+      showChannel({ ...ANSWER, channel: { anchors: anchors as never, onlyOld, away: [] } }, false);
+    assert.match(shown(['prod/web/a']), /\ngive each of them a new bootstrap/);
+    assert.match(
+      shown([]),
+      /\nnobody is known to need it; count bootstraps .*\nthen `signet ca rotate --channel --retire`/,
+    );
   });
 
   it('is that an abort does not last where the signer signs with the root that it led to', () => {

@@ -356,14 +356,17 @@ describe('the loop of a rotation', () => {
     await fleet.loop.begin('intermediate', 'a test');
     await fleet.clock.advance(10_000);
     assert.deepEqual(fleet.waiting(), [`${ORDERS} ACKed its certificate, and its Envoy still holds old`]);
+    assert.equal(fleet.loop.report().shown, 0);
     assert.equal(asked[0], '9901 spiffe://shop.example/ns/prod/sa/orders');
     answer = ['old', fleet.sidecars.get(ORDERS)?.held?.serial ?? ''];
     await fleet.until('none');
     assert.ok(asked.length < 20, `${asked.length} questions`);
+    assert.equal(fleet.loop.report().shown, 1);
     // One that does not answer is believed by its ACK.
     answer = undefined;
     await fleet.loop.begin('intermediate', 'a test');
     await fleet.until('none');
+    assert.equal(fleet.loop.report().shown, 0);
   });
 
   it('waits in retire for a client certificate in files until whoever keeps it fetched the next', async () => {

@@ -125,7 +125,8 @@ const show = ({ what, kind, verb }: Ask, answer: RotationAnswer, began: boolean)
   const now = Date.now();
   if (answer.rotation !== null) {
     const hurries = kind === 'compromise' && verb === undefined && !began;
-    return [showPlan(answer.rotation, now), ...(hurries ? showHurry(answer.rotation) : [])].join('\n');
+    const hurry = hurries ? showHurry(answer.rotation) : [];
+    return [showPlan(answer.rotation, now, answer.sidecars), ...hurry].join('\n');
   }
   if (verb === 'abort') return `the rotation was dropped; the active root is ${answer.active.root}`;
   return began ? `the rotation is done; the active root is ${answer.active.root}` : showPreview(kind, answer, now);

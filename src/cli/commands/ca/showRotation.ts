@@ -45,7 +45,7 @@ const waiting = (waitingFor: Plan['waitingFor'], now: number): readonly string[]
 const serials = ({ from, to }: Plan): string => `from ${from.slice(0, 8)} to ${to.slice(0, 8)}`;
 
 /** The running plan: its steps, where it is, and for whom it waits. */
-export const showPlan = (plan: Plan, now: number): string => {
+export const showPlan = (plan: Plan, now: number, { connected, shown }: RotationAnswer['sidecars']): string => {
   const steps = Object.entries(STEPS[plan.kind]);
   const at = steps.findIndex(([step]) => step === plan.step);
   const lines = steps.flatMap(([step, does], index) => {
@@ -54,7 +54,11 @@ export const showPlan = (plan: Plan, now: number): string => {
     if (index !== at) return [line];
     const since = `    since ${plan.stepSince} (${showDuration(Math.max(0, now - Date.parse(plan.stepSince)))})`;
     const waits = plan.waitingFor.length === 0 ? ', waits for nobody' : `, waits for ${plan.waitingFor.length}:`;
-    return [line, since + waits, ...waiting(plan.waitingFor, now)];
+    const seen =
+      plan.step === 'distribute'
+        ? []
+        : [`    ${shown} of ${connected} connected sidecars show what they ACKed in their Envoy's own /certs`];
+    return [line, since + waits, ...waiting(plan.waitingFor, now), ...seen];
   });
   return [
     `rotation ${plan.id} of ${nameOf(plan.kind)} ${serials(plan)}${plan.paused ? ', PAUSED' : ''}, since ${plan.startedAt}: ${plan.reason}`,
@@ -128,9 +132,13 @@ export const showChannel = ({ channel }: RotationAnswer, acted: boolean): string
         ...listed(onlyOld.map((node) => `      ${node}`)),
         `instances that are away, of which that is not known: ${away.length}`,
         ...listed(away.map(({ node, lastSeen }) => `      ${node}, last seen ${lastSeen}`)),
-        'give each of them a new bootstrap (`signet bootstrap`; `signet sidecar`: start it again), and count bootstraps that were',
-        'printed and not used yet; revoke the token of what it replaced or what is gone (`signet token list`, `token revoke ID`);',
-        'then `signet ca rotate --channel --retire`. Until then the old anchor serves them. `--channel --abort` goes back',
+        ...(onlyOld.length + away.length === 0
+          ? ['nobody is known to need it; count bootstraps that were printed and not used yet,']
+          : [
+              'give each of them a new bootstrap (`signet bootstrap`; `signet sidecar`: start it again), and count bootstraps that were',
+              'printed and not used yet; revoke the token of what it replaced or what is gone (`signet token list`, `token revoke ID`);',
+            ]),
+        'then `signet ca rotate --channel --retire`. Until then the old anchor serves them. `--channel --abort` makes it the active one again',
       ]
     : acted
       ? ['one anchor is left, and every new bootstrap holds that one alone']

@@ -326,4 +326,10 @@ describe('revocation', () => {
     const { openTokens } = await revoke(serialOf('prod/web/1'));
     assert.deepEqual(openTokens, [{ id: token.split('_')[1], service: 'prod/web' }]);
   });
+
+  it('does not warn of a token that goes with its identity', () => {
+    const plan = test.control.revocation.preview({ what: 'prod/web' });
+    assert.ok(plan.ok);
+    assert.deepEqual([plan.value.tokens, plan.value.openTokens], [[token.split('_')[1]], []]);
+  });
 });
