@@ -78,7 +78,7 @@ export const targets = ({ storms = [], xds, bare, curve, renewalStorm }: Figures
     all.push(
       atMost(
         'a policy change beside 1,000 renewals, p99, to one without them',
-        1.5,
+        1.2,
         ratio(pushes.policy.p99, quiet.policy.p99),
       ),
     );

@@ -32,7 +32,7 @@ export type ReconcilerOptions = {
   readonly bundle: () => TrustBundle;
   /** Keeps from a sidecar what others of its kind refused. */
   readonly quarantine: Pick<Quarantine, 'serve'>;
-  readonly certificates: Pick<Renewals, 'inForce' | 'current' | 'dueIn'>;
+  readonly certificates: Pick<Renewals, 'inForce' | 'hasTime' | 'current' | 'dueIn'>;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
   /** Every sidecar has the plan of this mesh. */
@@ -95,6 +95,7 @@ export class Reconciler {
     this.#options = options;
     this.#lane = new RenewalLane({
       clock: options.clock,
+      yields: () => this.#queue.hasPush(),
       renew: (stream) => this.#renew(stream),
       renewed: (streams) =>
         this.#mark(
@@ -367,9 +368,8 @@ export class Reconciler {
     if (this.#nextChange !== undefined && this.#nextChange <= now) this.markAll();
     const due = [...this.#held.values()].filter((held) => this.#dueIn(held) <= 0);
     const hasTime = ({ svid, retryAt, sidecar }: Held): boolean =>
-      retryAt === undefined &&
-      svid !== undefined &&
-      this.#options.certificates.inForce(sidecar.node, svid.id) !== undefined;
+      retryAt === undefined && svid !== undefined && this.#options.certificates.hasTime(sidecar.node, svid);
+    // However many pushes keep the lane waiting.
     this.#markUrgent(due.filter((held) => !hasTime(held)));
     this.#lane.add(due.filter(hasTime).map(({ sidecar: { stream } }) => stream));
     // Not only when all is done: work may go on for long, and time changes policies meanwhile.

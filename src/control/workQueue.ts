@@ -43,15 +43,17 @@ export class WorkQueue {
 
   /** The next one; to be given back with `done`. */
   take(): Work | undefined {
-    for (const level of LEVELS) {
-      for (const [stream, work] of this.#waiting[level]) {
-        if (this.#taken.has(stream)) continue;
-        this.#waiting[level].delete(stream);
-        this.#taken.add(stream);
-        return work;
-      }
-    }
-    return undefined;
+    const work = this.#first();
+    if (work === undefined) return undefined;
+    this.#waiting[work.urgency].delete(work.stream);
+    this.#taken.add(work.stream);
+    return work;
+  }
+
+  /** The next one is more than a certificate renewed in good time. */
+  hasPush(): boolean {
+    const next = this.#first();
+    return next !== undefined && next.urgency !== 'renewal';
   }
 
   /** In somebody's hands: what is known of it is about to be another. */
@@ -61,6 +63,13 @@ export class WorkQueue {
 
   done(stream: StreamId): void {
     this.#taken.delete(stream);
+  }
+
+  #first(): Work | undefined {
+    for (const level of LEVELS) {
+      for (const [stream, work] of this.#waiting[level]) if (!this.#taken.has(stream)) return work;
+    }
+    return undefined;
   }
 }
 

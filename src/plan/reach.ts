@@ -1,7 +1,7 @@
 import { sourceMatches, writtenFor } from '../features/authorization/plan.ts';
 import { type Mesh, ownDomains, type Service } from '../model/mesh.ts';
 import type { Principal, Source } from '../model/rule.ts';
-import { namesOf, namespacePrefix, trustDomainId } from '../spiffe/spiffeId.ts';
+import { namesOf, namespacePrefix, type OwnDomains, trustDomainId } from '../spiffe/spiffeId.ts';
 import type { UpstreamKey } from './proxyPlan.ts';
 
 /** Which ports some allow rule opens to whom, looked up by the widest thing that the rule names. */
@@ -33,10 +33,11 @@ export const mayCall = (mesh: Mesh, service: Service): readonly UpstreamKey[] =>
 
 const buildReach = (mesh: Mesh): Reach => {
   const by = new Map<string, { source: Source; target: UpstreamKey }[]>();
+  const own = ownDomains(mesh);
   for (const service of mesh.services.values()) {
     for (const port of service.ports) {
       for (const source of writtenFor(service, port).flatMap((rule) => rule.from)) {
-        for (const key of keysOf(mesh, source)) {
+        for (const key of keysOf(mesh, own, source)) {
           const list = by.get(key);
           const entry = { source, target: `${service.key}:${port.port}` as const };
           if (list === undefined) by.set(key, [entry]);
@@ -48,14 +49,14 @@ const buildReach = (mesh: Mesh): Reach => {
   return { by };
 };
 
-const keysOf = (mesh: Mesh, source: Source): readonly string[] => {
+const keysOf = (mesh: Mesh, own: OwnDomains, source: Source): readonly string[] => {
   if (source.kind === 'anyone' || source.principals === undefined) return [trustDomainId(mesh.trustDomain)];
-  return source.principals.flatMap((principal) => keysOfPrincipal(mesh, principal));
+  return source.principals.flatMap((principal) => keysOfPrincipal(mesh, own, principal));
 };
 
 // Callers are looked up by their identities in the mesh's own trust domain, which a rule may name by an alias.
-const keysOfPrincipal = (mesh: Mesh, principal: Principal): readonly string[] => {
-  if (principal.kind === 'id') return namesOf(principal.id, ownDomains(mesh));
+const keysOfPrincipal = (mesh: Mesh, own: OwnDomains, principal: Principal): readonly string[] => {
+  if (principal.kind === 'id') return namesOf(principal.id, own);
   if (principal.kind === 'namespace') return [namespacePrefix(mesh.trustDomain, principal.namespace)];
   return [trustDomainId(mesh.trustDomain)];
 };

@@ -53,6 +53,8 @@ export const pathOfId = (id: SpiffeId): string => id.slice(trustDomainId(trustDo
  * is its only name. Its own name stands first.
  */
 export const namesOf = (id: SpiffeId, ownDomains: readonly TrustDomain[]): readonly SpiffeId[] => {
+  // Most meshes have no alias, and then there is no other name.
+  if (ownDomains.length === 1) return [id];
   const home = trustDomainOf(id);
   if (!ownDomains.includes(home)) return [id];
   const path = pathOfId(id);

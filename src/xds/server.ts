@@ -154,7 +154,8 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       stopHealth();
       for (const stream of streams.values()) stream.end(SHUTS_DOWN);
       endOperators?.();
-      return shutDown(server, door, grace);
+      // Whoever went just before is told first.
+      return shutDown(server, door, grace).then(slices.pause);
     },
   };
 };

@@ -89,19 +89,20 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   let phase: 'joining' | 'open' | 'over' = 'joining';
   const isOver = (): boolean => phase === 'over';
 
-  const finish = (): void => {
-    if (isOver()) return;
+  /** `true` if that ends an open stream, which is to be told. */
+  const finish = (): boolean => {
+    if (isOver()) return false;
     const wasOpen = phase === 'open';
     phase = 'over';
     clearTimeout(timer);
     pump.stop();
     closeSoon(call, ports);
-    if (wasOpen) ports.tell({ kind: 'closed' });
+    return wasOpen;
   };
   const end = (refusal: Refusal): void => {
     if (isOver()) return;
     ports.tell({ kind: 'refused', peer: ports.peer, refusal });
-    finish();
+    if (finish()) ports.tell({ kind: 'closed' });
     refuse(call, STATUS[refusal.code], refusal.message);
   };
   const unread = (): void => {
@@ -139,7 +140,8 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   whenOver(call, () => {
     const refusal = isOver() ? undefined : transportRefusal(call);
     if (refusal !== undefined) ports.tell({ kind: 'refused', peer: ports.peer, refusal });
-    finish();
+    // Hundreds may go in one turn.
+    if (finish()) void ports.slices.pause().then(() => ports.tell({ kind: 'closed' }));
   });
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
   return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end, session: pump.session };

@@ -9,6 +9,8 @@ const REST: Duration = 60;
 
 export type RenewalLaneOptions = {
   readonly clock: Clock;
+  /** Something more urgent waits: nothing is begun. */
+  readonly yields: () => boolean;
   /** Gets one stream its certificate; never rejects. */
   readonly renew: (stream: StreamId) => Promise<void>;
   /** These were renewed. */
@@ -16,7 +18,8 @@ export type RenewalLaneOptions = {
 };
 
 /**
- * Sidecars whose certificate is due and good for a while, a few at once and unhurried: however many fall due together, no push waits for them.
+ * Sidecars whose certificate is due and good for a while, a few at once, unhurried, and only while no push waits: however many fall due together,
+ * no push waits for them. Those that wait here too long are taken out of turn by whoever knows their end.
  */
 export class RenewalLane {
   readonly #options: RenewalLaneOptions;
@@ -53,6 +56,7 @@ export class RenewalLane {
   }
 
   async #next(): Promise<void> {
+    if (this.#waiting.size > 0 && this.#options.yields()) return this.#rest();
     for (const stream of this.#waiting) {
       if (this.#inHand.size === BATCH) break;
       this.#waiting.delete(stream);
@@ -64,6 +68,10 @@ export class RenewalLane {
     this.#inHand.clear();
     if (this.#closed) return;
     this.#options.renewed(batch);
+    this.#rest();
+  }
+
+  #rest(): void {
     this.#cancel = this.#options.clock.after(REST, () => {
       this.#cancel = undefined;
       void this.#next();

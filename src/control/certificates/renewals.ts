@@ -67,8 +67,12 @@ export class Renewals {
   /** The certificate that serves without waiting for anything, due or not; `undefined` where a new one is to come first. */
   inForce(node: string, id: SpiffeId): X509Svid | undefined {
     const svid = this.#held(node, id);
-    const window = svid && expiryWindow(svid, this.#options.clock.now());
-    return window === 'good' || window === 'overdue' ? svid : undefined;
+    return svid !== undefined && this.#serves(svid) ? svid : undefined;
+  }
+
+  /** Whether a sidecar that was given this certificate can wait for the next one; not with its last fifth, even where a newer one is there to be sent. */
+  hasTime(node: string, svid: X509Svid): boolean {
+    return this.#serves(svid) && this.inForce(node, svid.id) !== undefined;
   }
 
   /**
@@ -145,6 +149,11 @@ export class Renewals {
   #held(node: string, id: SpiffeId): X509Svid | undefined {
     const held = this.#options.svids.held(node);
     return held?.id === id ? held : undefined;
+  }
+
+  #serves(svid: X509Svid): boolean {
+    const window = expiryWindow(svid, this.#options.clock.now());
+    return window === 'good' || window === 'overdue';
   }
 
   #isValid({ notBefore, notAfter }: X509Svid): boolean {

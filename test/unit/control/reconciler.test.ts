@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
+import { Renewals } from '../../../src/control/certificates/renewals.ts';
+import { Reconciler } from '../../../src/control/reconciler.ts';
+import type { Sidecar } from '../../../src/control/sidecar.ts';
+import { NOTHING_REVOKED } from '../../../src/plan/revoked.ts';
 import type { StreamId } from '../../../src/xds/server.ts';
-import { TestControl } from '../../support/controlPlane.ts';
+import { FakeSvids, TestControl } from '../../support/controlPlane.ts';
+import { FakeClock, settle } from '../../support/fakeClock.ts';
+import { meshFrom } from '../../support/plans.ts';
 
 const meshOf = (callers: string): string => `mesh: { trustDomain: shop.example }
 services:
@@ -69,5 +75,76 @@ describe('a reconciler at work', () => {
     await connect('ledger', '10.0.0.7');
     await release();
     assert.match(test.resources(web, 'eds').join(), /10\.0\.0\.7/);
+  });
+});
+
+describe('a storm of pushes that never ends', () => {
+  const clock = new FakeClock();
+  const svids = new FakeSvids();
+  const mesh = meshFrom(meshOf('orders'));
+  const [LIFE, WEB, BUSY] = [86_400_000, 'default/web/a', ['default/ledger/a', 'default/ledger/b']] as const;
+  /** Of the certificates that went out, in order. */
+  const published: (string | undefined)[] = [];
+  let storms = true;
+  const reconciler: Reconciler = new Reconciler({
+    clock,
+    mesh: () => mesh,
+    endpoints: () => new Map(),
+    revoked: () => NOTHING_REVOKED,
+    bundle: () => {
+      // Whenever one is in hand, both are marked again: somebody more urgent always waits.
+      for (const node of storms ? BUSY : []) reconciler.markSecrets(node);
+      return { trustDomain: mesh.trustDomain, authorities: ['root'] };
+    },
+    quarantine: { serve: (_sidecar, emitted) => emitted },
+    certificates: new Renewals({
+      ...{ clock, svids, behind: () => 0, observer: { renewalFailed: assert.fail } },
+      log: { info: assert.fail, warn: assert.fail, error: assert.fail },
+    }),
+    publish: (stream) => {
+      if (stream === WEB) published.push(reconciler.svidOf(stream)?.serial);
+    },
+    end: assert.fail,
+    onReconciled: () => {},
+    onFailure: assert.fail,
+  });
+  const connect = (node: string): void => {
+    const service = node.slice(0, node.lastIndexOf('/')) as Sidecar['service'];
+    const ref = { service, address: undefined, outbound: { host: '127.0.0.1', port: 15_001 } };
+    const nothing = { certificateEnds: undefined, credential: undefined, envoyAdmin: undefined, anchors: undefined };
+    const who = { stream: node as StreamId, node, service, ref, token: 't', peer: '127.0.0.1', address: undefined };
+    reconciler.add({ ...who, ...nothing, client: 'envoy', connectedSince: clock.now() });
+  };
+  /** As far as a share of a life. */
+  const live = async (from: number, to: number): Promise<void> => {
+    clock.stall((to - from) * LIFE);
+    await clock.advance(100);
+  };
+  after(async () => {
+    storms = false;
+    await reconciler.close();
+  });
+
+  it('keeps renewals waiting, but none beyond 80 % of its life', async () => {
+    connect(WEB);
+    await settle();
+    for (const node of BUSY) connect(node);
+    await live(0, 0.75);
+    assert.deepEqual([published, svids.held(WEB)?.serial], [['1'], '1']);
+    await live(0.75, 0.81);
+    const newest = svids.held(WEB)?.serial;
+    assert.notEqual(newest, '1');
+    assert.deepEqual(published, ['1', newest]);
+  });
+
+  it('nor a newer certificate that is there and was not sent', async () => {
+    const identity = mesh.services.get('default/web')?.identity ?? assert.fail();
+    await live(0.81, 1.4);
+    await svids.renew(WEB, identity, LIFE, clock.now());
+    const newest = svids.held(WEB)?.serial;
+    await live(1.4, 1.55);
+    assert.notEqual(published.at(-1), newest);
+    await live(1.55, 1.65);
+    assert.equal(published.at(-1), newest);
   });
 });

@@ -40,6 +40,19 @@ describe('the queue of sidecars', () => {
     queue.done('a' as StreamId);
     assert.deepEqual(drain(queue), ['a']);
   });
+
+  it('tells a push that could be taken from renewals, and from what is in hand', () => {
+    const queue = new WorkQueue();
+    queue.add(work('a', 'renewal', false));
+    assert.equal(queue.hasPush(), false);
+    queue.add(work('b', 'rest'));
+    assert.equal(queue.hasPush(), true);
+    queue.take();
+    queue.add(work('b', 'security'));
+    assert.equal(queue.hasPush(), false, 'who waits for a slow signer keeps no renewal waiting');
+    queue.done('b' as StreamId);
+    assert.equal(queue.hasPush(), true);
+  });
 });
 
 describe('how urgent a change is', () => {

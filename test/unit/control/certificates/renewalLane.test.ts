@@ -10,14 +10,17 @@ describe('the lane of renewals that have time', () => {
   let begun: StreamId[];
   let renewed: (readonly StreamId[])[];
   let slow: Promise<void> | undefined;
+  let pushes: boolean;
   let lane: RenewalLane;
   beforeEach(() => {
     clock = new FakeClock();
     begun = [];
     renewed = [];
     slow = undefined;
+    pushes = false;
     lane = new RenewalLane({
       clock,
+      yields: () => pushes,
       renew: async (stream) => {
         begun.push(stream);
         await slow;
@@ -51,6 +54,19 @@ describe('the lane of renewals that have time', () => {
     await settle();
     await clock.advance(10_000);
     assert.deepEqual(renewed.flat(), [first, ...others.slice(0, 50)]);
+  });
+
+  it('begins nothing while a push waits, and goes on soon after', async () => {
+    const all = streams(20);
+    lane.add(all);
+    await settle();
+    const before = begun.length;
+    pushes = true;
+    await clock.advance(10_000);
+    assert.equal(begun.length, before, 'only what had begun');
+    pushes = false;
+    await clock.advance(500);
+    assert.deepEqual(renewed.flat(), all);
   });
 
   it('begins nothing more once it is closed', async () => {
