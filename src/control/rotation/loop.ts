@@ -130,6 +130,7 @@ export class RotationLoop {
   onEvent(event: StreamEvent): void {
     if (event.kind === 'asked' || event.kind === 'sent' || event.kind === 'refused') return;
     if (event.kind === 'acked' && event.type !== TYPE.sds) return;
+    if (event.kind === 'progress' && !event.held.has(TYPE.sds)) return;
     const holder = this.#ports.holder(event.stream);
     if (event.kind === 'closed') this.#certs.forget(event.stream);
     if (holder === undefined) return;
