@@ -147,6 +147,7 @@ export class Fleet {
   #learn(sidecar: Sidecar, event: StreamEvent): void {
     // Says nothing of what a sidecar can use.
     if (event.kind === 'asked' || event.kind === 'sent') return;
+    if (event.kind === 'progress' && event.progress !== 'settled') return;
     const { quarantine, reconciler, log } = this.#options;
     const { stream, node, service } = sidecar;
     const seen = { snapshot: reconciler.snapshotOf(stream), emitted: reconciler.emittedFor(stream) };

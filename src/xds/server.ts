@@ -110,6 +110,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     const id = newId();
     writeInPieces(call);
     const connection = call.getPeer();
+    const visitor = door.find(connection);
     const stream: Stream = serveStream(call, {
       id,
       peer: peerOf(call),
@@ -129,8 +130,8 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       slices,
       holdFor: options.holdFor ?? 2_000,
       limits,
-      heard: (bytes) => door.find(connection)?.heard(bytes),
-      cut: () => door.find(connection)?.cut('unread'),
+      heard: (bytes) => visitor?.heard(bytes),
+      cut: () => visitor?.cut('unread'),
     });
     streams.set(id, stream);
     call.on('close', () => streams.delete(id));

@@ -45,17 +45,18 @@ export class HeldCertificates {
 
   /** The answer, if the event is one to the newest certificate. */
   follow(event: StreamEvent): Answer | undefined {
+    if (!concernsSecrets(event)) return undefined;
     const { stream } = event;
     const known = this.#streams.get(stream);
     if (known === undefined) return undefined;
     switch (event.kind) {
       case 'acked':
-        return event.type === TYPE.sds ? this.#took(stream, known, event.taken) : undefined;
+        return this.#took(stream, known, event.taken);
       // What it brought along from an earlier stream is sent to nobody.
       case 'progress':
         return this.#took(stream, known, event.held.get(TYPE.sds));
       case 'nacked':
-        return event.type === TYPE.sds ? this.#refused(stream, known, event) : undefined;
+        return this.#refused(stream, known, event);
       case 'closed':
         this.#streams.delete(stream);
         return undefined;
@@ -90,5 +91,11 @@ export class HeldCertificates {
     return { svid: newest.svid, error };
   }
 }
+
+/** Most events of a stream do not, and no other has its stream looked up for it. */
+const concernsSecrets = (event: StreamEvent): boolean => {
+  if (event.kind === 'acked' || event.kind === 'nacked') return event.type === TYPE.sds;
+  return event.kind === 'progress' || event.kind === 'closed';
+};
 
 type Nack = StreamEvent & { readonly kind: 'nacked' };

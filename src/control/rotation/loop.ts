@@ -133,8 +133,9 @@ export class RotationLoop {
 
   /** To be told of each event before the fleet is: it forgets who left. */
   onEvent(event: StreamEvent): void {
-    if (event.kind === 'sent' || event.kind === 'refused') return;
+    if (event.kind === 'asked' || event.kind === 'sent' || event.kind === 'refused') return;
     if (event.kind === 'acked' && event.type !== TYPE.sds) return;
+    if (event.kind === 'progress' && !event.held.has(TYPE.sds)) return;
     const holder = this.#ports.holder(event.stream);
     if (event.kind === 'closed') this.#certs.forget(event.stream);
     if (holder === undefined) return;
@@ -171,6 +172,14 @@ export class RotationLoop {
 
   abort(reason: string): Promise<void> {
     return this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
+  }
+
+  /** A part of the same that is asked for often: nobody is looked at while there is no plan. */
+  progress(): Pick<RotationReport, 'plan' | 'gate' | 'due'> {
+    const now = this.#ports.clock.now();
+    const plan = this.#plan();
+    const gate = plan && this.#gateOf(plan, this.#facts(now, this.#certs.contradicted), now);
+    return { plan, gate, due: this.#ports.authority.rootDue() };
   }
 
   report(): RotationReport {
