@@ -39,34 +39,31 @@ export const watchCertificates = (
     help: 'When the soonest certificate that connected sidecars of an identity use ends.',
     labelNames: ['identity'] as const,
     registers,
+    // The registry asks in the order in which they were made: what looks at every sidecar is done once for all three.
     collect() {
       this.reset();
+      for (const value of ['overdue', 'ending', 'expired', 'early']) overdue.set({ window: value }, 0);
+      for (const value of ['held', 'sent', 'refused']) certificates.set({ state: value }, 0);
       const soonest = new Map<string, Instant>();
-      for (const { id, notAfter } of control.certificates.inUse()) {
+      for (const { id, notAfter, window, state } of control.certificates.inUse()) {
         soonest.set(id, Math.min(soonest.get(id) ?? notAfter, notAfter));
+        if (window !== 'good') overdue.inc({ window });
+        certificates.inc({ state });
       }
       for (const [identity, notAfter] of soonest) this.set({ identity }, notAfter / 1000);
     },
   });
-  new Gauge({
+  const overdue = new Gauge({
     name: 'signet_certificate_renewal_overdue',
     help: 'Connected sidecars whose certificate should have been renewed: overdue (past 62 % of its life), ending (less than a fifth left), expired, early (not valid yet).',
     labelNames: ['window'] as const,
     registers,
-    collect() {
-      for (const window of ['overdue', 'ending', 'expired', 'early']) this.set({ window }, 0);
-      for (const { window } of control.certificates.inUse()) if (window !== 'good') this.inc({ window });
-    },
   });
-  new Gauge({
+  const certificates = new Gauge({
     name: 'signet_certificates',
     help: 'Connected sidecars by what they say of the newest certificate that they were sent: held, sent (no answer yet), refused.',
     labelNames: ['state'] as const,
     registers,
-    collect() {
-      for (const state of ['held', 'sent', 'refused']) this.set({ state }, 0);
-      for (const { state } of control.certificates.inUse()) this.inc({ state });
-    },
   });
   watchAuthorities(registry, authorities);
   watchClocks(registry, control);

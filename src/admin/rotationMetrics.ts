@@ -1,9 +1,9 @@
 import { Gauge, type Registry } from 'prom-client';
 import { ROTATION_STEPS } from '../ca/rotation.ts';
-import type { RotationReport } from '../control/rotation/loop.ts';
+import type { RotationLoop } from '../control/rotation/loop.ts';
 
-/** Metrics of rotations, read whenever somebody asks: once for all of them, for that looks at every sidecar. */
-export const watchRotation = (registry: Registry, report: () => RotationReport): void => {
+/** Metrics of rotations, read whenever somebody asks: once for all of them, for while one is running that looks at every sidecar. */
+export const watchRotation = (registry: Registry, progress: RotationLoop['progress']): void => {
   const registers = [registry];
   const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
   new Gauge({
@@ -13,7 +13,7 @@ export const watchRotation = (registry: Registry, report: () => RotationReport):
     registers,
     // The registry asks in the order in which they were made, so that the others are told by then.
     collect() {
-      const { plan, gate, due } = report();
+      const { plan, gate, due } = progress();
       this.reset();
       if (plan !== undefined)
         for (const step of ROTATION_STEPS) this.set({ kind: plan.kind, step }, step === plan.step ? 1 : 0);

@@ -95,7 +95,7 @@ const construct = async (options: ServeOptions, closers: Closers): Promise<Runni
     onAnchors: () => late.folder?.changed(),
   });
   late.rotation = rotations.loop;
-  watchRotation(ground.metrics.registry, () => rotations.loop.report());
+  watchRotation(ground.metrics.registry, () => rotations.loop.progress());
   // Streams can come from here on: everything that answers them stands.
   const server = await startXds(options, bind, ground, late, control, closers);
   late.server = server;

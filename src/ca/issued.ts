@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Entry, Store, Write } from '../lib/store.ts';
 import type { Instant } from '../lib/time.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
@@ -26,7 +26,7 @@ const END = '-----END CERTIFICATE-----';
 /** The record of a certificate. */
 export const issuedTo = (instance: string, { serial, id, notAfter, chainPem }: X509Svid): IssuedCertificate => {
   const leaf = chainPem.slice(chainPem.indexOf(BEGIN) + BEGIN.length, chainPem.indexOf(END));
-  const digest = createHash('sha256').update(Buffer.from(leaf, 'base64')).digest('hex');
+  const digest = hash('sha256', Buffer.from(leaf, 'base64'), 'hex');
   return { serial, id, instance, digest, notAfter };
 };
 

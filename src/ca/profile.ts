@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { OID } from '../spiffe/oid.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import { extensionDer, OCTET_STRING, oidSequenceDer, SEQUENCE, tlv } from './der.ts';
@@ -20,8 +20,7 @@ export const KEY_USAGE_LEAF = Buffer.from([0x03, 0x02, 0x07, 0x80]);
 export const KEY_USAGE_CA = Buffer.from([0x03, 0x02, 0x01, 0x06]);
 
 /** Leftmost 160 bits of the SHA-256 of the public key's bits (RFC 7093 §2, method 1). */
-export const keyIdentifier = (publicPoint: Uint8Array): Buffer =>
-  createHash('sha256').update(publicPoint).digest().subarray(0, 20);
+export const keyIdentifier = (publicPoint: Uint8Array): Buffer => hash('sha256', publicPoint, 'buffer').subarray(0, 20);
 
 export const subjectKeyExtension = (identifier: Uint8Array): Buffer =>
   extensionDer(OID.subjectKeyIdentifier, false, tlv(OCTET_STRING, identifier));

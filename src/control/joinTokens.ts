@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { barredKey } from '../ca/issued.ts';
 import { AppError } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -247,4 +247,4 @@ type Admission = { readonly claim: Claim; readonly writes: readonly Write[] };
 
 const TAKEN = 'this node id is held by another join token: use another instance id, or revoke that token';
 
-const hashOf = (random: string): Buffer => createHash('sha256').update(random).digest();
+const hashOf = (random: string): Buffer => hash('sha256', random, 'buffer');

@@ -84,6 +84,10 @@ export class Reconciler {
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
+  /** When time is looked at next, by the monotonic clock. */
+  #looksAt: Duration = Number.POSITIVE_INFINITY;
+  /** What was worked on since. */
+  readonly #touched = new Set<StreamId>();
   #nextChange: Instant | undefined;
   #closed = false;
 
@@ -243,7 +247,7 @@ export class Reconciler {
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
       if (this.#queue.size > 0) this.#mark([]);
-      else this.#schedule();
+      else this.#scheduleTouched();
     });
   }
 
@@ -260,6 +264,7 @@ export class Reconciler {
       if (work !== undefined) {
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
+          this.#touched.add(work.stream);
           inHand.delete(done);
         });
         inHand.add(done);
@@ -330,20 +335,35 @@ export class Reconciler {
   }
 
   #schedule(): void {
-    this.#cancel();
+    this.#looksAt = Number.POSITIVE_INFINITY;
+    this.#lookFor(this.#held.values());
+  }
+
+  /** For all others it is known when to look: in a storm sidecars come one by one, and each would have all looked at. */
+  #scheduleTouched(): void {
+    this.#lookFor([...this.#touched].flatMap((stream) => this.#held.get(stream) ?? []));
+  }
+
+  /** Looks as soon as something is due for one of these, if not before. */
+  #lookFor(concerned: Iterable<Held>): void {
+    this.#touched.clear();
     if (this.#closed) return;
-    const now = this.#options.clock.now();
+    const { clock } = this.#options;
     let wait = Math.min(
       this.#lane.size > 0 ? LOOK_SOON : LOOK_AGAIN,
-      (this.#nextChange ?? Number.POSITIVE_INFINITY) - now,
+      (this.#nextChange ?? Number.POSITIVE_INFINITY) - clock.now(),
     );
-    for (const held of this.#held.values()) {
+    for (const held of concerned) {
       if (this.#lane.has(held.sidecar.stream)) continue;
       const due = this.#dueIn(held);
       // While there is work, what is due waits in the queue or comes after it.
       if (due > 0 || !this.busy) wait = Math.min(wait, due);
     }
-    this.#cancel = this.#options.clock.after(Math.max(wait, 1), () => this.#look());
+    const at = clock.monotonic() + Math.max(wait, 1);
+    if (this.#looksAt <= at) return;
+    this.#cancel();
+    this.#looksAt = at;
+    this.#cancel = clock.after(Math.max(wait, 1), () => this.#look());
   }
 
   #look(): void {

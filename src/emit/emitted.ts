@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { bytesOf, type MessageType, packAny, typeUrlOf } from '../envoy/pack.ts';
 import { Any } from '../gen/google/protobuf/any.ts';
 import { type Location, showLocation } from '../lib/diagnostic.ts';
@@ -30,7 +30,7 @@ export const encode = <T extends { readonly name: string }>(
 export const encodeAs = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Emitted => {
   const typeUrl = typeUrlOf(type);
   const any = encoded(type, name, message, source);
-  const version = createHash('sha256').update(any).digest('base64url').slice(0, 16);
+  const version = hash('sha256', any, 'base64url').slice(0, 16);
   return { type: typeUrl, name, version, any, source };
 };
 

@@ -18,6 +18,8 @@ import {
 } from '../gen/envoy/config/route/v3/route_components.ts';
 import { TcpProxy } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import { PreviousHostsPredicate } from '../gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts';
+import { showHostPort } from '../lib/hostPort.ts';
+import { keepNewest } from '../lib/newest.ts';
 import type { HostPort, ProxyPlan, UpstreamKey } from '../plan/proxyPlan.ts';
 import { outboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
@@ -35,10 +37,24 @@ export const emitOutbound = (plan: ProxyPlan): readonly Emitted[] => {
     ],
   };
   return [
-    encode(Listener, listener(listen, outboundHttp(OUTBOUND_ROUTE_NAME))),
+    sharedListener(listen),
     encode(RouteConfiguration, shared),
     ...local.flatMap((entry) => emitLocal(entry, listen.port)),
   ];
+};
+
+const sharedListeners = new Map<string, Emitted>();
+// A sidecar names its own, as often anew as it likes.
+const MOST = 1_000;
+
+// All that it says of a service is in its routes: most sidecars of a mesh have the same one.
+const sharedListener = (listen: HostPort): Emitted => {
+  const key = showHostPort(listen);
+  const known = sharedListeners.get(key);
+  if (known !== undefined) return known;
+  const fresh = encode(Listener, listener(listen, outboundHttp(OUTBOUND_ROUTE_NAME)));
+  keepNewest(sharedListeners, key, fresh, MOST);
+  return fresh;
 };
 
 const ROUTES = RouteConfiguration.fromPartial({});

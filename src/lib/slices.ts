@@ -14,15 +14,20 @@ export type Slices = {
 /** Slices of 5 ms, shared by whoever shares the value. The pieces are to be much smaller than that. */
 export const newSlices = (): Slices => {
   let since = performance.now();
-  let last = Promise.resolve();
+  let last: Promise<void> = Promise.resolve();
   let waiting = 0;
   const isTime = (): boolean => performance.now() - since < SLICE;
-  const untilTime = async (): Promise<void> => {
-    if (!isTime()) {
-      await new Promise((resolve) => setImmediate(resolve));
+  const nextTurn = (resolve: () => void): void => {
+    setImmediate(() => {
       since = performance.now();
-    }
+      waiting -= 1;
+      resolve();
+    });
+  };
+  const untilTime = (): undefined | Promise<void> => {
+    if (!isTime()) return new Promise(nextTurn);
     waiting -= 1;
+    return undefined;
   };
   return {
     // One after the other: each looks at the time when the piece before it is done, not when all asked.

@@ -20,11 +20,7 @@ export const planProxy = (
 ): ProxyPlan | undefined => {
   const service = mesh.services.get(ref.service);
   if (service === undefined) return undefined;
-  const upstreams = visiblePorts(mesh, service).flatMap((key) => {
-    const target = mesh.services.get(key.slice(0, key.lastIndexOf(':')) as typeof ref.service);
-    const port = target?.ports.find((candidate) => `${target.key}:${candidate.port}` === key);
-    return target === undefined || port === undefined ? [] : [planUpstream(target, port, now, endpoints)];
-  });
+  const upstreams = targetsOf(mesh, service).map(({ target, port }) => planUpstream(target, port, now, endpoints));
   const refused = revokedAt(revoked, mesh, now);
   return {
     service: service.key,
@@ -39,6 +35,25 @@ export const planProxy = (
     upstreams,
     outbound: outboundOf(mesh, service, ref, upstreams),
   };
+};
+
+type Target = { readonly target: Service; readonly port: Port };
+
+const targets = new WeakMap<Mesh, Map<Service, readonly Target[]>>();
+
+// Once per mesh: an address that comes or goes has all callers planned anew, and they call the same ports.
+const targetsOf = (mesh: Mesh, service: Service): readonly Target[] => {
+  const ofMesh = targets.get(mesh) ?? new Map<Service, readonly Target[]>();
+  targets.set(mesh, ofMesh);
+  const known = ofMesh.get(service);
+  if (known !== undefined) return known;
+  const found = visiblePorts(mesh, service).flatMap((key) => {
+    const target = mesh.services.get(key.slice(0, key.lastIndexOf(':')) as typeof service.key);
+    const port = target?.ports.find((candidate) => `${target.key}:${candidate.port}` === key);
+    return target === undefined || port === undefined ? [] : [{ target, port }];
+  });
+  ofMesh.set(service, found);
+  return found;
 };
 
 // A sidecar names its own outbound port, as often anew as it likes.

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digestOf } from 'node:crypto';
 
 /** What a client holds of one type: versions by name, and one digest over all of them. */
 export type Holdings = { readonly versions: ReadonlyMap<string, string>; readonly digest: bigint };
@@ -16,7 +16,7 @@ const fingerprint = (name: string, version: string): bigint =>
   fingerprints.get(name)?.get(version) ?? newFingerprint(name, version);
 
 const newFingerprint = (name: string, version: string): bigint => {
-  const hash = createHash('sha256').update(`${name}\0${version}`).digest().readBigUInt64BE(0);
+  const hash = digestOf('sha256', `${name}\0${version}`, 'buffer').readBigUInt64BE(0);
   // A client declares names of its own choosing: long ones are not worth keeping.
   if (name.length + version.length >= 1024) return hash;
   if (kept >= MAX_FINGERPRINTS) {

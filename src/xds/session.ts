@@ -44,6 +44,9 @@ export const turn = (before: SessionState, event: SessionEvent): Turn => {
   }
   const taken = take(before, event);
   if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
+  if (waitsForWrite(taken.state, event)) {
+    return { state: { ...taken.state, calm: false }, responses: [], notices: taken.notices };
+  }
   const { state, response } = choose(recognise(taken.state));
   const { progress } = state;
   const isNews = progress !== before.progress || declares(state, taken.notices);
@@ -54,6 +57,10 @@ export const turn = (before: SessionState, event: SessionEvent): Turn => {
     notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
   };
 };
+
+/** Nothing can be sent before a response is written, and what is under way is pending: all that came meanwhile is looked at once then. */
+const waitsForWrite = ({ writing, progress, types }: SessionState, { kind }: SessionEvent): boolean =>
+  writing && progress === 'pending' && kind !== 'waited' && types.some(({ inFlight }) => inFlight !== undefined);
 
 /**
  * A client that came back speaks of its types one by one, and lacks nothing before it spoke of the last: what it holds of that one is

@@ -41,9 +41,7 @@ export class SmallMap<K, V> implements ReadonlyMap<K, V> {
   }
 
   forEach(look: (value: V, key: K, map: ReadonlyMap<K, V>) => void): void {
-    this.#values.forEach((value, at) => {
-      look(value, this.#keys[at] as K, this);
-    });
+    for (let at = 0; at < this.#keys.length; at += 1) look(this.#values[at] as V, this.#keys[at] as K, this);
   }
 
   some(test: (value: V) => boolean): boolean {

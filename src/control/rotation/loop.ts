@@ -128,7 +128,7 @@ export class RotationLoop {
 
   /** To be told of each event before the fleet is: it forgets who left. */
   onEvent(event: StreamEvent): void {
-    if (event.kind === 'sent' || event.kind === 'refused') return;
+    if (event.kind === 'asked' || event.kind === 'sent' || event.kind === 'refused') return;
     if (event.kind === 'acked' && event.type !== TYPE.sds) return;
     const holder = this.#ports.holder(event.stream);
     if (event.kind === 'closed') this.#certs.forget(event.stream);
@@ -167,6 +167,14 @@ export class RotationLoop {
   async abort(reason: string): Promise<void> {
     await this.#operate(`aborted (${reason})`, (now) => this.#ports.authority.rotation.abort(reason, now));
     this.#heldOffUntil = this.#ports.clock.now() + HOLD_OFF;
+  }
+
+  /** A part of the same that is asked for often: nobody is looked at while there is no plan. */
+  progress(): Pick<RotationReport, 'plan' | 'gate' | 'due'> {
+    const now = this.#ports.clock.now();
+    const plan = this.#plan();
+    const gate = plan && this.#gateOf(plan, this.#facts(now, this.#certs.contradicted), now);
+    return { plan, gate, due: this.#ports.authority.rootDue() };
   }
 
   report(): RotationReport {
