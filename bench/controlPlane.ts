@@ -9,8 +9,6 @@ import { type Child, startServer } from './processes.ts';
 
 /** A real `signet serve` on loopback with a folder of its own. */
 export type BenchServer = Child & {
-  /** `Date.now()` when it was ready. */
-  readonly startedAt: number;
   /** Saves mesh.yaml as editors do; resolves with the moment of the save, `Date.now()`. */
   readonly save: (text: string) => Promise<number>;
   /** All that `count` simulated sidecars need; they take turns with the first `services` services. */
@@ -67,7 +65,6 @@ export const startBenchServer = async (text: string): Promise<BenchServer> => {
     return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1]);
   };
   return {
-    startedAt: Date.now(),
     pid: server.pid,
     stop,
     metric,

@@ -13,6 +13,19 @@ export const median = (values: readonly number[]): number =>
 export const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
+/** What the same measurement gave when it was taken several times. */
+export type Spread = { readonly median: number; readonly min: number; readonly max: number };
+
+export const spread = (values: readonly number[], digits = 2): Spread => ({
+  median: round(median(values), digits),
+  min: round(Math.min(...values), digits),
+  max: round(Math.max(...values), digits),
+});
+
+/** Two things that were measured in turns: the first to the second, each time. */
+export const ratios = (ours: readonly number[], limit: readonly number[]): Spread =>
+  spread(ours.map((value, index) => value / (limit[index] ?? 0)));
+
 /** The times of many sidecars, in seconds. */
 export type Times = { readonly p50: number; readonly p99: number; readonly max: number };
 

@@ -1,14 +1,15 @@
 // `npm run bench [-- PART…]`: JSON on stdout, progress on stderr; nothing outlives it. All parts take about eight minutes.
-// Parts: `storm N` (cold start, changes, slow readers, reconnect), `limit` (against the bare server), `curve`, `load`, `renewals`.
+// Parts: `storm N` (cold start, changes, reconnect, slow readers), `limit` (against the bare server), `curve`, `load`, `renewals`.
 // `--cpu-prof` leaves profiles of the servers in .cache/bench/profiles.
 import { cpus } from 'node:os';
 import { benchIssue, benchRenewals } from './ca.ts';
+import { measureColdStarts } from './coldStarts.ts';
 import { byConcerned, byMesh } from './curve.ts';
-import { measureBare, measureXds } from './limit.ts';
+import { measureFanOuts } from './fanOuts.ts';
 import { measureLoad } from './load.ts';
 import { compileServers } from './processes.ts';
 import { measureRenewals } from './renewals.ts';
-import { measureStorm, type Recording, type Storm } from './storm.ts';
+import { measureStorm, type Storm } from './storm.ts';
 import { type Figures, targets } from './targets.ts';
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
@@ -20,25 +21,18 @@ if (unknown.length > 0)
 const runs = (part: string): boolean => asked.size === 0 || asked.has(part);
 
 const figures: Figures = {};
-const storms = new Map<number, { readonly storm: Storm; readonly recording: Recording }>();
-// The limit is measured with what a cold start of 1,000 really sends.
-const wanted = new Set([
-  ...(runs('storm') ? (sizes.length > 0 ? sizes : [100, 1_000, 2_000]) : []),
-  ...(runs('limit') ? [1_000] : []),
-]);
-for (const size of wanted) {
-  console.error(`storm ${size}: cold start, changes, slow readers, reconnect`);
-  storms.set(size, await measureStorm(size));
+const storms: Storm[] = [];
+for (const size of runs('storm') ? (sizes.length > 0 ? sizes : [100, 1_000, 2_000]) : []) {
+  console.error(`storm ${size}: cold start, changes, reconnect, slow readers`);
+  storms.push(await measureStorm(size));
 }
-figures.storms = [...storms.values()].map(({ storm }) => storm);
-const recording = storms.get(1_000)?.recording;
-if (runs('limit') && recording !== undefined) {
-  console.error('limit: fan-outs of src/xds and of a bare grpc-js server');
+figures.storms = storms;
+if (runs('limit')) {
   compileServers();
-  const small = [...recording.policyChange.values()].flat().reduce((sum, bytes) => sum + bytes.length, 0);
-  const { figures: xds, pushed } = await measureXds(1_000, small);
-  figures.xds = xds;
-  figures.bare = await measureBare(1_000, recording, pushed);
+  console.error('limit: cold starts of signet serve and of a bare grpc-js server, in turns');
+  const { coldStarts, policyBytes } = await measureColdStarts(1_000);
+  console.error('limit: fan-outs of src/xds and of the bare server, in turns');
+  figures.limit = { coldStarts, fanOuts: await measureFanOuts(1_000, policyBytes) };
 }
 if (runs('curve')) {
   console.error('curve: the cost of a change by sidecars concerned, and by the size of the mesh');

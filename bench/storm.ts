@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { START_GRACE } from '../src/control/departures.ts';
 import { type BenchServer, startBenchServer } from './controlPlane.ts';
 import { type Cost, cost, round, settledCpu, type Times, times, withCpu } from './measure.ts';
 import { type Edit, meshText } from './meshFile.ts';
-import type { FleetOptions, Recorded } from './messages.ts';
+import type { FleetOptions } from './messages.ts';
 import { rssMiB } from './processes.ts';
 import { type Simulated, startSimulated } from './simulated.ts';
 
@@ -24,9 +23,6 @@ export type Storm = {
   readonly rssMiB: { readonly idle: number; readonly connected: number; readonly afterwards: number };
   readonly rssKiBPerSidecar: number;
 };
-
-/** What the bare server replays. */
-export type Recording = { readonly coldStart: Recorded; readonly policyChange: Recorded };
 
 export type Scene = {
   readonly server: BenchServer;
@@ -94,51 +90,48 @@ const slowReaders = async (scene: Scene, edit: Edit): Promise<Measured> => {
   process.kill(others.pid, 'SIGSTOP');
   const measured = await saveOf(scene, sidecars, edit);
   process.kill(others.pid, 'SIGCONT');
-  await others.close();
-  // Their addresses are withdrawn after 3 s, and not in the first minute: that is no part of what follows.
-  await sleep(Math.max(4_000, server.startedAt + START_GRACE + 1_000 - Date.now()));
-  await settledCpu(server.pid);
   return measured;
 };
 
 const reconnect = async ({ server, fleet, sidecars }: Scene): Promise<Storm['reconnect']> => {
   await server.loopDelay();
+  const streams = await server.metric('signet_xds_streams');
   let at = 0;
   const { cpu } = await withCpu(server.pid, async () => {
     const from = Date.now();
     await fleet.comeBack();
-    while ((await server.metric('signet_xds_streams')) !== sidecars) await sleep(100);
+    while ((await server.metric('signet_xds_streams')) !== streams) await sleep(100);
     at = (Date.now() - from) / 1000;
   });
   const seen = await fleet.collect(0);
   return { ...cost(cpu, sidecars, seen), seconds: round(at, 3), loopDelay: await server.loopDelay() };
 };
 
-/** A cold start, changes, slow readers and a reconnect with `sidecars` simulated sidecars of 200 services. */
-export const measureStorm = (sidecars: number): Promise<{ readonly storm: Storm; readonly recording: Recording }> =>
+/** Its memory before the first sidecar, MiB: what only starting and loading took is given back. */
+export const idleRss = async ({ server }: Scene): Promise<number> => {
+  await sleep(6_000);
+  await settledCpu(server.pid);
+  return rssMiB(server.pid);
+};
+
+/** A cold start, changes, a reconnect and slow readers with `sidecars` simulated sidecars of 200 services. */
+export const measureStorm = (sidecars: number): Promise<Storm> =>
   withScene(sidecars, SERVICES, async (scene) => {
-    const { server, fleet } = scene;
-    // At rest: what only starting and loading took is given back.
-    await sleep(6_000);
-    await settledCpu(server.pid);
-    const idle = rssMiB(server.pid);
+    const idle = await idleRss(scene);
     const cold = await coldStart(scene);
-    const recorded = await fleet.recorded();
-    const connected = rssMiB(server.pid);
+    const connected = rssMiB(scene.server.pid);
     // The callers of a service in the middle; with 100 sidecars only half of the services have one.
     const callers = 5 * Math.max(1, Math.floor(sidecars / SERVICES));
     const newcomer = sidecars + SERVICES + ((50 - (sidecars % SERVICES) + SERVICES) % SERVICES);
     const endpointChange = await endpointOf(scene, callers, newcomer);
     const policyChange = await saveOf(scene, sidecars, { denied: 'second' });
-    const policy = await fleet.recorded();
     const fullChange = await saveOf(scene, sidecars, { denied: 'second', port: 8090, word: 'full', changed: SERVICES });
-    const slow = await slowReaders(scene, { denied: 'third', port: 8090, word: 'full', changed: SERVICES });
-    const afterwards = rssMiB(server.pid);
+    const afterwards = rssMiB(scene.server.pid);
     const back = await reconnect(scene);
-    const storm: Storm = {
-      ...{ sidecars, coldStart: cold, endpointChange, policyChange, fullChange, slowReaders: slow, reconnect: back },
+    const slow = await slowReaders(scene, { denied: 'third', port: 8090, word: 'full', changed: SERVICES });
+    return {
+      ...{ sidecars, coldStart: cold, endpointChange, policyChange, fullChange, reconnect: back, slowReaders: slow },
       rssMiB: { idle: round(idle, 0), connected: round(connected, 0), afterwards: round(afterwards, 0) },
       rssKiBPerSidecar: round(((connected - idle) * 1024) / sidecars, 0),
     };
-    return { storm, recording: { coldStart: recorded, policyChange: policy } };
   });

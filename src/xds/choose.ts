@@ -1,6 +1,6 @@
 import { difference, isEmpty, type Needs, NO_NEEDS } from './difference.ts';
 import { endpointsInView, isRefreshing, NO_NAMES, refreshAfter } from './endpoints.ts';
-import { versionAfter } from './holdings.ts';
+import { versionAfter, versionsOf } from './holdings.ts';
 import { type Gates, SENDING_ORDER, type Standing, type Standings, sendable } from './order.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from './resource.ts';
 import type { Progress, SessionResponse, SessionState } from './sessionState.ts';
@@ -124,11 +124,7 @@ const send = (s: SessionState, { type: t, needs }: Next): Sent => {
   const removed = joined(needs.absent, needs.removals);
   const whole = wholeAfter(t, news, removed);
   const resources = whole === undefined ? news : [...whole.values()];
-  const upserts = new Map<string, string>();
-  for (const { name, version } of news) upserts.set(name, version);
-  for (const { name, version } of whole?.values() ?? []) {
-    if (t.held.versions.get(name) !== version) upserts.set(name, version);
-  }
+  const upserts = whole === undefined ? versionsOf(t.url, news) : withWhole(versionsOf(t.url, news), t, whole);
   const version = versionAfter(t.held, upserts, removed);
   const nonce = `${s.noncePrefix}${s.nonces + 1}`;
   const inFlight: InFlight = { nonce, version, upserts, removals: removed, whole };
@@ -146,6 +142,19 @@ const send = (s: SessionState, { type: t, needs }: Next): Sent => {
     },
     response: { variant: s.variant, type: t.url, nonce, version, resources, removed },
   };
+};
+
+/** With what else of the whole state the client does not hold. */
+const withWhole = (
+  news: ReadonlyMap<string, string>,
+  { held }: TypeState,
+  whole: ReadonlyMap<string, Resource>,
+): ReadonlyMap<string, string> => {
+  const upserts = new Map(news);
+  for (const { name, version } of whole.values()) {
+    if (held.versions.get(name) !== version) upserts.set(name, version);
+  }
+  return upserts;
 };
 
 const joined = <T>(a: readonly T[], b: readonly T[]): readonly T[] =>

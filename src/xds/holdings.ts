@@ -1,4 +1,5 @@
 import { hash as digestOf } from 'node:crypto';
+import { type Resource, TYPE, type TypeUrl } from './resource.ts';
 
 /** What a client holds of one type: versions by name, and one digest over all of them. */
 export type Holdings = { readonly versions: ReadonlyMap<string, string>; readonly digest: bigint };
@@ -33,6 +34,18 @@ const newFingerprint = (name: string, version: string): bigint => {
 /** Holdings of exactly these versions. */
 export const holdingsOf = (versions: Iterable<readonly [string, string]>): Holdings =>
   withChanges(NOTHING_HELD, versions, []);
+
+let last: { readonly of: readonly Resource[]; readonly versions: ReadonlyMap<string, string> } | undefined;
+
+/** The versions of these resources by name: one map for all streams that are sent the same, one after the other. */
+export const versionsOf = (type: TypeUrl, resources: readonly Resource[]): ReadonlyMap<string, string> => {
+  if (last?.of.length === resources.length && last.of.every((one, at) => one === resources[at])) return last.versions;
+  const versions = new Map<string, string>();
+  for (const { name, version } of resources) versions.set(name, version);
+  // Secrets are one sidecar's own, and a key is kept nowhere that it need not be.
+  if (type !== TYPE.sds) last = { of: resources, versions };
+  return versions;
+};
 
 /** The version of a type after a response was applied, without applying it. */
 export const versionAfter = (
@@ -78,6 +91,26 @@ export const withChanges = (
     digest ^= fingerprint(name, version);
   }
   return { versions, digest };
+};
+
+/** The same as `withChanges` after a response; where it held all that there is of a type no map is made. */
+export const afterTaking = (
+  held: Holdings,
+  taken: ReadonlyMap<string, string>,
+  removals: readonly string[],
+): Holdings => {
+  if (removals.length > 0 || !hasAll(taken, held.versions)) return withChanges(held, taken, removals);
+  let digest = 0n;
+  taken.forEach((version, name) => {
+    digest ^= fingerprint(name, version);
+  });
+  return { versions: taken, digest };
+};
+
+const hasAll = (taken: ReadonlyMap<string, string>, held: ReadonlyMap<string, string>): boolean => {
+  if (held.size > taken.size) return false;
+  for (const name of held.keys()) if (!taken.has(name)) return false;
+  return true;
 };
 
 /** The version of a whole type as `signet status` shows it: 16 hex digits, equal for equal holdings. */

@@ -1,5 +1,5 @@
 import type { Holdings } from './holdings.ts';
-import { holdingsOf, NOTHING_HELD, withChanges } from './holdings.ts';
+import { afterTaking, holdingsOf, NOTHING_HELD, withChanges } from './holdings.ts';
 import { type Resource, TYPE, type TypeUrl } from './resource.ts';
 
 /** One response that the client has neither ACKed nor NACKed yet. */
@@ -155,13 +155,19 @@ const stillRefused = (t: TypeState, acked: InFlight): ReadonlyMap<string, string
   return refused;
 };
 
+const areWanted = (t: TypeState, upserts: ReadonlyMap<string, string>): boolean => {
+  for (const name of upserts.keys()) if (!isWanted(t, name)) return false;
+  return true;
+};
+
 /** The client applied the response in flight. */
 export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
-  const wanted = [...acked.upserts.keys()].every((name) => isWanted(t, name));
-  const upserts = wanted ? acked.upserts : [...acked.upserts].filter(([name]) => isWanted(t, name));
+  const upserts = areWanted(t, acked.upserts)
+    ? acked.upserts
+    : new Map([...acked.upserts].filter(([name]) => isWanted(t, name)));
   return {
     ...t,
-    held: withChanges(t.held, upserts, acked.removals),
+    held: afterTaking(t.held, upserts, acked.removals),
     refused: stillRefused(t, acked),
     inFlight: undefined,
   };
