@@ -139,6 +139,11 @@ const restoreStep = <S extends Numbered & Named>(
     if (thrown instanceof AppError && thrown.code === 'ca_foreign') throw thrown;
     throw corrupt(store, previousKey(key), messageOf(thrown));
   }
+  if (present?.generation === previous.generation)
+    throw new AppError(
+      'rotation_refused',
+      `generation ${present.generation} (${key}) has none before it: that one held keys of a compromised CA, and nobody may return to it`,
+    );
   const from = Math.max(present?.generation ?? 0, previous.generation, journalEnd(store, key));
   const state: S = { ...form.restored(previous, present), generation: from + 1 };
   const line = { at: now, what: `restored generation ${previous.generation}`, from, to: from + 1 };

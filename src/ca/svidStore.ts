@@ -31,10 +31,10 @@ export type SvidKeeper = {
   readonly held: (instance: string) => X509Svid | undefined;
   readonly forget: (instance: string) => Promise<void>;
   /**
-   * Drops what has expired or cannot be used: instances that did not come back. Returns how many. The record of what was
-   * issued is dropped for good, and so only where it had ended at `over`, when it was surely that late.
+   * Drops what had ended at `over`, when it was surely that late, or cannot be used: instances that did not come back. Returns
+   * how many, besides the record of what was issued.
    */
-  readonly forgetExpired: (now: Instant, over: Instant) => Promise<number>;
+  readonly forgetExpired: (over: Instant) => Promise<number>;
   readonly list: () => readonly HeldSvid[];
   /** Every certificate that has not ended, also of instances that were forgotten. */
   readonly live: (now: Instant) => readonly IssuedCertificate[];
@@ -135,10 +135,10 @@ const forgetting = (
     held.drop(instance);
   };
   /** Looks again in its turn: the instance may have come back meanwhile. */
-  const dropExpired = (instance: string, now: Instant): Promise<boolean> =>
+  const dropExpired = (instance: string, over: Instant): Promise<boolean> =>
     inTurn(instance, async () => {
       const svid = held.svid(instance);
-      if (svid !== undefined && svid.notAfter > now) return false;
+      if (svid !== undefined && svid.notAfter > over) return false;
       await drop(instance);
       return true;
     });
@@ -147,9 +147,9 @@ const forgetting = (
       keyOf(instance);
       await inTurn(instance, () => drop(instance));
     },
-    forgetExpired: async (now, over) => {
+    forgetExpired: async (over) => {
       const instances = store.list(SVID_PREFIX).map(({ key }) => key.slice(SVID_PREFIX.length));
-      const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, now)));
+      const dropped = await Promise.all(instances.map((instance) => dropExpired(instance, over)));
       await ledger.prune(over);
       return dropped.filter(Boolean).length;
     },

@@ -387,7 +387,7 @@ export class ControlPlane {
       await this.tokens.prune(rejoin, over);
       const held = new Set(this.tokens.claims().map(({ node }) => node));
       for (const node of before) if (!held.has(node)) await this.#options.svids.forget(node);
-      await this.#options.svids.forgetExpired(clock.now(), over);
+      await this.#options.svids.forgetExpired(over);
       this.certificates.renewals.prune();
     };
     tidy().catch((error: unknown) => log.error({ err: error }, 'old tokens could not be dropped'));

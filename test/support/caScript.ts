@@ -39,7 +39,8 @@ const changeMesh = async (mesh: MeshAuthority, n: number, now: number): Promise<
   if (n % 11 === 3) return rotation.pause(now);
   if (n % 7 === 5) await prepare(365 * DAY, now);
   if (n % 5 === 2 && plan.kind !== 'compromise') return rotation.abort('drill', now);
-  if (n % 13 === 7) return rotation.restorePrevious(now);
+  // Right after it was tainted there is no generation before.
+  if (n % 13 === 7 && !(plan.kind === 'compromise' && plan.step === 'issue')) return rotation.restorePrevious(now);
   return rotation.advance(plan, now);
 };
 

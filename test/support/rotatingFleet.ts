@@ -205,10 +205,7 @@ export class RotatingFleet {
     sidecar.held = { chainPem, serial, notAfter, roots: bundle.authorities.map(serialOf) };
     if (mood === 'mute') return;
     sidecar.refused = undefined;
-    // Who comes back with all of it is sent nothing, and says what it has.
-    if (newer.length === 0)
-      this.#tell(sidecar, { kind: 'progress', progress: 'settled', held: new Map([[TYPE.sds, versions]]) });
-    else
+    if (newer.length > 0)
       this.#tell(sidecar, {
         kind: 'acked',
         type: TYPE.sds,
@@ -216,6 +213,8 @@ export class RotatingFleet {
         taken: new Map(newer.map(([name, { version }]) => [name, version])),
         stillRefused: false,
       });
+    // What it brought along is sent to nobody who comes back, and told with the rest that it has.
+    this.#tell(sidecar, { kind: 'progress', progress: 'settled', held: new Map([[TYPE.sds, new Map(versions)]]) });
   }
 
   #tell({ stream }: TestSidecar, what: Untimed<StreamEvent>): void {

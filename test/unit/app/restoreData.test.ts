@@ -87,7 +87,7 @@ describe('signet ca restore', () => {
       await mesh.rotation.start('compromise', 'a test', NOW);
       await mesh.rotation.advance(mesh.rotation.plan() ?? assert.fail(), NOW);
     });
-    await refused(/has the mesh root \S+ as active, and it is tainted now/, '--yes');
+    await refused(/generation \d+ \(ca\/mesh\) has none before it: that one held keys of a compromised CA/, '--yes');
     await inStore((store) => store.commit([{ key: 'ca/mesh/previous', value: undefined }]));
     await refused(/there is no generation before this one/, '--yes');
     await spoil('ca/mesh/previous');

@@ -21,6 +21,7 @@ describe('a compromised root', () => {
       mesh.rotation.abort('x', NOW),
       refusal(/is tainted, and one that was compromised never signs/),
     );
+    await assert.rejects(mesh.rotation.restorePrevious(NOW), refusal(/held keys of a compromised CA, and nobody may/));
     await step(mesh, NOW + 3000);
     await step(mesh, NOW + 4000);
     assert.deepEqual(

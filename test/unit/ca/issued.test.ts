@@ -34,7 +34,7 @@ describe('the ledger of issued certificates', () => {
           .sort(),
       );
     }
-    await keeper.forgetExpired(NOW + 2 * DAY, NOW + 2 * DAY);
+    await keeper.forgetExpired(NOW + 2 * DAY);
     assert.deepEqual(store.list('issued/'), []);
   });
 

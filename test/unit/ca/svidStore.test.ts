@@ -219,7 +219,7 @@ describe('the SVID keeper', () => {
     await keeper.current(A, WEB, DAY, NOW);
     await keeper.current('prod/web/b', WEB, HOUR, NOW);
     await store.commit([{ key: 'svid/prod/web/broken', value: Buffer.from('?') }]);
-    assert.equal(await keeper.forgetExpired(NOW + 2 * HOUR, NOW), 2);
+    assert.equal(await keeper.forgetExpired(NOW + 2 * HOUR), 2);
     assert.deepEqual(
       store.list('svid/').map((e) => e.key),
       [`svid/${A}`],

@@ -64,6 +64,21 @@ describe('renewal by both clocks', () => {
     assert.match(await line('CHK0501'), /^ok/);
   });
 
+  it('forgets no certificate of an instance that is away because the clock is ahead for a while', async () => {
+    await join('default/web/b');
+    const { serial } = test.svids.held('default/web/b') ?? assert.fail();
+    const stream = await join();
+    test.event({ kind: 'closed', stream, at: test.clock.now() });
+    const away = held();
+    test.clock.jump(3 * DAY);
+    await test.clock.advance(2 * HOUR);
+    assert.notEqual(test.svids.held('default/web/b')?.serial, serial);
+    assert.equal(held(), away);
+    test.clock.jump(-3 * DAY);
+    await test.clock.skip(2 * DAY);
+    assert.equal(test.svids.held(NODE), undefined);
+  });
+
   it('replaces certificates that begin in the future after a jump back of a day, and takes nothing from them', async () => {
     await join();
     await test.clock.skip(6 * HOUR);
