@@ -68,7 +68,6 @@ describe('a data directory with encrypted keys', function () {
         byFile('second'),
         /^signet: the passphrase is not the one that the keys in the data directory are encrypted with/,
       ],
-      [byFile('none'), /^signet: the passphrase cannot be read from .*none: ENOENT/],
       [['--ca-passphrase-command', file('fail')], /^signet: the command for the passphrase, .*fail, failed \(3\)/],
     ] as const)
       await refused(args, words);

@@ -108,7 +108,6 @@ describe('a signer by files', function () {
       ['key', issuing, certify({}).key, /the key in .*key\/tls\.key is not the one of/],
       ['leaf', is({ ca: false }), undefined, /certificate 2 .*Files Wrong.* is no CA/],
       ['over', is(past), undefined, /certificate \d .* (expired at|ends before it begins)/],
-      ['short', is({ pathLength: 0 }), undefined, /certificate 2 .* path length of 0, and 1 other CA stands below/],
     ] as const) {
       const wrong = filesOf(join(folder, name));
       wrong.hold(ca, root.pem, key);
