@@ -61,7 +61,7 @@ const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
 /** So long all is planned as of one moment: work may go on for ever, and certificates are issued as of it. */
 const MOMENT: Duration = 1_000;
-/** While certificates wait to be renewed, some of them may come near their end. */
+/** While certificates wait to be renewed, some of them may come near their end; and while there is work, some may be due. */
 const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
@@ -373,8 +373,9 @@ export class Reconciler {
     for (const held of concerned) {
       if (this.#lane.has(held.sidecar.stream)) continue;
       const due = this.#dueIn(held);
-      // While there is work, what is due waits in the queue or comes after it.
       if (due > 0 || !this.busy) wait = Math.min(wait, due);
+      // While there is work, what is due may wait in the queue or not; who has nothing yet surely does.
+      else if (held.svid !== undefined || held.retryAt !== undefined) wait = Math.min(wait, LOOK_SOON);
     }
     const at = clock.monotonic() + Math.max(wait, 1);
     if (this.#looksAt <= at) return;
