@@ -10,6 +10,7 @@ import type { Revoked } from '../plan/revoked.ts';
 import { trustBundles } from '../plan/trustBundles.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
 import { type Snapshot, TYPE } from '../xds/resource.ts';
+import { Aside } from './aside.ts';
 import { assemble } from './assemble.ts';
 import { Callers } from './callers.ts';
 import { RenewalLane } from './certificates/renewalLane.ts';
@@ -65,8 +66,6 @@ const MOMENT: Duration = 1_000;
 const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
 const AT_ONCE = 32;
-/** Who waits longer for a certificate, as from a signer that does not answer, keeps no other from its turn. */
-const PATIENCE: Duration = 500;
 
 /**
  * Turns the crank: plan, emit, certificate, snapshot, publish, for those sidecars that something concerns, the most
@@ -84,8 +83,7 @@ export class Reconciler {
   /** Counts meshes and moments: what was begun in an older one is not published. */
   #round = 0;
   #wake: () => void = () => {};
-  /** In hand, and waiting for a certificate for long. */
-  #aside = 0;
+  readonly #aside: Aside;
   #running: Promise<void> | undefined;
   #cancel: () => void = () => {};
   /** When time is looked at next, by the monotonic clock. */
@@ -97,6 +95,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#aside = new Aside(options.clock, () => this.#wake());
     this.#lane = new RenewalLane({
       clock: options.clock,
       yields: () => this.#queue.hasPush(),
@@ -262,7 +261,7 @@ export class Reconciler {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const work = inHand.size - this.#aside < AT_ONCE ? this.#queue.take() : undefined;
+      const work = inHand.size - this.#aside.count < AT_ONCE ? this.#queue.take() : undefined;
       if (work !== undefined) {
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
@@ -295,7 +294,7 @@ export class Reconciler {
       const { certificates } = this.#options;
       // News do not wait for a renewal that has time.
       const inForce = certificates.inForce(sidecar.node, identity);
-      const svid = inForce ?? (await this.#setAside(certificates.current(sidecar.node, identity, certificateTtl)));
+      const svid = inForce ?? (await this.#aside.wait(certificates.current(sidecar.node, identity, certificateTtl)));
       await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
@@ -316,21 +315,6 @@ export class Reconciler {
       // Without its plan it is planned again; what was published stays in force.
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
-    }
-  }
-
-  async #setAside<T>(certificate: Promise<T>): Promise<T> {
-    let waits = 0;
-    const cancel = this.#options.clock.after(PATIENCE, () => {
-      waits = 1;
-      this.#aside += waits;
-      this.#wake();
-    });
-    try {
-      return await certificate;
-    } finally {
-      cancel();
-      this.#aside -= waits;
     }
   }
 
