@@ -16,13 +16,17 @@ export const authorityFacts = (mesh: AuthorityStatus, channel: CertificateFacts)
 const AHEAD: Duration = 180 * 86_400_000;
 const LATE: Duration = 30 * 86_400_000;
 
-/** An intermediate is renewed like a leaf; what bootstraps and other meshes know is replaced by people, who are told half a year ahead. */
+/**
+ * An intermediate is renewed like a leaf; what bootstraps and other meshes know is replaced by people, who are told half a year ahead. One
+ * that lives for a few months in all, as a signer's may, is told of in the last fifth of its life: until then its next one is not due.
+ */
 export const authorityWindow = (facts: AuthorityFacts, now: Instant): ExpiryWindow => {
   if (facts.role === 'intermediate') return expiryWindow(facts, now);
   if (now >= facts.notAfter) return 'expired';
   if (now < facts.notBefore) return 'early';
-  if (facts.notAfter - now <= LATE) return 'ending';
-  return facts.notAfter - now <= AHEAD ? 'overdue' : 'good';
+  const [life, left] = [facts.notAfter - facts.notBefore, facts.notAfter - now];
+  if (left <= Math.min(LATE, life / 12)) return 'ending';
+  return left <= Math.min(AHEAD, life / 5) ? 'overdue' : 'good';
 };
 
 export const AUTHORITY_NAMES: Readonly<Record<AuthorityFacts['role'], string>> = {

@@ -102,7 +102,7 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
     'authorities that end',
     {
       authorities: [
-        authority('root', 30 * DAY),
+        { role: 'root', notBefore: NOW - 3_620 * DAY, notAfter: NOW + 30 * DAY },
         { role: 'intermediate', notBefore: NOW - 250 * DAY, notAfter: NOW + 115 * DAY },
         authority('channel', 0),
       ],
@@ -116,6 +116,14 @@ const wrong: readonly (readonly [string, Partial<HealthFacts>, readonly RegExp[]
 ];
 
 describe('signet check over certificates and clocks', () => {
+  it('tells of a root of 90 days, as signers have them, when its next one is due and not all its life', () => {
+    const marks = [19, 18, 8, 7].map((left) => {
+      const root = { role: 'root', notBefore: NOW - (90 - left) * DAY, notAfter: NOW + left * DAY } as const;
+      return changed({ authorities: [root] })[0]?.[0];
+    });
+    assert.deepEqual(marks, ['√', '‼', '‼', '×']);
+  });
+
   for (const [what, facts, expected] of wrong) {
     it(`tells of ${what}`, () => {
       const lines = changed(facts);
