@@ -77,7 +77,10 @@ describe('a gRPC client that speaks xDS itself (grpc-js-xds)', function () {
     await served.save(meshYaml(target, 'web, other'));
     await steadily('payments.prod', status.OK);
     const before = running().client.said('xds:///payments.prod').length;
-    await world.sidecar(served, 'prod/payments');
+    const another = await world.sidecar(served, 'prod/payments');
+    await eventually(async () =>
+      assert.ok((await another.envoy.stat(/^http\.inbound\/8080\.downstream_rq_2xx$/)) > 0, 'it is not called yet'),
+    );
     await payments?.stop();
     await steadily('payments.prod', status.OK);
     const failed = running()
