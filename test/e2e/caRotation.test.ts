@@ -27,7 +27,7 @@ describe('the CAs rotate under load, over kill -9', function () {
   });
 
   const roots = async (): Promise<number> => {
-    const { stdout } = await fleet.mesh.signet('ca', 'bundle');
+    const { stdout } = await fleet.mesh.ask('ca', 'bundle');
     return stdout.match(/BEGIN CERTIFICATE/g)?.length ?? 0;
   };
 

@@ -68,7 +68,7 @@ describe('an exec signer', function () {
   it('takes over the leaves on save, without a failed request and without a CA key in Signet from then on', async () => {
     const load = world.load(web, { host: 'orders' });
     await mesh.save(meshYaml(target, signer('leaves')));
-    await eventually(async () => assert.match((await mesh.signet('ca', 'status')).stdout, /signs every leaf/));
+    await eventually(async () => assert.match((await mesh.ask('ca', 'status')).stdout, /signs every leaf/));
     await renew(mesh, orders, 'orders');
     await renew(mesh, web, 'web');
     assert.match((await caOf(mesh)).intermediate.subject, /Corp Issuing CA/);

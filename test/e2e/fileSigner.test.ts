@@ -124,7 +124,7 @@ describe('a signer by files', function () {
   it('takes over every leaf on save; away, it stops nobody who has one, and says why nobody gets the next', async () => {
     const load = world.load(web, { host: 'orders' });
     await mesh.save(signedMeshYaml(target, files.signer('leaves')));
-    await eventually(async () => assert.match((await mesh.signet('ca', 'status')).stdout, /signs every leaf/));
+    await eventually(async () => assert.match((await mesh.ask('ca', 'status')).stdout, /signs every leaf/));
     await renew(mesh, orders, 'orders');
     await renew(mesh, web, 'web');
     assert.match((await caOf(mesh)).intermediate.subject, /Files Issuing/);

@@ -162,7 +162,7 @@ describe('rules by chance mean the same to Envoy and to signet can', function ()
     ];
     for (const text of texts) {
       await mesh.save(text);
-      await eventually(async () => assert.equal((await mesh.signet('check', '--wait')).code, 0), 30_000);
+      await eventually(async () => assert.equal((await mesh.ask('check', '--wait')).code, 0), 30_000);
     }
     const all = ['default/web', 'default/orders', 'default/nobody', 'default/files'] as const;
     [web, orders, nobody, files] = await world.sidecars(mesh, ...all);

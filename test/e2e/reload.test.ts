@@ -41,7 +41,7 @@ describe('a save of mesh.yaml', function () {
   });
 
   const statusText = async (): Promise<string> => {
-    const { stdout, stderr } = await mesh.signet('status');
+    const { stdout, stderr } = await mesh.ask('status');
     return stdout + stderr;
   };
 
@@ -64,7 +64,7 @@ describe('a save of mesh.yaml', function () {
     for (const { name, text, line } of BAD) {
       await mesh.save(text());
       const place = new RegExp(`mesh\\.yaml:${line}(:|\\b)`);
-      const { code, stderr } = await mesh.signet('validate', mesh.file);
+      const { code, stderr } = await mesh.ask('validate', mesh.file);
       assert.equal(code, 1, name);
       assert.match(stderr, new RegExp(`mesh\\.yaml:${line}:\\d+ SIG0\\d+ `), name);
       await eventually(async () => assert.match(await statusText(), place, name));

@@ -59,7 +59,7 @@ describe('a mesh is renamed under load', function () {
   /** Everybody has what was saved last, and is issued certificates of this trust domain. */
   const settled = async (domain: string): Promise<void> => {
     await eventually(async () => {
-      const { code, stdout } = await mesh.signet('check', '--wait');
+      const { code, stdout } = await mesh.ask('check', '--wait');
       assert.equal(code, 0, stdout);
       assert.match(stdout, new RegExp(`CHK0504 every certificate is of ${domain}`));
     }, 40_000);
@@ -81,7 +81,7 @@ describe('a mesh is renamed under load', function () {
   it('never in one step: the new name is an alias first', async () => {
     await save({ trustDomain: 'new.example', aliases: ['old.example'] });
     await eventually(async () => {
-      const { code, stdout } = await mesh.signet('check');
+      const { code, stdout } = await mesh.ask('check');
       assert.match(stdout, /× CHK0201 .*first add new\.example to mesh\.trustDomainAliases/);
       assert.equal(code, 1);
     });

@@ -61,7 +61,7 @@ describe('renewal while the control plane is not there', function () {
       process.kill(pid, 'SIGCONT');
     }
   };
-  const check = async (): Promise<string> => (await mesh.signet('check')).stdout;
+  const check = async (): Promise<string> => (await mesh.ask('check')).stdout;
 
   it('lists what the Envoys hold, by identity, issuer and root', async () => {
     await eventually(async () => void (await agree()));

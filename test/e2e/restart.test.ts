@@ -46,7 +46,7 @@ describe('kill -9 of the control plane under load', function () {
     await web?.envoy.serialOf(ID.web),
     await orders?.envoy.serialOf(ID.orders),
   ];
-  const bundle = async (): Promise<string> => (await mesh.signet('ca', 'bundle')).stdout;
+  const bundle = async (): Promise<string> => (await mesh.ask('ca', 'bundle')).stdout;
 
   /** Connected anew and everything acked. */
   const settled = async (count: number): Promise<void> => {

@@ -5,42 +5,17 @@ import { httpApp, type TcpApp, tcpApp } from '../support/apps.ts';
 import { eventually, untilMoment } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { nodes, refused, revoke, revokingMeshYaml } from '../support/revoking.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { converse, type Line, openLine } from '../support/tcp.ts';
 import { useWorld } from '../support/world.ts';
 
 const WEB = 'spiffe://shop.example/ns/prod/sa/web';
 
-const meshYaml = (http: number, ledger: number, ttl = '24h'): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: ${ttl} } }
-namespaces:
-  prod:
-    services:
-      web: { ports: [8080:${http}/http], allow: [debug], uses: { "payments:ledger": 9001 } }
-      debug: { uses: { "payments:ledger": 9001 } }
-      payments:
-        ports:
-          http: 8080:${http}/http
-          ledger: 9090:${ledger}/tcp
-        allow: [web, debug]
-      audit: { ports: [8080:${http}/http], allow: [debug] }
-`;
-
 const serialOf = async (mesh: TestMesh, node: string): Promise<string> => {
   const { sidecars } = await mesh.status();
   return sidecars.find((sidecar) => sidecar.node === node)?.certificate?.serial ?? assert.fail(`${node} is not there`);
 };
-
-const nodes = async (mesh: TestMesh): Promise<readonly string[]> =>
-  (await mesh.status()).sidecars.map(({ node }) => node).sort();
-
-/** What `ca revoke` prints as JSON; every sidecar concerned must have refused by then. */
-const revoke = async (mesh: TestMesh, ...args: readonly string[]): Promise<RevocationAnswer> =>
-  (await mesh.json('ca', 'revoke', ...args)) as RevocationAnswer;
-
-/** Digests in the policies that an Envoy has in force. */
-const refused = async (sidecar: Sidecar | undefined): Promise<number> =>
-  new Set(((await sidecar?.envoy.routes()) ?? '').match(/"[0-9a-f]{64}"/g) ?? []).size;
 
 const ledgerOf = (sidecar: Sidecar | undefined) => ({ host: sidecar?.address ?? '', port: 9001 });
 
@@ -70,7 +45,7 @@ describe('a revoked certificate', function () {
       }),
     );
     ledger = world.own(await tcpApp());
-    mesh = await world.mesh(meshYaml(app.port, ledger.port));
+    mesh = await world.mesh(revokingMeshYaml(app.port, ledger.port));
     [web, debug, payments, audit] = await world.sidecars(mesh, 'prod/web', 'prod/debug', 'prod/payments', 'prod/audit');
     second = await world.sidecar(mesh, 'prod/web');
     for (const caller of [web, debug, second]) {
@@ -231,52 +206,6 @@ describe('a revoked certificate', function () {
       assert.match(stderr, words);
       assert.equal(code, exit, what);
     }
-  });
-});
-
-describe('a revoked identity', function () {
-  this.timeout(150_000);
-  const world = useWorld();
-  let mesh: TestMesh;
-  let [one, two, debug, payments]: Sidecar[] = [];
-  let file: (ttl: string) => string;
-
-  before(async () => {
-    const app = world.own(await httpApp('app'));
-    const ledger = world.own(await tcpApp());
-    file = (ttl) => meshYaml(app.port, ledger.port, ttl);
-    mesh = await world.mesh(file('10s'));
-    [one, two, debug, payments] = await world.sidecars(mesh, 'prod/web', 'prod/web', 'prod/debug', 'prod/payments');
-    for (const caller of [one, two, debug]) await caller?.callUntil(200, { host: 'payments' });
-  });
-
-  it('takes all its instances and tokens along, and only a token made after that lets it back', async () => {
-    const { stdout: spare } = await mesh.signet('token', 'create', 'prod/web', '--uses', '5');
-    const load = world.load(debug, { host: 'payments' });
-    const answer = await revoke(mesh, 'prod/web');
-    const concerned = new Set(answer.certificates.map(({ node }) => node));
-    assert.deepEqual([...concerned].sort(), [one?.node, two?.node].sort());
-    assert.equal(answer.tokens.length, 3);
-    assert.ok(answer.tokens.some((id) => spare.includes(id)));
-    assert.deepEqual([answer.refusing.by, answer.refusing.of], [1, 1]);
-    for (const caller of [one, two]) assert.equal((await caller?.call({ host: 'payments' }))?.status, 403);
-    await eventually(async () => assert.deepEqual(await nodes(mesh), [debug?.node, payments?.node].sort()));
-    assert.deepEqual((await load.stop()).failures, {});
-    const again = await mesh.signet('ca', 'revoke', 'prod/web');
-    assert.equal(again.code, 1);
-    assert.match(again.stderr, /has no valid certificate and no join token that are not revoked yet\n$/);
-    const back = await world.sidecar(mesh, 'prod/web');
-    assert.equal((await back.callUntil(200, { host: 'payments' })).status, 200);
-    assert.equal((await one?.call({ host: 'payments' }))?.status !== 200, true);
-    await back.stop();
-  });
-
-  it('leaves the lists once no connection can live that it made', async () => {
-    assert.ok((await refused(payments)) >= 2);
-    // The certificates live for 10 s, a connection for 10 s more, and a minute is for clocks.
-    await eventually(async () => assert.equal(await refused(payments), 0), 95_000, 500);
-    assert.equal((await debug?.call({ host: 'payments' }))?.status, 200);
-    assert.match((await mesh.signet('check')).stdout, /√ CHK0516 no certificate is revoked/);
   });
 });
 

@@ -83,6 +83,7 @@ describe('Envoys that speak state of the world', function () {
         assert.equal((await web?.envoy.routes())?.includes('prod/late/8080'), there);
         assert.equal(await web?.envoy.stat(/^cluster\.prod.late.8080\.membership_change$/).then((n) => n > 0), there);
       });
+    await eventually(async () => assert.equal((await mesh.ask('bootstrap', 'prod/late')).code, 0));
     await world.sidecar(mesh, 'prod/late', { edit: inStateOfTheWorld });
     await web?.callUntil(200, { host: 'late' });
     await isThere(true);

@@ -75,7 +75,7 @@ describe('another trust domain that is trusted', function () {
   const ledger = (shown: Shown): Promise<string | undefined> =>
     tlsSay({ host: orders?.address ?? '', port: 9090 }, shown, 'hello');
   const can = async (from: string, request: string): Promise<boolean> =>
-    (await mesh.signet('can', from, 'prod/orders:http', ...request.split(' '))).code === 0;
+    (await mesh.ask('can', from, 'prod/orders:http', ...request.split(' '))).code === 0;
 
   const EVERY = ['POST /invoices', 'GET /catalogue', 'GET /admin/x', 'GET /internal', 'GET /mesh-only', 'GET /not-web'];
 
@@ -140,7 +140,7 @@ describe('another trust domain that is trusted', function () {
     const billing = partner.leaf(BILLING);
     await put('partner.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
     const told = async (words: RegExp): Promise<void> =>
-      eventually(async () => assert.match((await mesh.signet('check')).stdout, words), 10_000);
+      eventually(async () => assert.match((await mesh.ask('check')).stdout, words), 10_000);
     await told(
       /× CHK0201 .*mesh\.yaml:4:\d+ SIG0308 partner\.pem holds a certificate \(number 1\) that cannot be read/,
     );

@@ -16,6 +16,8 @@ export type TestMesh = {
   readonly admin: HostPort;
   /** Runs a command against it, in its folder. */
   readonly signet: (...args: readonly string[]) => Promise<Done>;
+  /** The same without a process of its own: for what is asked often, and is not what the test is about. */
+  readonly ask: (...args: readonly string[]) => Promise<Done>;
   /** The same for one that must succeed and prints JSON. */
   readonly json: (...args: readonly string[]) => Promise<unknown>;
   readonly status: () => Promise<StatusPrinted>;
@@ -65,8 +67,9 @@ export const startMesh = async (host: string, yaml: string, args: readonly strin
   const owned: Running[] = [];
   const env = { SIGNET_SERVER: `http://${showHostPort(admin)}`, SIGNET_ADMIN_TOKEN_FILE: join(data, 'admin.token') };
   const signet = (...args: readonly string[]): Promise<Done> => runSignet(args, { cwd: folder, env });
+  const ask = (...args: readonly string[]): Promise<Done> => runSignetHere(args, env);
   const json = async (...args: readonly string[]): Promise<unknown> => {
-    const { code, stdout, stderr } = await runSignetHere([...args, '-o', 'json'], env);
+    const { code, stdout, stderr } = await ask(...args, '-o', 'json');
     if (code !== 0) throw new Error(`signet ${args.join(' ')} ended with ${code}: ${stderr}`);
     return JSON.parse(stdout);
   };
@@ -95,6 +98,7 @@ export const startMesh = async (host: string, yaml: string, args: readonly strin
     xds,
     admin,
     signet,
+    ask,
     json,
     status: async () => (await json('status')) as StatusPrinted,
     api: async (path) => {

@@ -46,7 +46,7 @@ export type BootstrapPrinted = { readonly bootstrap: Bootstrap; readonly command
 
 /** What `signet bootstrap` prints: the file on stdout, the command line to start Envoy with on stderr. */
 export const printBootstrap = async (mesh: TestMesh, args: readonly string[]): Promise<BootstrapPrinted> => {
-  const { code, stdout, stderr } = await mesh.signet('bootstrap', ...args);
+  const { code, stdout, stderr } = await mesh.ask('bootstrap', ...args);
   if (code !== 0) throw new Error(`signet bootstrap ${args.join(' ')} ended with ${code}: ${stderr}`);
   const command = /^.*?(envoy -c .*)$/m.exec(stderr)?.[1]?.trim().split(/\s+/);
   if (command === undefined) throw new Error(`signet bootstrap says no command line on stderr: ${stderr}`);

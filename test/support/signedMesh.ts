@@ -37,14 +37,14 @@ export const rootsOf = async (mesh: TestMesh): Promise<readonly string[]> =>
 
 /** What `signet check` says of the signer. */
 export const signerLine = async (mesh: TestMesh): Promise<Finding | undefined> => {
-  const report = JSON.parse((await mesh.signet('check', '-o', 'json')).stdout) as Report;
+  const report = JSON.parse((await mesh.ask('check', '-o', 'json')).stdout) as Report;
   return report.findings.find(({ code }) => code === 'CHK0510');
 };
 
 /** A new certificate, which its Envoy holds. */
 export const renew = async (mesh: TestMesh, sidecar: Sidecar | undefined, name: string): Promise<void> => {
   const before = await serialOf(sidecar, name);
-  const { code, stderr } = await mesh.signet('ca', 'renew', `prod/${name}`);
+  const { code, stderr } = await mesh.ask('ca', 'renew', `prod/${name}`);
   assert.equal(code, 0, stderr);
   await eventually(async () => assert.notEqual(await serialOf(sidecar, name), before));
 };

@@ -29,7 +29,7 @@ export const anchorOf = (bootstrap: Bootstrap): string => {
 };
 
 export const createToken = async (mesh: TestMesh, ...args: readonly string[]): Promise<string> => {
-  const { code, stdout, stderr } = await mesh.signet('token', 'create', ...args);
+  const { code, stdout, stderr } = await mesh.ask('token', 'create', ...args);
   if (code !== 0) throw new Error(`signet token create ${args.join(' ')}: ${stderr}`);
   return stdout.trim();
 };
@@ -92,7 +92,7 @@ export const takeCertificate = async (mesh: TestMesh, service: string, uri: stri
     return {
       chainPem: read.certificate_chain.inline_bytes.toString(),
       keyPem: read.private_key.inline_bytes.toString(),
-      bundlePem: (await mesh.signet('ca', 'bundle')).stdout,
+      bundlePem: (await mesh.ask('ca', 'bundle')).stdout,
       anchorPem,
     };
   } finally {
