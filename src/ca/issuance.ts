@@ -18,10 +18,11 @@ import { activeOf, own, type Slots, standing } from './slots.ts';
 /** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
 export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
 
+const WORKLOAD = /^spiffe:\/\/[^/]+\/ns\/[^/]+\/sa\/[^/]+$/;
+
 /** Only `/ns/…/sa/…` of this trust domain: never the control plane's ID, never another domain's, never the domain's own. */
 const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
-  const workload = /^spiffe:\/\/([^/]+)\/ns\/[^/]+\/sa\/[^/]+$/.exec(id);
-  if (parseSpiffeId(id) === undefined || workload === null || workload[1] !== trustDomain) {
+  if (parseSpiffeId(id) === undefined || !WORKLOAD.test(id) || !id.startsWith(`spiffe://${trustDomain}/`)) {
     throw new AppError(
       'identity_refused',
       `no certificate is issued for ${JSON.stringify(id)}: it is no workload of ${trustDomain}`,
