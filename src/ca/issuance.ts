@@ -123,11 +123,13 @@ export const issuance = (
       namingFault([rootInForce(document.state()).certificate, standing(intermediates).certificate], name),
     ),
   );
-  const issue = (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
-    checkId(id, document.state().trustDomain);
-    const fault = faultOf(document.state().intermediates)(document.state().trustDomain);
+  /** `checked`: the trust domain of which the ID is known to name a workload. */
+  const issue = (id: SpiffeId, ttl: Duration, now: Instant, checked?: TrustDomain): X509Svid => {
+    const { trustDomain: name, intermediates } = document.state();
+    if (checked !== name) checkId(id, name);
+    const fault = faultOf(intermediates)(name);
     if (fault !== undefined) throw new AppError('profile_violation', `no certificate is issued for ${id}: ${fault}`);
-    const { abovePem, leaves } = issuing(document.state().intermediates);
+    const { abovePem, leaves } = issuing(intermediates);
     const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
     return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
   };
@@ -152,14 +154,15 @@ export const issuance = (
     }
   };
   return {
-    issue,
+    issue: (id, ttl, now) => issue(id, ttl, now),
     prepare,
     obtain: async (id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
-      checkId(id, trustDomain());
+      const name = trustDomain();
+      checkId(id, name);
       await prepare(ttl, now);
       const signs = choice();
       if (signs?.sign === 'leaves') return leafOf(signs, id, ttl, now);
-      return issue(id, ttl, now);
+      return issue(id, ttl, now, name);
     },
   };
 };
