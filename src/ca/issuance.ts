@@ -130,8 +130,9 @@ export const issuance = (
     const fault = faultOf(intermediates)(name);
     if (fault !== undefined) throw new AppError('profile_violation', `no certificate is issued for ${id}: ${fault}`);
     const { abovePem, leaves } = issuing(intermediates);
-    const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
-    return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
+    const leaf = leaves.issue({ id, use: 'workload', ttl, now }, curve());
+    const { certificatePem, keyPem, serial, notBefore, notAfter } = leaf;
+    return Object.freeze({ id, chainPem: certificatePem + abovePem, keyPem, serial, notBefore, notAfter });
   };
   const prepareHere = ownPreparation(document, making);
   const prepare = async (ttl: Duration, now: Instant): Promise<void> => {
