@@ -17,7 +17,7 @@ const SHAPE: Secret = Object.freeze({
   [inspect.custom]: () => '[redacted]',
 });
 
-/** Wraps a private key or a token so that only `reveal` gives it back. */
+/** Wraps a private key or a token so that only `reveal` gives it back; all boxes look the same, also to a deep comparison. */
 export const secret = (value: string): Secret => {
   const box: Secret = Object.freeze(Object.create(SHAPE));
   values.set(box, value);
