@@ -2,24 +2,23 @@ import { verify } from 'node:crypto';
 import type { Curve } from '../features/certificates/spec.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import type { Instant } from '../lib/time.ts';
+import { countBetween, endAt, GENERALIZED_TIME, insideAt, oidBetween, timeAt, UTC_TIME } from '../spiffe/derAt.ts';
 import { OID } from '../spiffe/oid.ts';
 import {
-  type CertificateFields,
-  readCertificate,
-  readElements,
-  readOid,
-  readUris,
-  wholeOf,
+  type CertificateLayout,
+  type ExtensionAt,
+  extensionOf,
+  extensionsIn,
+  layoutOf,
 } from '../spiffe/readCertificate.ts';
 import type { SpiffeId } from '../spiffe/spiffeId.ts';
 import type { CaCertificate } from './caCertificate.ts';
-import { BIT_STRING, EMPTY_NAME, INTEGER, SEQUENCE, tlv } from './der.ts';
+import { BIT_STRING, EMPTY_NAME, INTEGER, OCTET_STRING, SEQUENCE, tlv } from './der.ts';
 import type { PublicPart } from './keys.ts';
 import { KEY_USAGE_LEAF, keyIdentifier, type LeafUse, PURPOSES } from './profile.ts';
 import type { Template } from './sign.ts';
 
 const NO_CA = tlv(SEQUENCE);
-const NOTHING = Buffer.alloc(0);
 const CURVE_OIDS: Readonly<Record<Curve, string>> = { 'P-256': OID.p256, 'P-384': OID.p384 };
 const POINT_BYTES: Readonly<Record<Curve, number>> = { 'P-256': 65, 'P-384': 97 };
 
@@ -35,78 +34,150 @@ export type LeafCheck = {
 };
 
 /** UTCTime up to 2049, GeneralizedTime from 2050 on (RFC 5280 §4.1.2.5). */
-const timeTag = (at: Instant): number => (new Date(at).getUTCFullYear() < 2050 ? 0x17 : 0x18);
+const timeTag = (at: Instant): number => (new Date(at).getUTCFullYear() < 2050 ? UTC_TIME : GENERALIZED_TIME);
+
+/** Whether exactly these bytes stand there. */
+const holds = (der: Buffer, from: number, to: number, wanted: Buffer): boolean =>
+  to - from === wanted.length && der.compare(wanted, 0, wanted.length, from, to) === 0;
+
+/** Whether one element with these contents stands there, and nothing else. */
+const holdsOne = (der: Buffer, from: number, to: number, tag: number, wanted: Buffer): boolean =>
+  endAt(der, from, to) === to && holds(der, insideAt(der, from, tag), to, wanted);
+
+/** Whether a sequence stands there, and nothing else; then `from` of its contents, otherwise `undefined`. */
+const insideOne = (der: Buffer, from: number, to: number): number | undefined =>
+  endAt(der, from, to) === to ? insideAt(der, from, SEQUENCE) : undefined;
+
+const isOnlyUri = (der: Buffer, { from, to }: ExtensionAt, id: SpiffeId): boolean => {
+  const name = insideOne(der, from, to);
+  if (name === undefined || endAt(der, name, to) !== to) return false;
+  return der.toString('latin1', insideAt(der, name, 0x86), to) === id;
+};
+
+const hasPurposes = (der: Buffer, { from, to }: ExtensionAt, wanted: readonly string[]): boolean => {
+  let at = insideOne(der, from, to);
+  if (at === undefined || countBetween(der, at, to) !== wanted.length) return false;
+  for (let i = 0; i < wanted.length; i += 1) {
+    const next = endAt(der, at, to);
+    if (oidBetween(der, insideAt(der, at, 0x06), next) !== wanted[i]) return false;
+    at = next;
+  }
+  return true;
+};
+
+const hasAuthority = (der: Buffer, { from, to }: ExtensionAt, identifier: Buffer): boolean => {
+  const inner = insideOne(der, from, to);
+  return inner !== undefined && holdsOne(der, inner, to, 0x80, identifier);
+};
 
 /** SubjectPublicKeyInfo of an uncompressed point on exactly this curve (RFC 5480 §2). */
-const isKey = (spki: Buffer, { curve, point }: PublicPart): boolean => {
-  const [algorithm, bits, ...more] = readElements(readElements(spki)[0]?.body ?? NOTHING);
-  const [type, named] = readElements(algorithm?.body ?? NOTHING);
+const isKey = (der: Buffer, { spki, extensions: end }: CertificateLayout, { curve, point }: PublicPart): boolean => {
+  const algorithm = insideAt(der, spki, SEQUENCE);
+  const bits = endAt(der, algorithm, end);
+  if (endAt(der, bits, end) !== end) return false;
+  const type = insideAt(der, algorithm, SEQUENCE);
+  const named = endAt(der, type, bits);
+  if (endAt(der, named, bits) !== bits) return false;
+  const octets = insideAt(der, bits, BIT_STRING);
   return (
-    more.length === 0 &&
-    readOid(type?.body ?? NOTHING) === OID.ecPublicKey &&
-    readOid(named?.body ?? NOTHING) === CURVE_OIDS[curve] &&
-    bits?.tag === BIT_STRING &&
-    bits.body[0] === 0 &&
-    bits.body[1] === 4 &&
-    bits.body.length === POINT_BYTES[curve] + 1 &&
-    bits.body.subarray(1).equals(point)
+    oidBetween(der, insideAt(der, type, 0x06), named) === OID.ecPublicKey &&
+    oidBetween(der, insideAt(der, named, 0x06), bits) === CURVE_OIDS[curve] &&
+    der[octets] === 0 &&
+    der[octets + 1] === 4 &&
+    end - octets === POINT_BYTES[curve] + 1 &&
+    holds(der, octets + 1, end, point)
   );
 };
 
-/** ECDSA-Sig-Value: two INTEGERs, positive and in their shortest form (RFC 3279 §2.2.3, X.690 §8.3.2). */
-const isSignature = (bits: Buffer): boolean => {
-  const [sequence, ...more] = readElements(bits.subarray(1));
-  const numbers = readElements(sequence?.body ?? NOTHING);
-  const positive = ({ tag, body: [first = 0x80, second = 0] }: (typeof numbers)[0]): boolean =>
-    tag === INTEGER && first < 0x80 && (first !== 0 || second >= 0x80);
-  return (
-    bits[0] === 0 && sequence?.tag === SEQUENCE && more.length === 0 && numbers.length === 2 && numbers.every(positive)
-  );
+/** An INTEGER that is positive and in its shortest form (X.690 §8.3.2). */
+const isPositive = (der: Buffer, at: number, end: number): boolean => {
+  const from = insideAt(der, at, INTEGER);
+  if (from === end) return false;
+  const first = der[from] ?? 0x80;
+  return first < 0x80 && (first !== 0 || (end - from > 1 && (der[from + 1] ?? 0) >= 0x80));
 };
 
-/** Both algorithm identifiers the issuer's, without parameters (RFC 5758 §3.2), and a signature in DER that verifies. */
+/** ECDSA-Sig-Value: two INTEGERs (RFC 3279 §2.2.3), from `at` on. */
+const isSignature = (der: Buffer, at: number, end: number): boolean => {
+  if (endAt(der, at, end) !== end) return false;
+  const first = insideAt(der, at, SEQUENCE);
+  const second = endAt(der, first, end);
+  return endAt(der, second, end) === end && isPositive(der, first, second) && isPositive(der, second, end);
+};
+
+/** An algorithm identifier without parameters (RFC 5758 §3.2). */
+const isAlgorithm = (der: Buffer, at: number, end: number, oid: string): boolean => {
+  const from = insideAt(der, at, SEQUENCE);
+  return endAt(der, from, end) === end && oidBetween(der, insideAt(der, from, 0x06), end) === oid;
+};
+
+/** Both algorithm identifiers the issuer's, and a signature in DER that verifies. */
 const signatureFault = (
   der: Buffer,
-  { signatureAlgorithms }: CertificateFields,
+  at: CertificateLayout,
   { signature, publicKey }: CaCertificate,
   verifies: boolean,
 ): string | undefined => {
-  const [tbs, algorithm, bits] = readElements(readElements(der)[0]?.body ?? NOTHING);
-  if (signature === undefined || signatureAlgorithms.some((oid) => oid !== signature.oid)) return 'signature algorithm';
-  if (readElements(algorithm?.body ?? NOTHING).length !== 1) return 'signature algorithm';
-  if (tbs === undefined || bits === undefined || !isSignature(bits.body)) return 'form of the signature';
-  if (!verifies || verify(signature.digest, wholeOf(tbs), publicKey, bits.body.subarray(1))) return undefined;
-  return 'its signature does not verify';
+  const { tbs, innerAlgorithm, issuer, algorithm, end } = at;
+  if (signature === undefined || !isAlgorithm(der, innerAlgorithm, issuer, signature.oid)) return 'signature algorithm';
+  if (!isAlgorithm(der, algorithm, at.signature, signature.oid)) return 'signature algorithm';
+  const bits = insideAt(der, at.signature, BIT_STRING);
+  if (der[bits] !== 0 || !isSignature(der, bits + 1, end)) return 'form of the signature';
+  const made = (): boolean =>
+    verify(signature.digest, der.subarray(tbs, algorithm), publicKey, der.subarray(bits + 1, end));
+  return !verifies || made() ? undefined : 'its signature does not verify';
+};
+
+const validityFault = (der: Buffer, at: CertificateLayout, { template, issuer }: LeafCheck): string | undefined => {
+  const from = insideAt(der, at.validity, SEQUENCE);
+  const notBefore = timeAt(der, from, at.notAfter);
+  const notAfter = timeAt(der, at.notAfter, at.subject);
+  if (notBefore !== template.notBefore || notBefore < issuer.notBefore) return 'notBefore';
+  if (notAfter !== template.notAfter || notAfter > issuer.notAfter) return 'notAfter';
+  const inForm = der[from] === timeTag(notBefore) && der[at.notAfter] === timeTag(notAfter);
+  return inForm ? undefined : 'form of a time';
+};
+
+const ABSENT: ExtensionAt = { oid: '', critical: false, from: 0, to: 0 };
+
+const extensionsFault = (
+  der: Buffer,
+  at: CertificateLayout,
+  { id, use, key, issuer }: LeafCheck,
+): string | undefined => {
+  const extensions = extensionsIn(der, at);
+  const extension = (oid: string, critical: boolean): ExtensionAt => {
+    const found = extensionOf(extensions, oid);
+    return found?.critical === critical ? found : ABSENT;
+  };
+  if (extensions.length !== 6) return 'an extension too many or too few';
+  if (!isOnlyUri(der, extension(OID.subjectAltName, true), id)) return 'subjectAltName';
+  const usage = extension(OID.keyUsage, true);
+  if (!holds(der, usage.from, usage.to, KEY_USAGE_LEAF)) return 'keyUsage';
+  if (!hasPurposes(der, extension(OID.extKeyUsage, false), PURPOSES[use])) return 'extKeyUsage';
+  const constraints = extension(OID.basicConstraints, true);
+  if (!holds(der, constraints.from, constraints.to, NO_CA)) return 'basicConstraints';
+  const own = extension(OID.subjectKeyIdentifier, false);
+  const ownIsRight = holdsOne(der, own.from, own.to, OCTET_STRING, keyIdentifier(key.point));
+  const isRight = ownIsRight && hasAuthority(der, extension(OID.authorityKeyIdentifier, false), issuer.identifier);
+  return isRight ? undefined : 'key identifiers';
 };
 
 /** What the own reader finds wrong with what was signed; each line is one promise of the profile. */
-const faultOf = (der: Buffer, { template, id, use, key, issuer, verifies }: LeafCheck): string | undefined => {
-  const read = readCertificate(der);
-  const extension = (oid: string, critical: boolean): Buffer => {
-    const found = read.extensions.get(oid);
-    return found !== undefined && found.critical === critical ? found.value : NOTHING;
-  };
-  const uris = readUris(extension(OID.subjectAltName, true));
-  const purposes = readElements(readElements(extension(OID.extKeyUsage, false))[0]?.body ?? NO_CA).map((e) =>
-    readOid(e.body),
+const faultOf = (der: Buffer, check: LeafCheck): string | undefined => {
+  const { template, key, issuer, verifies } = check;
+  const at = layoutOf(der);
+  const serial = insideAt(der, at.serial, INTEGER);
+  if (!holds(der, at.subject, at.spki, EMPTY_NAME)) return 'subject';
+  if (!holds(der, at.issuer, at.validity, issuer.subject)) return 'issuer';
+  if (!holds(der, serial, at.innerAlgorithm, template.serial)) return 'serial';
+  if (template.serial.length !== 16 || (der[serial] ?? 0x80) >= 0x80) return 'serial';
+  return (
+    validityFault(der, at, check) ??
+    extensionsFault(der, at, check) ??
+    (isKey(der, at, key) ? undefined : 'public key') ??
+    signatureFault(der, at, issuer, verifies)
   );
-  const identifier = extension(OID.subjectKeyIdentifier, false).subarray(2);
-  const authority = extension(OID.authorityKeyIdentifier, false).subarray(4);
-  if (read.extensions.size !== 6) return 'an extension too many or too few';
-  if (uris.length !== 1 || uris[0] !== id) return 'subjectAltName';
-  if (!read.subject.equals(EMPTY_NAME)) return 'subject';
-  if (!read.issuer.equals(issuer.subject)) return 'issuer';
-  if (!read.serial.equals(template.serial) || read.serial.length !== 16 || (read.serial[0] ?? 0) >= 0x80)
-    return 'serial';
-  if (read.notBefore !== template.notBefore || read.notBefore < issuer.notBefore) return 'notBefore';
-  if (read.notAfter !== template.notAfter || read.notAfter > issuer.notAfter) return 'notAfter';
-  if (read.times[0] !== timeTag(read.notBefore) || read.times[1] !== timeTag(read.notAfter)) return 'form of a time';
-  if (!extension(OID.keyUsage, true).equals(KEY_USAGE_LEAF)) return 'keyUsage';
-  if (purposes.join() !== PURPOSES[use].join()) return 'extKeyUsage';
-  if (!extension(OID.basicConstraints, true).equals(NO_CA)) return 'basicConstraints';
-  if (!isKey(read.spki, key)) return 'public key';
-  if (!identifier.equals(keyIdentifier(key.point)) || !authority.equals(issuer.identifier)) return 'key identifiers';
-  return signatureFault(der, read, issuer, verifies);
 };
 
 /**

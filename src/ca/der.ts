@@ -5,15 +5,24 @@ import type { Instant } from '../lib/time.ts';
 
 const UNIVERSAL = asn1.Class.UNIVERSAL;
 
-/** One DER element: tag, length in its shortest form, contents (X.690 §8.1.3, §10.1). Fast: used for every leaf. */
+/** One DER element: tag, length in its shortest form, contents (X.690 §8.1.3, §10.1). Written at once: used for every leaf. */
 export const tlv = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
   let length = 0;
-  for (const part of parts) length += part.length;
-  let head: readonly number[];
-  if (length < 0x80) head = [tag, length];
-  else if (length < 0x100) head = [tag, 0x81, length];
-  else head = [tag, 0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from(head), ...parts], head.length + length);
+  for (let i = 0; i < parts.length; i += 1) length += parts[i]?.length ?? 0;
+  const head = length < 0x80 ? 2 : length < 0x100 ? 3 : 4;
+  const der = Buffer.allocUnsafe(head + length);
+  der[0] = tag;
+  der[1] = head === 2 ? length : 0x7e + head;
+  if (head === 4) der[2] = length >> 8;
+  if (head > 2) der[head - 1] = length & 0xff;
+  let at = head;
+  for (let i = 0; i < parts.length; i += 1) {
+    const part = parts[i];
+    if (part === undefined) continue;
+    der.set(part, at);
+    at += part.length;
+  }
+  return der;
 };
 
 export const SEQUENCE = 0x30;

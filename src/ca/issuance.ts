@@ -18,10 +18,11 @@ import { activeOf, own, type Slots, standing } from './slots.ts';
 /** Life of an issuing intermediate: the root signs twice a year, and a leaf of any sensible life fits into the rest. */
 export const INTERMEDIATE_LIFE: Duration = 365 * 86_400_000;
 
+const WORKLOAD = /^spiffe:\/\/[^/]+\/ns\/[^/]+\/sa\/[^/]+$/;
+
 /** Only `/ns/…/sa/…` of this trust domain: never the control plane's ID, never another domain's, never the domain's own. */
 const checkId = (id: SpiffeId, trustDomain: TrustDomain): void => {
-  const workload = /^spiffe:\/\/([^/]+)\/ns\/[^/]+\/sa\/[^/]+$/.exec(id);
-  if (parseSpiffeId(id) === undefined || workload === null || workload[1] !== trustDomain) {
+  if (parseSpiffeId(id) === undefined || !WORKLOAD.test(id) || !id.startsWith(`spiffe://${trustDomain}/`)) {
     throw new AppError(
       'identity_refused',
       `no certificate is issued for ${JSON.stringify(id)}: it is no workload of ${trustDomain}`,
@@ -122,13 +123,16 @@ export const issuance = (
       namingFault([rootInForce(document.state()).certificate, standing(intermediates).certificate], name),
     ),
   );
-  const issue = (id: SpiffeId, ttl: Duration, now: Instant): X509Svid => {
-    checkId(id, document.state().trustDomain);
-    const fault = faultOf(document.state().intermediates)(document.state().trustDomain);
+  /** `checked`: the trust domain of which the ID is known to name a workload. */
+  const issue = (id: SpiffeId, ttl: Duration, now: Instant, checked?: TrustDomain): X509Svid => {
+    const { trustDomain: name, intermediates } = document.state();
+    if (checked !== name) checkId(id, name);
+    const fault = faultOf(intermediates)(name);
     if (fault !== undefined) throw new AppError('profile_violation', `no certificate is issued for ${id}: ${fault}`);
-    const { abovePem, leaves } = issuing(document.state().intermediates);
-    const { certificatePem, ...leaf } = leaves.issue({ id, use: 'workload', ttl, now }, curve());
-    return Object.freeze({ id, chainPem: certificatePem + abovePem, ...leaf });
+    const { abovePem, leaves } = issuing(intermediates);
+    const leaf = leaves.issue({ id, use: 'workload', ttl, now }, curve());
+    const { certificatePem, keyPem, serial, notBefore, notAfter } = leaf;
+    return Object.freeze({ id, chainPem: certificatePem + abovePem, keyPem, serial, notBefore, notAfter });
   };
   const prepareHere = ownPreparation(document, making);
   const prepare = async (ttl: Duration, now: Instant): Promise<void> => {
@@ -151,14 +155,15 @@ export const issuance = (
     }
   };
   return {
-    issue,
+    issue: (id, ttl, now) => issue(id, ttl, now),
     prepare,
     obtain: async (id: SpiffeId, ttl: Duration, now: Instant): Promise<X509Svid> => {
-      checkId(id, trustDomain());
+      const name = trustDomain();
+      checkId(id, name);
       await prepare(ttl, now);
       const signs = choice();
       if (signs?.sign === 'leaves') return leafOf(signs, id, ttl, now);
-      return issue(id, ttl, now);
+      return issue(id, ttl, now, name);
     },
   };
 };

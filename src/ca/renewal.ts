@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { X509Svid } from '../spiffe/svid.ts';
 import { BACKDATE } from './sign.ts';
@@ -9,7 +9,7 @@ const SPREAD = 0.1;
 type Validity = Pick<X509Svid, 'notBefore' | 'notAfter'>;
 
 /** A number in [0, 1) that is the same for the same seed, on every replica and after every restart. */
-const fraction = (seed: string): number => createHash('sha256').update(seed).digest().readUIntBE(0, 6) / 2 ** 48;
+const fraction = (seed: string): number => hash('sha256', seed, 'buffer').readUIntBE(0, 6) / 2 ** 48;
 
 /**
  * When a certificate was issued. The 60 s by which it is backdated are no part of its life that anybody could use, and a

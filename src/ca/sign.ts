@@ -23,6 +23,16 @@ export const BACKDATE: Duration = 60_000;
 /** Certificates count in whole seconds; rounding down never makes one outlive what it was given. */
 export const wholeSeconds = (instant: Instant): Instant => Math.floor(instant / 1000) * 1000;
 
+type Validity = Pick<Template, 'notBefore' | 'notAfter'> & { readonly der: Buffer };
+let lastValidity: Validity | undefined;
+
+/** All leaves of one second and one life have the same, so the last one is kept. */
+const validityDer = (notBefore: Instant, notAfter: Instant): Buffer => {
+  if (lastValidity?.notBefore !== notBefore || lastValidity.notAfter !== notAfter)
+    lastValidity = { notBefore, notAfter, der: tlv(SEQUENCE, timeDer(notBefore), timeDer(notAfter)) };
+  return lastValidity.der;
+};
+
 const pool = Buffer.alloc(4096);
 let used = pool.length;
 
@@ -48,7 +58,7 @@ export const signCertificate = (template: Template, signer: Signer): Buffer => {
     tlv(INTEGER, serial),
     algorithm,
     issuer,
-    tlv(SEQUENCE, timeDer(notBefore), timeDer(notAfter)),
+    validityDer(notBefore, notAfter),
     subject,
     spki,
     tlv(0xa3, tlv(SEQUENCE, ...extensions)),

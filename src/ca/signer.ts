@@ -1,5 +1,6 @@
 import { type KeyObject, sign } from 'node:crypto';
 import { AppError } from '../lib/errors.ts';
+import { OID } from '../spiffe/oid.ts';
 
 /** How a CA signs. */
 export type SignatureAlgorithm = {
@@ -10,8 +11,8 @@ export type SignatureAlgorithm = {
 };
 
 /** ECDSA with the digest that is as strong as the curve (RFC 5480 §4, RFC 5758 §3.2); no parameters. */
-const ecdsa = (digest: SignatureAlgorithm['digest'], last: number): SignatureAlgorithm => ({
-  oid: `1.2.840.10045.4.3.${last}`,
+const ecdsa = (digest: SignatureAlgorithm['digest'], oid: string, last: number): SignatureAlgorithm => ({
+  oid,
   digest,
   der: Buffer.from([0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, last]),
 });
@@ -24,9 +25,9 @@ const RSA_SHA256: SignatureAlgorithm = {
 };
 
 const BY_CURVE: ReadonlyMap<string, SignatureAlgorithm> = new Map([
-  ['prime256v1', ecdsa('sha256', 2)],
-  ['secp384r1', ecdsa('sha384', 3)],
-  ['secp521r1', ecdsa('sha512', 4)],
+  ['prime256v1', ecdsa('sha256', OID.ecdsaWithSha256, 2)],
+  ['secp384r1', ecdsa('sha384', OID.ecdsaWithSha384, 3)],
+  ['secp521r1', ecdsa('sha512', OID.ecdsaWithSha512, 4)],
 ]);
 
 /** What a key of a CA signs with. @throws AppError `ca_key` if it is of no kind that Signet signs with */

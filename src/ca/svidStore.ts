@@ -54,8 +54,11 @@ export type SvidKeeper = {
   readonly holderOf: (serial: string, now: Instant) => string | undefined;
 };
 
+const PRINTABLE = /^[\x21-\x7e]{1,500}$/;
+const THREE_PARTS = /^[^/]*\/[^/]*\/[^/]*$/;
+
 const keyOf = (instance: string): string => {
-  if (!/^[\x21-\x7e]{1,500}$/.test(instance) || instance.split('/').length !== 3) {
+  if (!PRINTABLE.test(instance) || !THREE_PARTS.test(instance)) {
     throw new AppError(
       'invalid_instance',
       `${JSON.stringify(instance)} is no instance: NAMESPACE/NAME/INSTANCE in printable ASCII`,

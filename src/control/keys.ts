@@ -16,6 +16,9 @@ export const LAST_GOOD_MESH_KEY = 'mesh/last-good';
 
 export const encodeJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');
 
+// The embedded store gives a Buffer already, which is read where it lies.
+const textOf = (bytes: Uint8Array): string => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes)).toString('utf8');
+
 /** What `encodeJson` wrote under a key of ours; nobody else writes there. */
 export const decodeJson = <T>(entry: Entry | undefined): T | undefined =>
-  entry === undefined ? undefined : (JSON.parse(Buffer.from(entry.value).toString('utf8')) as T);
+  entry === undefined ? undefined : (JSON.parse(textOf(entry.value)) as T);

@@ -8,15 +8,18 @@ export type Secret = {
   readonly toJSON: () => never;
 };
 
-/** Wraps a private key or a token so that only `reveal` gives it back. */
+// One for all: three functions for each secret cost more than the key of a certificate.
+const SHAPE: Secret = Object.freeze({
+  toString: () => '[redacted]',
+  toJSON: (): never => {
+    throw new TypeError('a secret refuses to be serialized: reveal() it where it is meant to leave');
+  },
+  [inspect.custom]: () => '[redacted]',
+});
+
+/** Wraps a private key or a token so that only `reveal` gives it back; all boxes look the same, also to a deep comparison. */
 export const secret = (value: string): Secret => {
-  const box = Object.freeze({
-    toString: () => '[redacted]',
-    toJSON: (): never => {
-      throw new TypeError('a secret refuses to be serialized: reveal() it where it is meant to leave');
-    },
-    [inspect.custom]: () => '[redacted]',
-  });
+  const box: Secret = Object.freeze(Object.create(SHAPE));
   values.set(box, value);
   return box;
 };

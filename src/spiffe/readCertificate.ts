@@ -1,4 +1,5 @@
 import type { Instant } from '../lib/time.ts';
+import { bad, contentsAt, countBetween, endAt, insideAt, oidBetween, timeAt } from './derAt.ts';
 
 /** What a certificate says, byte by byte. Read by this small strict parser and never by the code that wrote it. */
 export type CertificateFields = {
@@ -8,7 +9,6 @@ export type CertificateFields = {
   readonly subject: Buffer;
   readonly notBefore: Instant;
   readonly notAfter: Instant;
-  readonly times: readonly [number, number];
   readonly spki: Buffer;
   readonly extensions: ReadonlyMap<string, { readonly critical: boolean; readonly value: Buffer }>;
 };
@@ -20,33 +20,14 @@ export type Element = { readonly tag: number; readonly body: Buffer; readonly he
 export const wholeOf = ({ body, head }: Element): Buffer =>
   Buffer.from(body.buffer, body.byteOffset - head, head + body.length);
 
-const bad = (what: string): never => {
-  throw new Error(`not a DER certificate: ${what}`);
-};
-
-const readLength = (der: Buffer, at: number): { readonly length: number; readonly next: number } => {
-  const first = der[at] ?? bad('cut off');
-  if (first < 0x80) return { length: first, next: at + 1 };
-  const count = first & 0x7f;
-  if (count < 1 || count > 3 || at + 1 + count > der.length) bad('odd length');
-  const length = der.readUIntBE(at + 1, count);
-  if (length < 0x80 || length < 2 ** (8 * (count - 1))) bad('length is not in its shortest form');
-  return { length, next: at + 1 + count };
-};
-
 /** The elements that stand one after the other in `der`, and nothing left over. */
 export const readElements = (der: Buffer): readonly Element[] => {
   const elements: Element[] = [];
-  let at = 0;
-  while (at < der.length) {
-    const { length, next } = readLength(der, at + 1);
-    if (next + length > der.length) bad('cut off');
-    elements.push({
-      tag: der[at] ?? 0,
-      body: der.subarray(next, next + length),
-      head: next - at,
-    });
-    at = next + length;
+  for (let at = 0; at < der.length; ) {
+    const end = endAt(der, at, der.length);
+    const from = contentsAt(der, at);
+    elements.push({ tag: der[at] ?? 0, body: der.subarray(from, end), head: from - at });
+    at = end;
   }
   return elements;
 };
@@ -58,47 +39,116 @@ const bodyOf = (element: Element | undefined, tag: number): Buffer =>
   element?.tag === tag ? element.body : bad(`tag ${element?.tag} instead of ${tag}`);
 
 /** Dotted form; every arc below 2^31. */
-export const readOid = (body: Buffer): string => {
-  let text = '';
-  let arc = 0;
-  // By index: every certificate that is issued has a dozen of them, and an iterator makes an object for each byte.
-  for (let at = 0; at < body.length; at += 1) {
-    const byte = body[at] ?? 0;
-    arc = arc * 128 + (byte & 0x7f);
-    if (byte >= 0x80) continue;
-    text = text === '' ? firstArcs(arc) : `${text}.${arc}`;
-    arc = 0;
+export const readOid = (body: Buffer): string => oidBetween(body, 0, body.length);
+
+const SEQUENCE = 0x30;
+
+/** Where each element of a certificate begins; each ends where the next one begins. */
+export type CertificateLayout = {
+  readonly tbs: number;
+  readonly serial: number;
+  readonly innerAlgorithm: number;
+  readonly issuer: number;
+  readonly validity: number;
+  readonly notAfter: number;
+  readonly subject: number;
+  readonly spki: number;
+  readonly extensions: number;
+  readonly algorithm: number;
+  readonly signature: number;
+  readonly end: number;
+};
+
+/** Finds the parts of one version 3 certificate (RFC 5280 §4.1). @throws Error if the bytes are anything else */
+export const layoutOf = (der: Buffer): CertificateLayout => {
+  const end = der.length;
+  if (endAt(der, 0, end) !== end) bad('more than one element');
+  const tbs = insideAt(der, 0, SEQUENCE);
+  const algorithm = endAt(der, tbs, end);
+  const signature = endAt(der, algorithm, end);
+  if (endAt(der, signature, end) !== end) bad('not three parts');
+  const version = insideAt(der, tbs, SEQUENCE);
+  const serial = endAt(der, version, algorithm);
+  if (serial - version !== 5 || der.readUIntBE(version, 5) !== 0xa003020102) bad('not version 3');
+  const innerAlgorithm = endAt(der, serial, algorithm);
+  const issuer = endAt(der, innerAlgorithm, algorithm);
+  const validity = endAt(der, issuer, algorithm);
+  const subject = endAt(der, validity, algorithm);
+  const spki = endAt(der, subject, algorithm);
+  const extensions = endAt(der, spki, algorithm);
+  if (endAt(der, extensions, algorithm) !== algorithm) bad('not version 3');
+  const notAfter = endAt(der, insideAt(der, validity, SEQUENCE), subject);
+  if (endAt(der, notAfter, subject) !== subject) bad('not two times');
+  return {
+    tbs,
+    serial,
+    innerAlgorithm,
+    issuer,
+    validity,
+    notAfter,
+    subject,
+    spki,
+    extensions,
+    algorithm,
+    signature,
+    end,
+  };
+};
+
+/** One extension; its value fills `from` to `to`. */
+export type ExtensionAt = {
+  readonly oid: string;
+  readonly critical: boolean;
+  readonly from: number;
+  readonly to: number;
+};
+
+const extensionAt = (der: Buffer, at: number, end: number): ExtensionAt => {
+  const id = insideAt(der, at, SEQUENCE);
+  let value = endAt(der, id, end);
+  const oid = oidBetween(der, insideAt(der, id, 0x06), value);
+  let to = endAt(der, value, end);
+  let critical = false;
+  if (to < end) {
+    const flag = insideAt(der, value, 0x01);
+    critical = flag < to && der[flag] === 0xff;
+    value = to;
+    to = endAt(der, value, end);
   }
-  return text === '' ? bad('empty OID') : text;
+  return to === end
+    ? { oid, critical, from: insideAt(der, value, 0x04), to }
+    : bad(`extension ${oid} of too many parts`);
 };
 
-/** Two arcs share the first number (X.690 §8.19.4). */
-const firstArcs = (number: number): string => {
-  const root = Math.min(2, Math.floor(number / 40));
-  return `${root}.${number - root * 40}`;
+/** The extension of this OID, if there is one. */
+export const extensionOf = (extensions: readonly ExtensionAt[], oid: string): ExtensionAt | undefined => {
+  for (let i = 0; i < extensions.length; i += 1) if (extensions[i]?.oid === oid) return extensions[i];
+  return undefined;
 };
 
-const readTime = (element: Element | undefined): Instant => {
-  const text = element?.body.toString('latin1') ?? '';
-  const match = (
-    element?.tag === 0x17 ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
-  ).exec(text);
-  if (match === null || (element?.tag !== 0x17 && element?.tag !== 0x18)) return bad('odd time');
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
-  const century = element.tag === 0x18 ? 0 : year < 50 ? 2000 : 1900;
-  return Date.UTC(century + year, month - 1, day, hour, minute, second);
-};
-
-const readExtensions = (element: Element | undefined): CertificateFields['extensions'] => {
-  const extensions = new Map<string, { readonly critical: boolean; readonly value: Buffer }>();
-  for (const extension of inside(inside(element, 0xa3)[0], 0x30)) {
-    const parts = inside(extension, 0x30);
-    const id = readOid(bodyOf(parts[0], 0x06));
-    const critical = parts.length === 3 && bodyOf(parts[1], 0x01)[0] === 0xff;
-    if (extensions.has(id)) bad(`extension ${id} twice`);
-    extensions.set(id, { critical, value: bodyOf(parts.at(-1), 0x04) });
+/** All extensions, none of them twice. */
+export const extensionsIn = (
+  der: Buffer,
+  { extensions, algorithm: end }: CertificateLayout,
+): readonly ExtensionAt[] => {
+  const list = insideAt(der, extensions, 0xa3);
+  if (endAt(der, list, end) !== end) bad('more than one list of extensions');
+  const found: ExtensionAt[] = [];
+  for (let at = insideAt(der, list, SEQUENCE); at < end; ) {
+    const next = endAt(der, at, end);
+    const extension = extensionAt(der, at, next);
+    if (extensionOf(found, extension.oid) !== undefined) bad(`extension ${extension.oid} twice`);
+    found.push(extension);
+    at = next;
   }
-  return extensions;
+  return found;
+};
+
+const algorithmAt = (der: Buffer, at: number, end: number): string => {
+  const oid = insideAt(der, at, SEQUENCE);
+  return countBetween(der, oid, end) > 0
+    ? oidBetween(der, insideAt(der, oid, 0x06), endAt(der, oid, end))
+    : bad('no algorithm');
 };
 
 /**
@@ -106,31 +156,20 @@ const readExtensions = (element: Element | undefined): CertificateFields['extens
  * @throws Error if the bytes are anything else
  */
 export const readCertificate = (der: Buffer): CertificateFields => {
-  const outer = readElements(der);
-  const [tbs, algorithm] = inside(outer[0], 0x30);
-  const fields = inside(tbs, 0x30);
-  const [version, serial, inner, issuer, validity, subject, spki, extensions] = fields;
-  if (
-    outer.length !== 1 ||
-    fields.length !== 8 ||
-    version === undefined ||
-    wholeOf(version).toString('hex') !== 'a003020102'
-  )
-    bad('not version 3');
-  const [notBefore, notAfter] = inside(validity, 0x30);
+  const at = layoutOf(der);
+  const notBefore = insideAt(der, at.validity, SEQUENCE);
+  const extensions = new Map<string, { readonly critical: boolean; readonly value: Buffer }>();
+  for (const { oid, critical, from, to } of extensionsIn(der, at))
+    extensions.set(oid, { critical, value: der.subarray(from, to) });
   return {
-    serial: bodyOf(serial, 0x02),
-    signatureAlgorithms: [
-      readOid(bodyOf(inside(inner, 0x30)[0], 0x06)),
-      readOid(bodyOf(inside(algorithm, 0x30)[0], 0x06)),
-    ],
-    issuer: issuer === undefined ? bad('no issuer') : wholeOf(issuer),
-    subject: subject === undefined ? bad('no subject') : wholeOf(subject),
-    notBefore: readTime(notBefore),
-    notAfter: readTime(notAfter),
-    times: [notBefore?.tag ?? 0, notAfter?.tag ?? 0],
-    spki: spki === undefined ? bad('no key') : wholeOf(spki),
-    extensions: readExtensions(extensions),
+    serial: der.subarray(insideAt(der, at.serial, 0x02), at.innerAlgorithm),
+    signatureAlgorithms: [algorithmAt(der, at.innerAlgorithm, at.issuer), algorithmAt(der, at.algorithm, at.signature)],
+    issuer: der.subarray(at.issuer, at.validity),
+    subject: der.subarray(at.subject, at.spki),
+    notBefore: timeAt(der, notBefore, at.notAfter),
+    notAfter: timeAt(der, at.notAfter, at.subject),
+    spki: der.subarray(at.spki, at.extensions),
+    extensions,
   };
 };
 

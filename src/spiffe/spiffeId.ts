@@ -14,13 +14,13 @@ export type SpiffeId = `spiffe://${string}` & { readonly __spiffeId: true };
 export const parseTrustDomain = (text: string): TrustDomain | undefined =>
   /^[a-z0-9][a-z0-9._-]{0,254}$/.test(text) ? (text as TrustDomain) : undefined;
 
+// Whole, with the trust domain in it: asked for each certificate, and a match that is kept costs more than the search.
+const SPIFFE_ID = /^spiffe:\/\/[a-z0-9][a-z0-9._-]{0,254}(?:\/[A-Za-z0-9._-]+)*$/;
+const DOT_SEGMENT = /\/\.\.?(?:\/|$)/;
+
 /** A SPIFFE ID, or `undefined` (§2.2: segments of `[A-Za-z0-9._-]`, none empty, `.` or `..`, 2048 bytes in all). */
-export const parseSpiffeId = (text: string): SpiffeId | undefined => {
-  const match = /^spiffe:\/\/([^/]+)((?:\/[A-Za-z0-9._-]+)*)$/.exec(text);
-  if (match === null || text.length > 2048 || parseTrustDomain(match[1] ?? '') === undefined) return undefined;
-  if ((match[2] ?? '').split('/').some((segment) => segment === '.' || segment === '..')) return undefined;
-  return text as SpiffeId;
-};
+export const parseSpiffeId = (text: string): SpiffeId | undefined =>
+  SPIFFE_ID.test(text) && text.length <= 2048 && !DOT_SEGMENT.test(text) ? (text as SpiffeId) : undefined;
 
 /** The trust domain's own ID, which names its trust bundle in SDS. */
 export const trustDomainId = (trustDomain: TrustDomain): SpiffeId => `spiffe://${trustDomain}` as SpiffeId;

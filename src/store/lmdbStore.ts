@@ -71,7 +71,17 @@ const takeOwnership = (db: Database, dir: string): Owner => {
 };
 
 /** With bytes of its own. */
-type OwnWrite = Omit<Write, 'value'> & { readonly value: Buffer | undefined };
+type OwnWrite = {
+  readonly key: string;
+  readonly value: Buffer | undefined;
+  readonly ifRevision: number | undefined;
+};
+
+const ownWrite = ({ key, value, ifRevision }: Write): OwnWrite => ({
+  key,
+  value: value && Buffer.from(value),
+  ifRevision,
+});
 
 type Pending = {
   readonly writes: readonly OwnWrite[];
@@ -83,8 +93,9 @@ type Pending = {
 const admit = (group: readonly Pending[], revisionNow: (key: string) => number, last: number) => {
   const written = new Map<string, number>();
   const admitted: { readonly pending: Pending; readonly revision: number }[] = [];
+  const revisionThen = (key: string): number => written.get(key) ?? revisionNow(key);
   for (const pending of group) {
-    const conflict = conflictOf(pending.writes, (key) => written.get(key) ?? revisionNow(key));
+    const conflict = conflictOf(pending.writes, revisionThen);
     if (conflict !== undefined) {
       pending.reject(conflict);
       continue;
@@ -97,7 +108,8 @@ const admit = (group: readonly Pending[], revisionNow: (key: string) => number, 
 };
 
 /** The batch answers for its writes; a full disk must not end the process by their unhandled rejections. */
-const quiet = (write: Promise<boolean>): void => void write.catch(() => undefined);
+const quiet = (write: Promise<boolean>): void => void write.catch(ignore);
+const ignore = (): undefined => undefined;
 
 /** What the disk said: lmdb-js rejects with a general sentence that holds the reason as one more promise. */
 const reasonOf = async (thrown: unknown): Promise<string> => {
@@ -134,12 +146,16 @@ const writeGroup = async (
 ): Promise<void> => {
   checkFile();
   const held = await db.ifVersion(OWNER_KEY, me.nonce, () => {
+    let last = 0;
     for (const { pending, revision } of admitted) {
-      for (const { key, value } of pending.writes) {
-        quiet(value === undefined ? db.remove(entryKey(key)) : db.put(entryKey(key), value, revision));
+      last = revision;
+      for (const { key, value, ifRevision } of pending.writes) {
+        if (value !== undefined) quiet(db.put(entryKey(key), value, revision));
+        // What is absent and is to be stays absent: a mere condition, and every join and certificate has one.
+        else if (ifRevision !== 0) quiet(db.remove(entryKey(key)));
       }
-      quiet(db.put(REVISION_KEY, Buffer.from(String(revision)), 1));
     }
+    quiet(db.put(REVISION_KEY, Buffer.from(String(last)), 1));
   });
   if (!held) throw unavailable('another process has taken over the data directory: nothing more is written from here');
 };
@@ -224,7 +240,7 @@ export const openLmdbStore = (dir: string): Store => {
       checkOpen();
       checkWrites(writes);
       // Copied now: the caller may reuse its buffers while the commit waits.
-      const own = writes.map((w) => ({ ...w, value: w.value && Buffer.from(w.value) }));
+      const own = writes.map(ownWrite);
       if (own.length > 0) await queue.add(own);
     },
     close: (): Promise<void> => (closing ??= shut()),

@@ -16,6 +16,7 @@ import {
 import { newSerial, signCertificate, type Template } from '../../../src/ca/sign.ts';
 import { localSigner, type Signer, signatureAlgorithm } from '../../../src/ca/signer.ts';
 import { OID } from '../../../src/spiffe/oid.ts';
+import { layoutOf } from '../../../src/spiffe/readCertificate.ts';
 import { workloadId } from '../../../src/spiffe/spiffeId.ts';
 import { DAY, NOW, TD, WEB } from './support.ts';
 
@@ -106,6 +107,20 @@ describe('the check before a leaf leaves', () => {
       });
     });
   }
+
+  it('withholds one of which any octet before the signature is another, or that was cut off anywhere', () => {
+    const der = signCertificate(right, issuer.signer);
+    const unverified = { ...check, verifies: false };
+    const { signature } = layoutOf(der);
+    for (let at = 0; at < der.length; at += 1) {
+      assert.throws(() => validateLeaf(der.subarray(0, at), unverified), { code: 'profile_violation' });
+      for (const bit of at < signature ? [0x01, 0x20, 0x80] : []) {
+        const changed = Buffer.from(der);
+        changed[at] = (der[at] ?? 0) ^ bit;
+        assert.throws(() => validateLeaf(changed, unverified), { code: 'profile_violation' }, `octet ${at}`);
+      }
+    }
+  });
 
   it('withholds one that outlives its issuer, even if that was asked for', () => {
     const template = { ...right, notAfter: second(NOW + 11 * DAY) };
