@@ -172,9 +172,11 @@ export class EndpointTracker {
 
   /** Another instance of the service took over the address of one that is away: same place, nothing to wait for. */
   #replaceDead({ node, service, address }: Registration): void {
-    const dead = [...(this.#nodes.get(service) ?? [])].filter((other) => {
+    const dead: string[] = [];
+    this.#nodes.get(service)?.forEach((other) => {
       const tracked = this.#tracked.get(other);
-      return other !== node && tracked?.streams.size === 0 && tracked.registration.address === address;
+      if (other === node || tracked?.streams.size !== 0) return;
+      if (tracked.registration.address === address) dead.push(other);
     });
     this.#remove(dead);
   }

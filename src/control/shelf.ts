@@ -46,11 +46,12 @@ export const lastGood = (
 
 /** A sidecar holds it. */
 export const putGood = (shelf: Shelf, type: TypeUrl, resource: Resource): void => {
-  const names = shelf.good.get(type) ?? new Map<string, readonly Resource[]>();
-  shelf.good.set(type, names);
-  const [newest] = names.get(resource.name) ?? [];
+  const names = shelf.good.get(type);
+  const newest = names?.get(resource.name)?.[0];
   if (newest?.version === resource.version) return;
-  names.set(resource.name, newest === undefined ? [resource] : [resource, newest]);
+  const good = newest === undefined ? [resource] : [resource, newest];
+  if (names === undefined) shelf.good.set(type, new Map([[resource.name, good]]));
+  else names.set(resource.name, good);
 };
 
 /** Some sidecar took this version: `true` if that ends a quarantine. */
