@@ -18,4 +18,7 @@ export const encodeJson = (value: unknown): Uint8Array => Buffer.from(JSON.strin
 
 /** What `encodeJson` wrote under a key of ours; nobody else writes there. */
 export const decodeJson = <T>(entry: Entry | undefined): T | undefined =>
-  entry === undefined ? undefined : (JSON.parse(Buffer.from(entry.value).toString('utf8')) as T);
+  entry === undefined ? undefined : (JSON.parse(textOf(entry.value)) as T);
+
+const textOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('utf8');

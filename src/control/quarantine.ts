@@ -135,14 +135,11 @@ export class Quarantine {
   #acked(sidecar: Sidecar, { type, taken }: Of<'acked'>, snapshot: Snapshot | undefined): boolean {
     if (!SHARED.includes(type)) return false;
     const shelf = this.#shelf(sidecar, type);
-    const published = snapshot?.get(type);
+    putGood(shelf, type, taken, snapshot?.get(type) ?? NO_RESOURCES);
     let ended = false;
-    // As in `#took`: by `forEach`, for in a storm iterators are a good part of what the events of its streams allocate.
-    taken.forEach((version, name) => {
-      const resource = published?.get(name);
-      if (resource?.version === version) putGood(shelf, type, resource);
-      if (shelf.refusals.size > 0 && prove(shelf, type, name, version, sidecar.node)) ended = true;
-    });
+    if (shelf.refusals.size > 0) {
+      for (const [name, version] of taken) if (prove(shelf, type, name, version, sidecar.node)) ended = true;
+    }
     return ended;
   }
 
@@ -179,9 +176,7 @@ export class Quarantine {
       const versions = held.get(type);
       if (versions !== undefined && !settled.has(type)) {
         settled.add(type);
-        resources.forEach((resource, name) => {
-          if (versions.get(name) === resource.version) putGood(shelf, type, resource);
-        });
+        putGood(shelf, type, versions, resources);
       }
       if (isComplete) keepGood(shelf, type, resources);
     }
