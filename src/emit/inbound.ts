@@ -28,20 +28,23 @@ import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
 import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 
-/** The listener before one declared port, the application's cluster behind it and, for HTTP, the routes with the policy. */
-export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
-  const rbac: RbacPort = {
-    ownDomains: plan.ownDomains,
-    // Also where none is taken: while the listener and the routes are not of one generation, neither may admit what both refuse.
-    takesPlaintext: true,
-    http: port.protocol !== 'tcp',
-  };
-  return [
-    encode(Listener, listener(plan, port, rbac), port.location),
-    appCluster(port),
-    ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : []),
-  ];
+/** The listener before one declared port. */
+export const emitListener = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => [
+  encode(Listener, listener(plan, port, rbacPort(plan, port)), port.location),
+];
+
+/** What is behind it: the application's cluster and, for HTTP, the routes with the policy. They do not say where it listens. */
+export const emitBehind = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
+  const rbac = rbacPort(plan, port);
+  return [appCluster(port), ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : [])];
 };
+
+const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPort => ({
+  ownDomains,
+  // Also where none is taken: while the listener and the routes are not of one generation, neither may admit what both refuse.
+  takesPlaintext: true,
+  http: protocol !== 'tcp',
+});
 
 const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener => ({
   ...LISTENER,
