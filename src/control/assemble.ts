@@ -8,23 +8,29 @@ import type { Content } from './quarantine.ts';
  */
 export const assemble = (common: readonly Content[], own: readonly Content[], previous?: Snapshot): Snapshot => {
   const [shared, mine] = [byType(common), group(own)];
-  const both = (url: TypeUrl): ReadonlyMap<string, Resource> => {
-    const [ours, more] = [shared.get(url) ?? NONE, mine.get(url)];
-    if (more === undefined) return ours;
-    return ours.size === 0 ? more : new Map([...ours, ...more]);
-  };
-  const urls = new Set([...Object.values(TYPE), ...shared.keys(), ...mine.keys()]);
-  return new Map([...urls].map((url) => [url, keepEqual(both(url), previous?.get(url))]));
+  // Copied whole, for all but secrets are the same for many.
+  const snapshot = new Map(shared);
+  mine.forEach((more, url) => {
+    const ours = shared.get(url);
+    snapshot.set(url, ours === undefined || ours.size === 0 ? more : new Map([...ours, ...more]));
+  });
+  if (previous !== undefined) for (const [url, next] of snapshot) snapshot.set(url, keepEqual(next, previous.get(url)));
+  return snapshot;
 };
 
 const NONE: ReadonlyMap<string, Resource> = new Map();
 
 type Groups = ReadonlyMap<TypeUrl, ReadonlyMap<string, Resource>>;
 
+/** Types of which there is nothing are there, too. */
+const EMPTY: Groups = new Map(Object.values(TYPE).map((url) => [url, NONE]));
+
 const known = new WeakMap<readonly Content[], Groups>();
 
 const byType = (emitted: readonly Content[]): Groups => {
-  const groups = known.get(emitted) ?? group(emitted);
+  const before = known.get(emitted);
+  if (before !== undefined) return before;
+  const groups = new Map([...EMPTY, ...group(emitted)]);
   known.set(emitted, groups);
   return groups;
 };

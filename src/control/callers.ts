@@ -12,12 +12,15 @@ export class Callers {
     const before = this.#upstreams.get(stream);
     if (before === upstreams) return;
     this.#upstreams.set(stream, upstreams);
-    for (const service of before?.keys() ?? []) if (!upstreams.has(service)) this.#drop(stream, service);
-    for (const service of upstreams.keys()) {
+    before?.forEach((_, service) => {
+      if (!upstreams.has(service)) this.#drop(stream, service);
+    });
+    upstreams.forEach((_, service) => {
+      if (before?.has(service) === true) return;
       const known = this.#callers.get(service);
       if (known === undefined) this.#callers.set(service, new Set([stream]));
       else known.add(stream);
-    }
+    });
   }
 
   remove(stream: StreamId): void {

@@ -114,11 +114,13 @@ export class EndpointTracker {
    */
   table(): ReadonlyMap<ServiceKey, readonly Endpoint[]> {
     for (const service of this.#stale) {
-      const addresses = [...(this.#nodes.get(service) ?? [])].flatMap(
-        (node) => this.#tracked.get(node)?.registration.address ?? [],
-      );
-      if (addresses.length === 0) this.#table.delete(service);
-      else this.#table.set(service, this.#endpoints(service, [...new Set(addresses)].sort()));
+      const addresses = new Set<string>();
+      this.#nodes.get(service)?.forEach((node) => {
+        const tracked = this.#tracked.get(node);
+        if (tracked !== undefined) addresses.add(tracked.registration.address);
+      });
+      if (addresses.size === 0) this.#table.delete(service);
+      else this.#table.set(service, this.#endpoints(service, [...addresses].sort()));
     }
     this.#stale.clear();
     return this.#table;
@@ -172,9 +174,11 @@ export class EndpointTracker {
 
   /** Another instance of the service took over the address of one that is away: same place, nothing to wait for. */
   #replaceDead({ node, service, address }: Registration): void {
-    const dead = [...(this.#nodes.get(service) ?? [])].filter((other) => {
+    const dead: string[] = [];
+    this.#nodes.get(service)?.forEach((other) => {
       const tracked = this.#tracked.get(other);
-      return other !== node && tracked?.streams.size === 0 && tracked.registration.address === address;
+      if (other === node || tracked?.streams.size !== 0) return;
+      if (tracked.registration.address === address) dead.push(other);
     });
     this.#remove(dead);
   }

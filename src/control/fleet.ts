@@ -1,3 +1,4 @@
+import type { Emitted } from '../emit/emitted.ts';
 import type { Result } from '../lib/result.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
@@ -39,11 +40,17 @@ export type FleetOptions = {
 
 export type Member = { readonly sidecar: Sidecar; readonly record: SidecarRecord };
 
+/** A member's own record is written into it: some twenty events come with each sidecar. */
+type Followed = Member & { record: SidecarRecord };
+
 /** How often the store is told who is here, so that a crash forgets little of it. */
 const NOTE_EVERY: Duration = 600_000;
 
 /** The same refusal of the same token and source is logged once in so long. */
 const SAME_REFUSAL: Duration = 600_000;
+
+/** Only a NACK is held against the plan. */
+const NOTHING_EMITTED: readonly Emitted[] = Object.freeze([]);
 
 /** Of the name that a client gives itself, which may be long. */
 const MOST_AGENT = 128;
@@ -56,7 +63,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   /** Admitted, and not yet opened. */
   readonly #admitted = new Map<StreamId, Sidecar>();
-  readonly #members = new Map<StreamId, Member>();
+  readonly #members = new Map<StreamId, Followed>();
   readonly #logged = new WeakSet<Refusal>();
   readonly #refusals: ReturnType<typeof repeats>;
   readonly #ends: StreamEnds;
@@ -140,7 +147,7 @@ export class Fleet {
     this.#learn(member.sidecar, event);
     this.#options.follow(member.sidecar, event);
     const record = afterEvent(member.record, this.#withOwnRefusals(member.sidecar, event));
-    if (record !== undefined) this.#members.set(stream, { sidecar: member.sidecar, record });
+    if (record !== undefined) member.record = record;
     this.#tell(member.sidecar, event);
   }
 
@@ -148,10 +155,14 @@ export class Fleet {
     // Says nothing of what a sidecar can use.
     if (event.kind === 'asked' || event.kind === 'sent') return;
     if (event.kind === 'progress' && event.progress !== 'settled') return;
+    if (event.kind === 'acked' && event.type === TYPE.sds) return;
     const { quarantine, reconciler, log } = this.#options;
     const { stream, node, service } = sidecar;
-    const seen = { snapshot: reconciler.snapshotOf(stream), emitted: reconciler.emittedFor(stream) };
-    const { concerns, refusals } = quarantine.follow(sidecar, event, seen);
+    const emitted = event.kind === 'nacked' ? reconciler.emittedFor(stream) : NOTHING_EMITTED;
+    const { concerns, refusals } = quarantine.follow(sidecar, event, {
+      snapshot: reconciler.snapshotOf(stream),
+      emitted,
+    });
     if (concerns === 'nobody') return;
     if (refusals.length > 0) {
       const names = refusals.map(({ name }) => name);
@@ -164,9 +175,9 @@ export class Fleet {
   /** Who took the last good form in place of what it refused has still refused it. */
   #withOwnRefusals(sidecar: Sidecar, event: StreamEvent): StreamEvent {
     if (event.kind !== 'acked' || event.stillRefused) return event;
-    const own = this.#options.quarantine
-      .withheld(sidecar)
-      .some(({ refusal }) => refusal.type === event.type && refusal.by.has(sidecar.node));
+    const withheld = this.#options.quarantine.withheld(sidecar);
+    if (withheld.length === 0) return event;
+    const own = withheld.some(({ refusal }) => refusal.type === event.type && refusal.by.has(sidecar.node));
     return own ? { ...event, stillRefused: true } : event;
   }
 

@@ -46,10 +46,16 @@ export const planOf = (
     service: mesh.services.get(ref.service),
     at: now,
     ...(client === 'grpc' ? { emitted: emitGrpcClient(plan), faults: [] } : emitParts(plan)),
-    upstreams: new Map(plan.upstreams.map(({ service }) => [service, endpoints.get(service)])),
+    upstreams: addressesOf(plan, endpoints),
   };
   plans.set(key, planned);
   return planned;
+};
+
+const addressesOf = ({ upstreams }: ProxyPlan, endpoints: EndpointTable): Planned['upstreams'] => {
+  const addresses = new Map<ServiceKey, readonly Endpoint[] | undefined>();
+  for (const { service } of upstreams) addresses.set(service, endpoints.get(service));
+  return addresses;
 };
 
 const isMadeOf = ({ upstreams }: Planned, endpoints: EndpointTable): boolean => {

@@ -36,6 +36,7 @@ export type Outcome = { readonly concerns: 'nobody' | 'sidecar' | 'service'; rea
 export type Seen = { readonly snapshot: Snapshot | undefined; readonly emitted: readonly Emitted[] };
 
 const NOTHING: readonly Withheld[] = [];
+const NO_RESOURCES: ReadonlyMap<string, Resource> = new Map();
 const NO_OUTCOME: Outcome = { concerns: 'nobody', refusals: [] };
 
 /** Secrets belong to one instance each and say nothing about others. */
@@ -134,12 +135,10 @@ export class Quarantine {
   #acked(sidecar: Sidecar, { type, taken }: Of<'acked'>, snapshot: Snapshot | undefined): boolean {
     if (!SHARED.includes(type)) return false;
     const shelf = this.#shelf(sidecar, type);
-    const published = snapshot?.get(type);
+    putGood(shelf, type, taken, snapshot?.get(type) ?? NO_RESOURCES);
     let ended = false;
-    for (const [name, version] of taken) {
-      const resource = published?.get(name);
-      if (resource?.version === version) putGood(shelf, type, resource);
-      if (shelf.refusals.size > 0 && prove(shelf, type, name, version, sidecar.node)) ended = true;
+    if (shelf.refusals.size > 0) {
+      for (const [name, version] of taken) if (prove(shelf, type, name, version, sidecar.node)) ended = true;
     }
     return ended;
   }
@@ -173,13 +172,11 @@ export class Quarantine {
     const isComplete = this.withheld(sidecar).length === 0;
     for (const type of SHARED) {
       const shelf = this.#shelf(sidecar, type);
-      const resources = snapshot.get(type) ?? new Map<string, Resource>();
+      const resources = snapshot.get(type) ?? NO_RESOURCES;
       const versions = held.get(type);
       if (versions !== undefined && !settled.has(type)) {
         settled.add(type);
-        for (const resource of resources.values()) {
-          if (versions.get(resource.name) === resource.version) putGood(shelf, type, resource);
-        }
+        putGood(shelf, type, versions, resources);
       }
       if (isComplete) keepGood(shelf, type, resources);
     }

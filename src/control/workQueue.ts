@@ -21,11 +21,12 @@ export class WorkQueue {
   readonly #taken = new Set<StreamId>();
 
   get size(): number {
-    return LEVELS.reduce((sum, level) => sum + this.#waiting[level].size, 0);
+    const { security, endpoints, rest, renewal } = this.#waiting;
+    return security.size + endpoints.size + rest.size + renewal.size;
   }
 
   add({ stream, urgency, plan }: Work): void {
-    const before = LEVELS.map((level) => this.#waiting[level].get(stream)).find((work) => work !== undefined);
+    const before = this.#workOf(stream);
     const most = before !== undefined && rankOf(before.urgency) < rankOf(urgency) ? before.urgency : urgency;
     // In a storm every arrival marks all who wait: what stays as it is costs nothing.
     if (before?.urgency === most && (before.plan || !plan)) return;
@@ -67,9 +68,16 @@ export class WorkQueue {
 
   #first(): Work | undefined {
     for (const level of LEVELS) {
-      for (const [stream, work] of this.#waiting[level]) if (!this.#taken.has(stream)) return work;
+      const waiting = this.#waiting[level];
+      if (waiting.size === 0) continue;
+      for (const work of waiting.values()) if (!this.#taken.has(work.stream)) return work;
     }
     return undefined;
+  }
+
+  #workOf(stream: StreamId): Work | undefined {
+    const { security, endpoints, rest, renewal } = this.#waiting;
+    return security.get(stream) ?? endpoints.get(stream) ?? rest.get(stream) ?? renewal.get(stream);
   }
 }
 

@@ -9,6 +9,7 @@ import {
   HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
 } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
+import { keepNewest } from '../lib/newest.ts';
 import type { Duration } from '../lib/time.ts';
 import { inboundHttpFilters, outboundHttpFilters } from './httpChain.ts';
 
@@ -47,14 +48,20 @@ const INBOUND: HttpConnectionManager = {
 const HTTP_OPTIONS = HttpProtocolOptions.fromPartial({});
 
 /** HTTP before an application. Paths are normalised first, so what the rules saw is what the application gets. */
-export const inboundHttp = (
-  port: number,
-  {
-    mtls,
-    federated,
-    certificateTtl,
-  }: { readonly mtls: boolean; readonly federated: boolean; readonly certificateTtl: Duration },
-): Filter =>
+export const inboundHttp = (port: number, options: InboundHttp): Filter => {
+  const key = `${port} ${options.mtls} ${options.federated} ${options.certificateTtl}`;
+  const known = inbounds.get(key) ?? makeInboundHttp(port, options);
+  keepNewest(inbounds, key, known, MOST);
+  return known;
+};
+
+type InboundHttp = { readonly mtls: boolean; readonly federated: boolean; readonly certificateTtl: Duration };
+
+/** It says nothing of the service, and many services have the same port. */
+const inbounds = new Map<string, Filter>();
+const MOST = 1_000;
+
+const makeInboundHttp = (port: number, { mtls, federated, certificateTtl }: InboundHttp): Filter =>
   httpFilter({
     ...INBOUND,
     statPrefix: inboundRouteName(port),

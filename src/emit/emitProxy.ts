@@ -1,10 +1,10 @@
 import { inboundListenerName, inboundRouteName, isOutboundName, upstreamClusterName } from '../envoy/names.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Port } from '../model/mesh.ts';
-import type { InboundPort, Outbound, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import type { Access, InboundPort, Outbound, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { discoveryOf, nameOfApp, upstreamCluster, upstreamEndpoints } from './clusters.ts';
 import type { Emitted } from './emitted.ts';
-import { emitInbound } from './inbound.ts';
+import { emitBehind, emitListener } from './inbound.ts';
 import { emitOutbound } from './outbound.ts';
 
 /** A port, an upstream or the outbound side that cannot be emitted, which is a mistake of ours. */
@@ -41,7 +41,11 @@ export const emitParts = (plan: ProxyPlan): Emission => {
     }),
     ...plan.inbound.flatMap((port) => {
       const names = [inboundListenerName(port.port), inboundRouteName(port.port), nameOfApp(port)];
-      const emit = () => once(inbounds, port, context, () => emitInbound(plan, port));
+      const emit = () => [
+        ...once(listeners, port, context, () => emitListener(plan, port)),
+        // Alike for all instances, which listen each at an address of its own.
+        ...once(behind, port.access, context, () => emitBehind(plan, port)),
+      ];
       return attempt((name) => names.includes(name), emit);
     }),
     ...attempt(isOutboundName, () => once(outbounds, plan.outbound, '', () => emitOutbound(plan))),
@@ -72,7 +76,8 @@ type Encoded<Part extends object> = WeakMap<Part, Map<string, readonly Emitted[]
 const clusters: Encoded<Port> = new WeakMap();
 const endpoints: Encoded<Upstream> = new WeakMap();
 const upstreams: Encoded<Upstream> = new WeakMap();
-const inbounds: Encoded<InboundPort> = new WeakMap();
+const listeners: Encoded<InboundPort> = new WeakMap();
+const behind: Encoded<Access> = new WeakMap();
 const outbounds: Encoded<Outbound> = new WeakMap();
 
 const once = <Part extends object>(

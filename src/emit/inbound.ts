@@ -20,6 +20,7 @@ import { RBAC as HttpRbac, RBACPerRoute } from '../gen/envoy/extensions/filters/
 import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts';
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
 import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
+import type { PathRisk } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import { callersBundleId, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
 import { appCluster, nameOfApp } from './clusters.ts';
@@ -27,20 +28,23 @@ import { inboundHttp } from './connection.ts';
 import { type Emitted, encode } from './emitted.ts';
 import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 
-/** The listener before one declared port, the application's cluster behind it and, for HTTP, the routes with the policy. */
-export const emitInbound = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
-  const rbac: RbacPort = {
-    ownDomains: plan.ownDomains,
-    // Also where none is taken: while the listener and the routes are not of one generation, neither may admit what both refuse.
-    takesPlaintext: true,
-    http: port.protocol !== 'tcp',
-  };
-  return [
-    encode(Listener, listener(plan, port, rbac), port.location),
-    appCluster(port),
-    ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : []),
-  ];
+/** The listener before one declared port. */
+export const emitListener = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => [
+  encode(Listener, listener(plan, port, rbacPort(plan, port)), port.location),
+];
+
+/** What is behind it: the application's cluster and, for HTTP, the routes with the policy. They do not say where it listens. */
+export const emitBehind = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
+  const rbac = rbacPort(plan, port);
+  return [appCluster(port), ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : [])];
 };
+
+const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPort => ({
+  ownDomains,
+  // Also where none is taken: while the listener and the routes are not of one generation, neither may admit what both refuse.
+  takesPlaintext: true,
+  http: protocol !== 'tcp',
+});
 
 const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener => ({
   ...LISTENER,
@@ -156,7 +160,7 @@ const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
         domains: ['*'],
         routes: [
           revoked.length === 0 ? BAD_HOST : badHostRoute(perFilter),
-          ...(refusedPaths.length === 0 ? [] : [badPathRoute(riskyPath(refusedPaths), perFilter)]),
+          ...(refusedPaths.length === 0 ? [] : [badPathRoute(refusedPaths, perFilter)]),
           {
             ...ROUTE,
             action: {
@@ -180,9 +184,20 @@ const ROUTE = Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', val
 const NO_TIMEOUT = RouteAction.fromPartial({ timeout: duration(0) });
 
 /** Spellings that an application may read as another path than the rules did. */
-const badPathRoute = (expression: string, perFilter: PerFilter): Route =>
+const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route => {
+  if (perFilter !== ADMITTED) return makeBadPathRoute(risks, perFilter);
+  const key = risks.join(' ');
+  const route = badPaths.get(key) ?? makeBadPathRoute(risks, perFilter);
+  badPaths.set(key, route);
+  return route;
+};
+
+/** Most ports refuse the same spellings; there are five. */
+const badPaths = new Map<string, Route>();
+
+const makeBadPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route =>
   refusal(
-    RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: expression } } }),
+    RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: riskyPath(risks) } } }),
     TWO_READINGS,
     perFilter,
   );

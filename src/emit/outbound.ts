@@ -5,7 +5,7 @@ import {
   outboundListenerName,
   upstreamClusterName,
 } from '../envoy/names.ts';
-import { duration, packAny, socketAddress } from '../envoy/pack.ts';
+import { bytesOf, duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import { type Filter, FilterChain } from '../gen/envoy/config/listener/v3/listener_components.ts';
@@ -22,26 +22,32 @@ import { showHostPort } from '../lib/hostPort.ts';
 import { keepNewest } from '../lib/newest.ts';
 import type { HostPort, ProxyPlan, UpstreamKey } from '../plan/proxyPlan.ts';
 import { outboundHttp } from './connection.ts';
-import { type Emitted, encode } from './emitted.ts';
+import { type Emitted, encode, encodeParts } from './emitted.ts';
 import { badHostRoute } from './refusals.ts';
 
 /** The application's side: the shared port for HTTP names, and the local ports that it asked for. */
 export const emitOutbound = (plan: ProxyPlan): readonly Emitted[] => {
   const { listen, routes, local } = plan.outbound;
-  const shared: RouteConfiguration = {
-    ...ROUTES,
-    name: OUTBOUND_ROUTE_NAME,
-    virtualHosts: [
-      ...routes.map(({ hosts, upstream }) => virtualHost(upstreamNameOf(upstream), hosts, upstreamNameOf(upstream))),
-      UNKNOWN_NAME,
-    ],
-  };
   return [
     sharedListener(listen),
-    encode(RouteConfiguration, shared),
+    encodeParts(RouteConfiguration, OUTBOUND_ROUTE_NAME, () => [NAME, ...routes.map(sharedRoute), UNKNOWN]),
     ...local.flatMap((entry) => emitLocal(entry, listen.port)),
   ];
 };
+
+const sharedRoutes = new Map<string, Buffer>();
+const MOST_ROUTES = 5_000;
+
+// The same for all callers of one namespace.
+const sharedRoute = ({ hosts, upstream }: ProxyPlan['outbound']['routes'][number]): Buffer => {
+  const key = `${upstream} ${hosts.join(' ')}`;
+  const name = upstreamNameOf(upstream);
+  const bytes = sharedRoutes.get(key) ?? routesPart({ virtualHosts: [virtualHost(name, hosts, name)] });
+  keepNewest(sharedRoutes, key, bytes, MOST_ROUTES);
+  return bytes;
+};
+
+const routesPart = (part: Partial<RouteConfiguration>): Buffer => bytesOf(RouteConfiguration, { ...ROUTES, ...part });
 
 const sharedListeners = new Map<string, Emitted>();
 // A sidecar names its own, as often anew as it likes.
@@ -165,3 +171,6 @@ const UNKNOWN_NAME: VirtualHost = {
     },
   ],
 };
+
+const NAME = routesPart({ name: OUTBOUND_ROUTE_NAME });
+const UNKNOWN = routesPart({ virtualHosts: [UNKNOWN_NAME] });

@@ -29,12 +29,15 @@ export const planInbound = (
 ): InboundPort => {
   const host = ref.address ?? '0.0.0.0';
   const mtls = mtlsAt(port.mtls, now);
-  const access = { ...planAccess(service, port, now), revoked: digestsFor(service, port, revoked, own) };
+  const access = sharedAccess(port, {
+    ...planAccess(service, port, now),
+    revoked: digestsFor(service, port, revoked, own),
+  });
   const cut = revoked.cuts.get(`${service.key}:${port.port}`);
   const byHost = planned.get(port) ?? new Map<string, InboundPort>();
   planned.set(port, byHost);
   const known = byHost.get(host);
-  if (known !== undefined && known.mtls === mtls && known.cut === cut && isSame(known.access, access)) return known;
+  if (known !== undefined && known.mtls === mtls && known.cut === cut && known.access === access) return known;
   const inbound: InboundPort = {
     name: port.name,
     bind: { host, port: port.port },
@@ -48,6 +51,16 @@ export const planInbound = (
   };
   keepNewest(byHost, host, inbound, MOST);
   return inbound;
+};
+
+const shared = new WeakMap<Port, Access>();
+
+// Whatever the address: what is behind the listener is encoded once for all instances of a service.
+const sharedAccess = (port: Port, access: Access): Access => {
+  const known = shared.get(port);
+  if (known !== undefined && isSame(known, access)) return known;
+  shared.set(port, access);
+  return access;
 };
 
 // A TCP rule cannot carry a moment into Envoy, so an ended one leaves the plan. An HTTP rule ends inside Envoy and

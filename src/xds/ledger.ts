@@ -51,23 +51,23 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
   if (before === undefined) return undefined;
   switch (event.kind) {
     case 'asked':
-      return withProgress({ ...before, asked: new Set([...before.asked, event.type]) }, at);
+      return after(before, before.said, new Set(before.asked).add(event.type), before.types, at);
     case 'sent': {
       const { acked, nacked } = before.types.get(event.type) ?? UNTOUCHED;
-      return withType(before, event.type, { sent: { version: event.version, at }, acked, nacked });
+      return withType(before, event.type, { sent: { version: event.version, at }, acked, nacked }, at);
     }
     case 'acked': {
       const { sent, nacked } = before.types.get(event.type) ?? UNTOUCHED;
       const acked = { version: event.version, at };
-      return withType(before, event.type, { sent, acked, nacked: event.stillRefused ? nacked : undefined });
+      return withType(before, event.type, { sent, acked, nacked: event.stillRefused ? nacked : undefined }, at);
     }
     case 'nacked': {
       const { version, error, resources } = event;
       const { sent, acked } = before.types.get(event.type) ?? UNTOUCHED;
-      return withType(before, event.type, { sent, acked, nacked: { version, at, error, resources } });
+      return withType(before, event.type, { sent, acked, nacked: { version, at, error, resources } }, at);
     }
     case 'progress':
-      return withProgress({ ...before, said: event.progress }, at);
+      return after(before, event.progress, before.asked, before.types, at);
     case 'refused':
       return before;
     case 'closed':
@@ -75,18 +75,24 @@ export const afterEvent = (before: SidecarRecord | undefined, event: StreamEvent
   }
 };
 
-const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord): SidecarRecord => ({
-  ...s,
-  types: s.types.with(url, type),
-});
+const withType = (s: SidecarRecord, url: TypeUrl, type: TypeRecord, at: Instant): SidecarRecord =>
+  after(s, s.said, s.asked, s.types.with(url, type), at);
 
-const withProgress = (s: SidecarRecord, at: Instant): SidecarRecord => {
-  const progress = s.said === 'settled' && willAskMore(s) ? 'pending' : s.said;
-  return progress === s.progress ? s : { ...s, progress, progressSince: at };
+/** Written out: copying a record is slow where the code is not optimized yet, and each stream begins with some twenty events. */
+const after = (
+  { stream, node, peer, connectedSince, only, progress: before, progressSince: since }: SidecarRecord,
+  said: Progress,
+  asked: SidecarRecord['asked'],
+  types: SidecarRecord['types'],
+  at: Instant,
+): SidecarRecord => {
+  const progress = said === 'settled' && willAskMore(only, asked) ? 'pending' : said;
+  const progressSince = progress === before ? since : at;
+  return { stream, node, peer, connectedSince, only, said, progress, progressSince, asked, types };
 };
 
 /** An Envoy that starts asks for listeners when its clusters are warm, which may be long after it took them. */
-const willAskMore = ({ only, asked }: SidecarRecord): boolean =>
+const willAskMore = (only: TypeUrl | undefined, asked: SidecarRecord['asked']): boolean =>
   only === undefined && asked.has(TYPE.cds) && !asked.has(TYPE.lds);
 
 /** Who has not taken all of the newest state, and why. */
@@ -114,7 +120,7 @@ const openTypes = (record: SidecarRecord): readonly string[] => [
   ...[...record.types]
     .filter(([, t]) => t.nacked !== undefined || t.sent?.version !== t.acked?.version)
     .map(([url]) => typeNameOf(url) ?? url),
-  ...(willAskMore(record) ? ['lds'] : []),
+  ...(willAskMore(record.only, record.asked) ? ['lds'] : []),
 ];
 
 /** Every connected sidecar ACKed everything that the newest snapshot has for it. True of an empty mesh. */

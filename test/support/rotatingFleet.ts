@@ -95,7 +95,7 @@ export class RotatingFleet {
       atLeast: () => Math.min(this.clock.now(), this.atMost),
       issued: () => this.keeper.list(),
       holders: () => this.#holders(),
-      holder: (stream) => this.#holders().find((holder) => holder.stream === stream),
+      secretsOf: (stream) => this.#holders().find((holder) => holder.stream === stream),
       mayReturn: (node) => !this.revoked.has(node),
       reissue: async ({ node }) => {
         const sidecar = this.#of(node);

@@ -76,7 +76,8 @@ export class HeldCertificates {
   }
 
   #took(stream: StreamId, known: OfStream, versions: ReadonlyMap<string, string> | undefined): Answer | undefined {
-    const taken = known.published.find(({ svid, version }) => versions?.get(svid.id) === version);
+    if (versions === undefined) return undefined;
+    const taken = known.published.find(({ svid, version }) => versions.get(svid.id) === version);
     if (taken === undefined || taken.svid === known.held) return undefined;
     const isNewest = taken === known.published.at(-1);
     this.#streams.set(stream, { ...known, held: taken.svid, error: isNewest ? undefined : known.error });

@@ -52,9 +52,12 @@ export class RefusedBy {
   follow({ stream }: Sidecar, event: StreamEvent): boolean {
     if (event.kind === 'closed') this.#taken.delete(stream);
     if (event.kind !== 'progress' || event.progress === 'pending') return false;
-    const refusing = this.#options.inboundOf(stream).filter(({ access }) => access.revoked.length > 0);
-    const before = this.#taken.get(stream) ?? new Map<number, ReadonlySet<string>>();
-    if (refusing.length === 0 && before.size === 0) return false;
+    const inbound = this.#options.inboundOf(stream);
+    const known = this.#taken.get(stream);
+    // The rule: nothing is revoked.
+    if (known === undefined && inbound.every(refusesNothing)) return false;
+    const refusing = inbound.filter((port) => !refusesNothing(port));
+    const before = known ?? new Map<number, ReadonlySet<string>>();
     const emitted = this.#options.emittedFor(stream);
     const taken = new Map(before);
     for (const port of refusing) {
@@ -102,6 +105,8 @@ export class RefusedBy {
       .map(({ node, lastSeen }) => ({ node, lastSeen }));
   }
 }
+
+const refusesNothing = ({ access }: InboundPort): boolean => access.revoked.length === 0;
 
 const serviceOf = (node: string): ServiceKey => node.slice(0, node.lastIndexOf('/')) as ServiceKey;
 

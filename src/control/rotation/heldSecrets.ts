@@ -42,7 +42,7 @@ export const newHeldSecrets = () => {
 
   /** What it names is known if it is what it was published last, and not known any more if it is not. */
   const learn = (before: Learned, named: ReadonlyMap<string, string>, published: PublishedSecrets): Learned => {
-    const versions = new Map([...before.versions, ...named]);
+    const versions = before.versions.size === 0 ? named : new Map([...before.versions, ...named]);
     const isNewest = (name: string): boolean => versions.get(name) === published.resources.get(name)?.version;
     const { svid, bundle } = published;
     // What callers are held against is a secret of its own where others are trusted, and only servers ask for it.

@@ -35,7 +35,8 @@ export type RotationPorts = {
   /** All certificates that are kept. */
   readonly issued: () => readonly HeldSvid[];
   readonly holders: () => readonly Holder[];
-  readonly holder: (stream: StreamId) => Holder | undefined;
+  /** Asked for at most events of a stream. */
+  readonly secretsOf: (stream: StreamId) => Pick<Holder, 'node' | 'published'> | undefined;
   /** Whether a node that is away may come back. */
   readonly mayReturn: (node: string) => boolean;
   /** Gives a node a new certificate from the active CA, and tells it. */
@@ -136,7 +137,7 @@ export class RotationLoop {
     if (event.kind === 'asked' || event.kind === 'sent' || event.kind === 'refused') return;
     if (event.kind === 'acked' && event.type !== TYPE.sds) return;
     if (event.kind === 'progress' && !event.held.has(TYPE.sds)) return;
-    const holder = this.#ports.holder(event.stream);
+    const holder = this.#ports.secretsOf(event.stream);
     if (event.kind === 'closed') this.#certs.forget(event.stream);
     if (holder === undefined) return;
     if (this.#held.follow(event, holder.node, holder.published) && this.#plan() !== undefined) this.#later(SOON);

@@ -45,9 +45,9 @@ export const meshSources = ({
     mayReturn,
     atLeast: (): Instant => clockRecord.atLeast(mesh().certificates.ttl),
     holders: (): readonly Holder[] => fleet.streams().map(holderOf),
-    holder: (stream: StreamId): Holder | undefined => {
-      const member = fleet.member(stream);
-      return member === undefined ? undefined : holderOf(member);
+    secretsOf: (stream: StreamId): Pick<Holder, 'node' | 'published'> | undefined => {
+      const node = fleet.nodeOf(stream);
+      return node === undefined ? undefined : { node, published: reconciler.secretsOf(stream) };
     },
     /** Connected sidecars, with the channel's anchors in their bootstraps as far as they say. */
     anchorsKnown: (): readonly Pick<Sidecar, 'node' | 'anchors'>[] => fleet.streams().map(({ sidecar }) => sidecar),

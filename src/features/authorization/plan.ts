@@ -43,7 +43,20 @@ export const refusedPaths = (service: Service, port: Port): readonly PathRisk[] 
   return pathRules ? RISKS.filter((risk) => !port.pathsMayHold.includes(risk)) : [];
 };
 
-const narrowed = (service: Service, port: Port, action: Rule['action']): readonly Rule[] =>
+type Narrowed = Readonly<Record<Rule['action'], readonly Rule[]>>;
+
+const known = new WeakMap<Port, { readonly service: Service; readonly rules: Narrowed }>();
+
+// Asked for by the port's own plan and by everybody who may call it.
+const narrowed = (service: Service, port: Port, action: Rule['action']): readonly Rule[] => {
+  const before = known.get(port);
+  if (before?.service === service) return before.rules[action];
+  const rules = { allow: narrow(service, port, 'allow'), deny: narrow(service, port, 'deny') };
+  known.set(port, { service, rules });
+  return rules[action];
+};
+
+const narrow = (service: Service, port: Port, action: Rule['action']): readonly Rule[] =>
   service.rules.flatMap((rule) => {
     if (rule.action !== action) return [];
     const to = rule.to.filter((operation) => operationConcerns(operation, port)).map(withoutPorts);

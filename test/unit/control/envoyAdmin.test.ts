@@ -13,7 +13,7 @@ describe('the admin port that a sidecar names', () => {
     const node = `default/web/${Math.random().toString(36).slice(2)}`;
     const stream = await test.connect(await test.token('default/web'), node, from, { 'signet.envoy-admin': admin });
     assert.ok(typeof stream === 'string');
-    const found = test.control.rotation.holder(stream)?.envoyAdmin;
+    const found = test.control.rotation.holders().find((one) => one.stream === stream)?.envoyAdmin;
     return found && `${found.host} ${found.port}`;
   };
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { emitProxy } from '../../../src/emit/emitProxy.ts';
 import { carryOver } from '../../../src/model/carryOver.ts';
+import { planProxy } from '../../../src/plan/planProxy.ts';
 import type { EndpointTable } from '../../../src/plan/proxyPlan.ts';
 import { emittedOf, meshFrom, NOW, planOf } from '../../support/plans.ts';
 
@@ -111,6 +112,19 @@ services:
     const endpoints = 'ClusterLoadAssignment default/ledger/9090';
     assert.deepEqual(of('default/orders').get(endpoints)?.any, of('default/web').get(endpoints)?.any);
     assert.notDeepEqual(of('default/orders').get(name)?.any, of('default/web').get(name)?.any);
+  });
+
+  it('is encoded once for all instances of a service but for the listener, which says where it listens', () => {
+    const mesh = meshFrom(text(SERVICES));
+    const emittedAt = (address: string): ReadonlyMap<string, unknown> => {
+      const ref = { service: 'default/orders', address, outbound: { host: '127.0.0.1', port: 15001 } } as const;
+      const plan = planProxy(mesh, NOW, ref, new Map());
+      assert.ok(plan);
+      return emittedOf(plan);
+    };
+    const [one, other] = [emittedAt('10.0.0.7'), emittedAt('10.0.0.8')];
+    const own = [...one].filter(([name, emitted]) => other.get(name) !== emitted).map(([name]) => name);
+    assert.deepEqual(own, ['Listener inbound/8080']);
   });
 
   it('is one new assignment for all callers where endpoints come or go', () => {
