@@ -17,9 +17,12 @@ const SHAPE: Secret = Object.freeze({
   [inspect.custom]: () => '[redacted]',
 });
 
-/** Wraps a private key or a token so that only `reveal` gives it back; all boxes look the same, also to a deep comparison. */
+let made = 0;
+
+/** Wraps a private key or a token so that only `reveal` gives it back. No two are deeply equal: what holds another secret is another thing. */
 export const secret = (value: string): Secret => {
-  const box: Secret = Object.freeze(Object.create(SHAPE));
+  made += 1;
+  const box: Secret = Object.freeze(Object.assign(Object.create(SHAPE), { nth: made }));
   values.set(box, value);
   return box;
 };

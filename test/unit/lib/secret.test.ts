@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { inspect } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import { describe, it } from 'mocha';
 import { reveal, type Secret, secret } from '../../../src/lib/secret.ts';
 
@@ -12,7 +12,12 @@ describe('a secret', () => {
     for (const seen of [`${box}`, String(box), inspect(box), inspect({ box }), inspect(box, { showHidden: true })])
       assert.ok(!seen.includes('hunter2') && seen.includes('[redacted]'), seen);
     assert.throws(() => JSON.stringify({ box }), /refuses to be serialized/);
-    assert.deepEqual(Reflect.ownKeys(box), []);
+    assert.deepEqual(Reflect.ownKeys(box), ['nth']);
+  });
+
+  it('is no other secret to a deep comparison, which cannot see what is inside', () => {
+    assert.equal(isDeepStrictEqual({ key: secret('a') }, { key: secret('b') }), false);
+    assert.equal(isDeepStrictEqual({ key: box }, { key: box }), true);
   });
 
   it('cannot be altered, or made by anything else', () => {
