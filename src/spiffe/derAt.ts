@@ -44,12 +44,14 @@ export const countBetween = (der: Buffer, from: number, to: number): number => {
   return count;
 };
 
-/** Dotted form; every arc below 2^31. */
+/** Dotted form; every arc below 2^31, whole and in its shortest form (X.690 §8.19.2): one OID has one spelling. */
 const spell = (der: Buffer, from: number, to: number): string => {
+  if (((der[to - 1] ?? 0) & 0x80) !== 0) bad('cut off OID');
   let text = '';
   let arc = 0;
   for (let at = from; at < to; at += 1) {
     const byte = der[at] ?? 0;
+    if (arc === 0 && byte === 0x80) bad('padded OID');
     arc = arc * 128 + (byte & 0x7f);
     if (byte >= 0x80) continue;
     text = text === '' ? firstArcs(arc) : `${text}.${arc}`;

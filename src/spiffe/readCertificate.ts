@@ -178,5 +178,8 @@ export const serialText = (serial: Buffer): string =>
   (serial.length > 1 && serial[0] === 0 ? serial.subarray(1) : serial).toString('hex');
 
 /** All URIs of a subjectAltName value; anything else in it is a fault. */
-export const readUris = (value: Buffer): readonly string[] =>
-  inside(readElements(value)[0], 0x30).map((name) => bodyOf(name, 0x86).toString('latin1'));
+export const readUris = (value: Buffer): readonly string[] => {
+  const [names, more] = readElements(value);
+  if (more !== undefined) bad('more than one list of names');
+  return inside(names, 0x30).map((name) => bodyOf(name, 0x86).toString('latin1'));
+};
