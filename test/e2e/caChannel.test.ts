@@ -3,19 +3,9 @@ import { connect } from 'node:tls';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { pairYaml } from '../support/pairMesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders:
-        ports: [8080:${target}/http]
-        allow: [web]
-`;
 
 describe('the anchor of the channel rotates', function () {
   this.timeout(120_000);
@@ -25,7 +15,7 @@ describe('the anchor of the channel rotates', function () {
   let late: Sidecar;
 
   before(async () => {
-    mesh = await world.mesh(meshYaml(world.own(await httpApp('orders')).port), ['--bootstraps', './bootstraps']);
+    mesh = await world.mesh(pairYaml(world.own(await httpApp('orders')).port), ['--bootstraps', './bootstraps']);
     [early, orders] = await world.sidecars(mesh, 'prod/web', 'prod/orders');
   });
 

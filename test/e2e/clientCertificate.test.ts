@@ -8,6 +8,7 @@ import { eventually, untilMoment } from '../support/eventually.ts';
 import { call } from '../support/http.ts';
 import { startLoad } from '../support/load.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { pairYaml } from '../support/pairMesh.ts';
 import { start } from '../support/processes.ts';
 import type { Bootstrap, Sidecar } from '../support/sidecar.ts';
 import { startSignet } from '../support/signet.ts';
@@ -16,16 +17,7 @@ import { useWorld } from '../support/world.ts';
 
 /** Half of it is more than a start of Signet takes on a machine that is busy with other tests. */
 const TTL = 20_000;
-const meshYaml = (target: number, ttl = TTL): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: ${ttl / 1_000}s } }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders:
-        ports: [8080:${target}/http]
-        allow: [web]
-`;
+const meshYaml = (target: number, ttl = TTL): string => pairYaml(target, `ttl: ${ttl / 1_000}s`);
 const WEB = 'spiffe://shop.example/ns/prod/sa/web';
 const SECRET = codecOf('envoy.extensions.transport_sockets.tls.v3.Secret');
 

@@ -4,19 +4,9 @@ import type { IssuedAnswer, IssuedListAnswer } from '../../src/admin/responses.t
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { pairYaml } from '../support/pairMesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: 20s } }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders:
-        ports: [8080:${target}/http]
-        allow: [web]
-`;
 
 const idOf = (name: string): string => `spiffe://shop.example/ns/prod/sa/${name}`;
 
@@ -28,7 +18,7 @@ describe('renewal while the control plane is not there', function () {
 
   before(async () => {
     const { port } = world.own(await httpApp('orders'));
-    mesh = await world.mesh(meshYaml(port));
+    mesh = await world.mesh(pairYaml(port, 'ttl: 20s'));
     [web, orders] = await world.sidecars(mesh, 'prod/web', 'prod/orders');
     await web.callUntil(200, { host: 'orders' });
   });

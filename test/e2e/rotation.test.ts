@@ -2,20 +2,10 @@ import assert from 'node:assert/strict';
 import { httpApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestMesh } from '../support/mesh.ts';
+import { pairYaml } from '../support/pairMesh.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { webSocket } from '../support/webSocket.ts';
 import { useWorld } from '../support/world.ts';
-
-const meshYaml = (target: number, ttl: string): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: ${ttl} } }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders:
-        ports: [8080:${target}/http]
-        allow: [web]
-`;
 
 const ID = { web: 'spiffe://shop.example/ns/prod/sa/web', orders: 'spiffe://shop.example/ns/prod/sa/orders' };
 
@@ -34,7 +24,7 @@ describe('certificates rotate under load', function () {
 
   before(async () => {
     target = world.own(await httpApp('orders')).port;
-    mesh = await world.mesh(meshYaml(target, '1h'));
+    mesh = await world.mesh(pairYaml(target, 'ttl: 1h'));
     [web, orders] = await world.sidecars(mesh, 'prod/web', 'prod/orders');
     await web.callUntil(200, { host: 'orders' });
   });
@@ -75,7 +65,7 @@ describe('certificates rotate under load', function () {
   });
 
   it('by themselves from half of a short life on, while connections end with the certificates', async () => {
-    await mesh.save(meshYaml(target, '10s'));
+    await mesh.save(pairYaml(target, 'ttl: 10s'));
     await eventually(async () => {
       const { sidecars } = await mesh.status();
       for (const { certificate, node } of sidecars) {

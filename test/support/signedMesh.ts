@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict';
 import { eventually } from './eventually.ts';
 import type { TestMesh } from './mesh.ts';
+import { pairYaml } from './pairMesh.ts';
 import type { Sidecar } from './sidecar.ts';
 
 /** web calls orders; `signer` is what mesh.yaml says of it. */
-export const signedMeshYaml = (target: number, signer = ''): string => `
-mesh: { trustDomain: shop.example, certificates: { ttl: 24h${signer === '' ? '' : `, signer: ${signer}`} } }
-namespaces:
-  prod:
-    services:
-      web: {}
-      orders:
-        ports: [8080:${target}/http]
-        allow: [web]
-`;
+export const signedMeshYaml = (target: number, signer = ''): string =>
+  pairYaml(target, signer === '' ? 'ttl: 24h' : `ttl: 24h, signer: ${signer}`);
 
 type CaStatus = {
   readonly root: { readonly subject: string };
