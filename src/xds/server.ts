@@ -127,7 +127,7 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
   };
   const inTurn: FetchPorts<Caller>['inTurn'] = (call, caller, node, answer) =>
     guard.answer(call, credentialOf(caller), node, answer);
-  const server = newGrpcServer({ ...limits, slices, unserved: (call) => turnedAway(call, NOT_SERVED) });
+  const server = newGrpcServer({ limits, slices, unserved: (call) => turnedAway(call, NOT_SERVED) });
   const noFetch = (call: Call): void => {
     turnedAway(call, NO_POLLING);
     call.end(codeOf(NO_POLLING), NO_POLLING.message);

@@ -29,7 +29,7 @@ export type StreamPorts = {
   readonly limits: Limits;
   /** A request of so many bytes was read. */
   readonly heard: (bytes: number) => void;
-  /** The stream is over and does not close, or its client does not read: cuts the connection. */
+  /** Its client does not read: cuts the connection. */
   readonly cut: () => void;
 };
 
@@ -66,7 +66,6 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     phase = 'over';
     clearTimeout(timer);
     pump.stop();
-    closeSoon(call, ports);
     return wasOpen;
   };
   const end = (refusal: Refusal): void => {
@@ -213,13 +212,6 @@ const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['wr
       written();
     });
   };
-};
-
-/** The status stands behind all that was written before it: a client that does not read would keep its stream for ever. */
-const closeSoon = (call: Call, { limits, cut }: StreamPorts): void => {
-  if (call.closed) return;
-  const timer = setTimeout(cut, limits.closeWithin).unref();
-  call.onClose(() => clearTimeout(timer));
 };
 
 type Joined = FirstRequest & { readonly share: Share; readonly cpu: Duration };

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import type { TLSSocket } from 'node:tls';
 import type { Result } from '../../lib/result.ts';
 import type { Connection } from '../connections.ts';
+import type { Limits } from '../limits.ts';
 import { HEAD, type Inbox, newInbox } from './inbox.ts';
 import type { Fault, StatusCode } from './status.ts';
 
@@ -19,6 +20,9 @@ export type Beginning = {
   /** Names and values in turn, as they came. */
   readonly raw: readonly string[];
 };
+
+/** The longest message of the client, and how long it may take to close a call that we ended. */
+export type CallLimits = Pick<Limits, 'requestBytes' | 'closeWithin'>;
 
 /**
  * Node's TLS keeps for as long as a connection lives a buffer as large as the largest single write on it (`NodeBIO`'s allocation hint):
@@ -43,8 +47,9 @@ export class Call {
   readonly connection: Connection;
   readonly socket: TLSSocket;
   readonly #stream: ServerHttp2Stream;
+  readonly #limits: CallLimits;
   readonly #inbox: Inbox;
-  readonly #closers: (() => void)[] = [];
+  #closers: (() => void)[] | undefined = [];
   #taker: Take | undefined;
   #phase: 'unread' | 'read' | 'said all' = 'unread';
   #delivering = false;
@@ -52,28 +57,29 @@ export class Call {
   #inPieces = false;
   #afterPieces: (() => void) | undefined;
 
-  constructor({ connection, socket, stream, headers, raw }: Beginning, requestBytes: number) {
+  constructor({ connection, socket, stream, headers, raw }: Beginning, limits: CallLimits) {
     this.path = headers[':path'] ?? '';
     this.authorization = raw.filter((_value, at) => at % 2 === 1 && raw[at - 1] === 'authorization');
     this.connection = connection;
     this.socket = socket;
     this.#stream = stream;
-    this.#inbox = newInbox(requestBytes);
+    this.#limits = limits;
+    this.#inbox = newInbox(limits.requestBytes);
     stream.once('close', () => {
       this.#phase = 'said all';
       this.#deliver();
-      for (const then of this.#closers) then();
+      this.#close();
     });
   }
 
-  /** Is its stream over, whoever ended it? Then nothing is sent any more. */
+  /** Is it over, whoever ended it? Then nothing is sent any more. */
   get closed(): boolean {
-    return this.#stream.destroyed || this.#stream.closed;
+    return this.#ended || this.#stream.destroyed || this.#stream.closed;
   }
 
-  /** Calls `then` when the stream is over; at once if it is. */
+  /** Calls `then` when it is over; at once if it is. */
   onClose(then: () => void): void {
-    if (this.#stream.destroyed) then();
+    if (this.#closers === undefined) then();
     else this.#closers.push(then);
   }
 
@@ -95,7 +101,7 @@ export class Call {
 
   /** Sends a message, the one before it being written. `written` is called when the transport took it; never if the stream ends before. */
   write(message: Buffer, written?: () => void): void {
-    if (this.#ended || this.closed) return;
+    if (this.closed) return;
     if (!this.#stream.headersSent) this.#stream.respond(ACCEPTED, WITH_TRAILERS);
     const framed = Buffer.allocUnsafe(HEAD + message.length);
     framed[0] = 0;
@@ -106,7 +112,7 @@ export class Call {
 
   /** Sends the status after all that was written, in the headers if that was nothing. Only the first one counts. */
   end(code: StatusCode, message = ''): void {
-    if (this.#ended || this.closed) return;
+    if (this.closed) return;
     this.#ended = true;
     const words = message === '' ? {} : { 'grpc-message': encodeURI(wellFormed(message)) };
     const status = { 'grpc-status': code, ...words };
@@ -116,6 +122,10 @@ export class Call {
     // What still comes is thrown away, so that the client can end its side, too.
     this.#taker = undefined;
     this.#stream.resume();
+    // The status stands behind all that was written before it: a client that does not read would keep its stream for ever.
+    const timer = setTimeout(() => this.connection.cut('unread'), this.#limits.closeWithin).unref();
+    this.#stream.once('close', () => clearTimeout(timer));
+    this.#close();
   }
 
   /**
@@ -124,6 +134,12 @@ export class Call {
    */
   retireConnection(): void {
     this.#stream.session?.close();
+  }
+
+  #close(): void {
+    const closers = this.#closers ?? [];
+    this.#closers = undefined;
+    for (const then of closers) then();
   }
 
   #endWith(status: OutgoingHttpHeaders): void {

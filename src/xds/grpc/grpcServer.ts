@@ -7,15 +7,13 @@ import {
 import type { TLSSocket } from 'node:tls';
 import type { Slices } from '../../lib/slices.ts';
 import type { Connection } from '../connections.ts';
-import { type Beginning, Call } from './call.ts';
+import type { Limits } from '../limits.ts';
+import { type Beginning, Call, type CallLimits } from './call.ts';
 import { keepAlive } from './keepAlive.ts';
 import { STATUS } from './status.ts';
 
 export type GrpcOptions = {
-  /** The longest message of a client. */
-  readonly requestBytes: number;
-  /** Calls at once on one connection. */
-  readonly streamsPerConnection: number;
+  readonly limits: CallLimits & Pick<Limits, 'streamsPerConnection'>;
   /** Calls begin in these: hundreds can come in one turn. */
   readonly slices: Slices;
   /** A call was answered UNIMPLEMENTED: there is no such method, or its messages are compressed. */
@@ -44,11 +42,11 @@ export const newGrpcServer = (options: GrpcOptions): GrpcServer => {
   const methods = new Map<string, Method>();
   const sessions = new Set<ServerHttp2Session>();
   let drained: (() => void) | undefined;
-  const settings = { maxConcurrentStreams: options.streamsPerConnection };
+  const settings = { maxConcurrentStreams: options.limits.streamsPerConnection };
 
   const begin = (beginning: Beginning): void => {
     if (!beginsWell(beginning)) return;
-    const call = new Call(beginning, options.requestBytes);
+    const call = new Call(beginning, options.limits);
     const method = methods.get(call.path);
     if (method !== undefined && !isCompressed(beginning)) {
       method(call);

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Connection } from '../../../../src/xds/connections.ts';
 import { Call } from '../../../../src/xds/grpc/call.ts';
 import { STATUS } from '../../../../src/xds/grpc/status.ts';
+import { LIMITS } from '../../../../src/xds/limits.ts';
 
 type Written = (error?: Error) => void;
 
@@ -30,9 +31,9 @@ const newStream = () => {
 };
 
 const callOn = (stream: ReturnType<typeof newStream>, raw: readonly string[] = []): Call => {
-  const [socket, connection] = [{} as TLSSocket, {} as Connection];
+  const [socket, connection] = [{} as TLSSocket, { cut: () => {} } as unknown as Connection];
   const headers = { ':path': '/test/Method' };
-  return new Call({ socket, connection, stream: stream as unknown as ServerHttp2Stream, headers, raw }, 1_000);
+  return new Call({ socket, connection, stream: stream as unknown as ServerHttp2Stream, headers, raw }, LIMITS);
 };
 
 describe('a gRPC call', () => {

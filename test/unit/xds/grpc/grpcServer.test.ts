@@ -8,6 +8,7 @@ import type { Connection } from '../../../../src/xds/connections.ts';
 import type { Call } from '../../../../src/xds/grpc/call.ts';
 import { type GrpcServer, type Method, newGrpcServer } from '../../../../src/xds/grpc/grpcServer.ts';
 import { STATUS } from '../../../../src/xds/grpc/status.ts';
+import { LIMITS } from '../../../../src/xds/limits.ts';
 import { tls } from '../../../support/controlPlaneTls.ts';
 import { until } from '../../../support/until.ts';
 
@@ -33,8 +34,8 @@ describe('the gRPC server', function () {
     unserved = [];
     const connection = { called: () => true } as unknown as Connection;
     const told = (call: Call): number => unserved.push(call.path);
-    const limits = { requestBytes: 1024 * 1024, streamsPerConnection: 4 };
-    grpc = newGrpcServer({ ...limits, slices: newSlices(), unserved: told });
+    const limits = { ...LIMITS, streamsPerConnection: 4 };
+    grpc = newGrpcServer({ limits, slices: newSlices(), unserved: told });
     grpc.serve('/test/Method', method);
     listener = createServer({ cert: tls.chainPem, key: tls.keyPem, ALPNProtocols: ['h2'] }, (socket) => {
       serverSocket = socket;
