@@ -5,13 +5,12 @@ import {
   type MethodDefinition,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   type StatusObject,
 } from '@grpc/grpc-js';
 import { ClientStatusRequest } from '../gen/envoy/service/status/v3/csds.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
-import { method } from '../xds/service.ts';
-import type { Call } from '../xds/stream.ts';
 
 export type ViewOptions = {
   /** Reaches the xDS port. */
@@ -49,7 +48,7 @@ export const openView = async ({ client, adminToken, node, socket }: ViewOptions
   for (const [service, names] of Object.entries(FORWARDED)) {
     const rewrite = service === CSDS ? onlyOf(node) : (bytes: Buffer) => bytes;
     // Streams in both directions, unary methods too: they look the same on the wire.
-    const methods = Object.fromEntries(names.map((name) => [name, method(service, name, true)] as const));
+    const methods = Object.fromEntries(names.map((name) => [name, method(service, name)] as const));
     const serve = ({ path }: MethodDefinition<Buffer, Buffer>) => {
       return (call: Call) => forward(call, client.makeBidiStreamRequest(path, bytes, bytes, headers()), rewrite);
     };
@@ -66,6 +65,17 @@ export const openView = async ({ client, adminToken, node, socket }: ViewOptions
 
 const bytes = (message: Buffer): Buffer => message;
 
+const method = (service: string, name: string): MethodDefinition<Buffer, Buffer> => ({
+  path: `/${service}/${name}`,
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: bytes,
+  requestDeserialize: bytes,
+  responseSerialize: bytes,
+  responseDeserialize: bytes,
+  originalName: name,
+});
+
 /** Whatever else is asked, it is asked of this sidecar. What cannot be read is for the control plane to refuse. */
 const onlyOf =
   (node: string) =>
@@ -80,6 +90,7 @@ const onlyOf =
     }
   };
 
+type Call = ServerDuplexStream<Buffer, Buffer>;
 type Upstream = ClientDuplexStream<Buffer, Buffer>;
 
 const forward = (call: Call, up: Upstream, rewrite: (message: Buffer) => Buffer): void => {

@@ -1,8 +1,5 @@
-import { status } from '@grpc/grpc-js';
 import { err, type Result } from '../lib/result.ts';
-
-/** Why a call ends, as its status. */
-export type Fault = { readonly code: status; readonly message: string };
+import { type Fault, STATUS } from './grpc/status.ts';
 
 /** What one request is answered with: in one part or several, or, after any number of them, a fault. */
 export type Answer = AsyncIterable<Result<Buffer, Fault>>;
@@ -12,4 +9,4 @@ export const once = async function* (read: Result<Buffer, string>): Answer {
   yield read.ok ? read : invalid(read.error);
 };
 
-export const invalid = (message: string): Result<never, Fault> => err({ code: status.INVALID_ARGUMENT, message });
+export const invalid = (message: string): Result<never, Fault> => err({ code: STATUS.INVALID_ARGUMENT, message });

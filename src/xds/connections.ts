@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
+import { plainAddress } from '../lib/address.ts';
 import type { Instant } from '../lib/time.ts';
 import { newAllowance } from './allowance.ts';
 import { type Crowd, leastWelcome, newCrowd, sourceOf } from './crowd.ts';
+import type { Peer } from './events.ts';
 import type { Limits } from './limits.ts';
 
 /** Why a connection was cut: a label of `signet_xds_connections_dropped_total`. */
@@ -23,8 +25,7 @@ export type DropReason =
  */
 export type Connection = {
   readonly raw: Socket;
-  /** `ADDRESS:PORT`, as grpc-js writes it. */
-  readonly peer: string;
+  readonly peer: Peer;
   readonly source: string;
   readonly enter: (phase: Phase) => void;
   /** A stream on this connection was proven; the answer says that it is over. */
@@ -56,7 +57,8 @@ type State = {
 export type Connections = {
   /** `undefined` if there are too many, or if it is gone already. */
   readonly add: (raw: Socket) => Connection | undefined;
-  readonly find: (peer: string) => Connection | undefined;
+  /** Of this socket, or of TLS on it. */
+  readonly find: (socket: Socket) => Connection | undefined;
   readonly unproven: () => number;
   /** Cuts the unproven that had their time, or are too many, and who sends too much beside requests. */
   readonly look: () => void;
@@ -69,7 +71,7 @@ export type ConnectionsOptions = {
   readonly onDropped: (reason: DropReason) => void;
 };
 
-export const socketPeer = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
+const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
 
 export const newConnections = (options: ConnectionsOptions): Connections => {
   const { limits, now, onDropped } = options;
@@ -92,18 +94,18 @@ export const newConnections = (options: ConnectionsOptions): Connections => {
       return undefined;
     }
     const connection = newConnection(raw, options, unproven);
-    const { peer } = connection;
-    all.set(peer, connection);
+    const key = keyOf(raw);
+    all.set(key, connection);
     connection.enter('silent');
     raw.once('close', () => {
       unproven.delete(connection);
-      if (all.get(peer) === connection) all.delete(peer);
+      if (all.get(key) === connection) all.delete(key);
     });
     return connection;
   };
   return {
     add,
-    find: (peer) => all.get(peer),
+    find: (socket) => all.get(keyOf(socket)),
     unproven: unproven.size,
     look: () => {
       for (const connection of all.values()) connection.weigh();
@@ -157,7 +159,8 @@ const newConnection = (raw: Socket, options: ConnectionsOptions, unproven: Crowd
   const heard = (bytes: number): void => {
     accounted += bytes;
   };
-  const [peer, source] = [socketPeer(raw), sourceOf(raw.remoteAddress ?? '')];
+  const { remoteAddress = '', remotePort: port = 0 } = raw;
+  const [peer, source] = [{ address: plainAddress(remoteAddress), port }, sourceOf(remoteAddress)];
   const connection: Connection = { raw, peer, source, enter, hold, called, heard, weigh, cut, state: () => state };
   return connection;
 };

@@ -1,25 +1,19 @@
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import type { ServerCredentials } from '@grpc/grpc-js';
 import { AppError, messageOf } from '../lib/errors.ts';
-import {
-  type Connection,
-  type Connections,
-  type ConnectionsOptions,
-  newConnections,
-  socketPeer,
-} from './connections.ts';
+import { type Connection, type Connections, type ConnectionsOptions, newConnections } from './connections.ts';
 import { newFairQueue } from './fairQueue.ts';
+import type { Tls13 } from './tls.ts';
 
 export type DoorOptions = ConnectionsOptions & {
   readonly listen: { readonly host: string; readonly port: number };
-  readonly credentials: ServerCredentials;
+  readonly tls: Tls13;
   /** Takes a connection whose handshake is done. */
-  readonly enter: (socket: TLSSocket) => void;
+  readonly enter: (socket: TLSSocket, connection: Connection) => void;
 };
 
 /** Where connections come in: they are accepted here, wait here for their TLS handshake, and are handed on after it. */
-export type Door = Pick<Connections, 'find' | 'unproven'> & {
+export type Door = Pick<Connections, 'unproven'> & {
   readonly port: number;
   /** No new connections; those that are unproven go at once. */
   readonly shut: () => void;
@@ -48,7 +42,6 @@ export const openDoor = async (options: DoorOptions): Promise<Door> => {
   await listening(server, options.listen);
   const timer = setInterval(connections.look, LOOK).unref();
   return {
-    find: connections.find,
     unproven: connections.unproven,
     port: portOf(server),
     shut: () => {
@@ -94,22 +87,21 @@ const newHandshakes = (tls: TlsServer, perTurn: number): Handshakes => {
 };
 
 /** Never listens: connections are handed to it when it is their turn. */
-const tlsServer = ({ credentials, limits, enter, onDropped }: DoorOptions, connections: Connections): TlsServer => {
+const tlsServer = (
+  { tls: { options, onRenewed }, limits, enter, onDropped }: DoorOptions,
+  connections: Connections,
+): TlsServer => {
   const tls = createTlsServer({
-    ...credentials._getConstructorOptions(),
-    ...credentials._getSecureContextOptions(),
-    ALPNProtocols: ['h2'],
+    ...options,
     handshakeTimeout: limits.handshakeWithin,
   });
-  credentials._addWatcher((context) => {
-    if (context !== null) tls.setSecureContext(context);
-  });
+  onRenewed((context) => tls.setSecureContext(context));
   tls.on('secureConnection', (socket) => {
-    const connection = connections.find(socketPeer(socket));
+    const connection = connections.find(socket);
     socket.on('error', () => {});
     if (connection === undefined) return void socket.destroy();
     connection.enter('open');
-    enter(socket);
+    enter(socket, connection);
   });
   tls.on('tlsClientError', (_error, socket) => {
     socket.destroy();

@@ -17,7 +17,8 @@ export type RefusalCode =
   | 'unavailable'
   | 'resource_exhausted'
   | 'invalid_argument'
-  | 'unimplemented';
+  | 'unimplemented'
+  | 'internal';
 
 /** What happens on a stream, in order. A stream that was `opened` is `closed` exactly once. */
 export type StreamEvent = {

@@ -1,10 +1,12 @@
-import type { handleUnaryCall, ServerUnaryCall } from '@grpc/grpc-js';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Refusal } from './events.ts';
+import type { Call } from './grpc/call.ts';
+import type { Method } from './grpc/grpcServer.ts';
+import { STATUS } from './grpc/status.ts';
 import { holdingsOf, typeVersion } from './holdings.ts';
+import { codeOf, refusalOf } from './refusals.ts';
 import { type NodeIdentity, readNode, readSotwRequest } from './request.ts';
 import { type Resource, TYPE } from './resource.ts';
-import { statusOf } from './stream.ts';
 import { encodeResponse } from './wire.ts';
 
 type Fetched = Promise<Result<readonly Resource[], Refusal>>;
@@ -12,15 +14,13 @@ type Fetched = Promise<Result<readonly Resource[], Refusal>>;
 /** All secrets of a node that agrees with its caller. */
 export type FetchSecrets<Caller> = (caller: Caller, node: NodeIdentity) => Fetched;
 
-type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
-
 export type FetchPorts<Caller> = {
   /** Before a byte of the request is looked at. */
-  readonly authenticate: (call: UnaryCall) => Promise<Result<Caller, Refusal>>;
+  readonly authenticate: (call: Call) => Promise<Result<Caller, Refusal>>;
   /** Runs `answer` when it is the call's turn among all that have good credentials. */
-  readonly inTurn: (call: UnaryCall, caller: Caller, node: NodeIdentity, answer: () => Fetched) => Fetched;
+  readonly inTurn: (call: Call, caller: Caller, node: NodeIdentity, answer: () => Fetched) => Fetched;
   readonly fetch: FetchSecrets<Caller>;
-  readonly refused: (call: UnaryCall, refusal: Refusal) => void;
+  readonly refused: (call: Call, refusal: Refusal) => void;
 };
 
 /** A node and a few names. */
@@ -32,20 +32,27 @@ const invalid = (message: string): Result<never, Refusal> => err({ code: 'invali
  * One answer to one DiscoveryRequest for secrets: those that it names, or without names all that are the node's. Nothing
  * is subscribed to, and nobody is registered: this is how a client certificate is had before there is an Envoy to use it.
  */
-export const fetchHandler = <Caller>(ports: FetchPorts<Caller>): handleUnaryCall<Buffer, Buffer> => {
-  const fetch = async (call: UnaryCall): Promise<Result<Buffer, Refusal>> => {
+export const fetchMethod = <Caller>(ports: FetchPorts<Caller>): Method => {
+  const fetch = async (call: Call): Promise<Result<Buffer, Refusal>> => {
     const caller = await ports.authenticate(call);
-    return caller.ok
-      ? answerTo(call.request, (node) => ports.inTurn(call, caller.value, node, () => ports.fetch(caller.value, node)))
-      : caller;
+    if (!caller.ok) return caller;
+    const read = await call.received();
+    if (!read.ok) return err(refusalOf(read.error));
+    if (read.value === undefined) return invalid('the call has no request');
+    const inTurn: Fetch = (node) => ports.inTurn(call, caller.value, node, () => ports.fetch(caller.value, node));
+    return answerTo(read.value, inTurn);
   };
-  return (call, answer) => {
+  return (call) => {
     const refused = (refusal: Refusal): void => {
       ports.refused(call, refusal);
-      answer(statusOf(refusal));
+      call.end(codeOf(refusal), refusal.message);
+    };
+    const fetched = (answer: Buffer): void => {
+      call.write(answer);
+      call.end(STATUS.OK);
     };
     fetch(call).then(
-      (fetched) => (fetched.ok ? answer(null, fetched.value) : refused(fetched.error)),
+      (answer) => (answer.ok ? fetched(answer.value) : refused(answer.error)),
       () => refused({ code: 'unavailable', message: 'these secrets cannot be told now' }),
     );
   };

@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import { keepNewest } from '../lib/newest.ts';
 import type { Duration, Instant } from '../lib/time.ts';
 import { type Allowance, newAllowance } from './allowance.ts';
@@ -16,7 +15,7 @@ export type Firsts = {
 };
 
 /** A call, as far as it comes to an end. */
-export type Closing = Pick<EventEmitter, 'once' | 'off'> & { readonly destroyed: boolean };
+export type Closing = { readonly closed: boolean; readonly onClose: (then: () => void) => void };
 
 /** Credentials of which it is remembered what they spent. */
 const MOST = 10_000;
@@ -38,7 +37,7 @@ export const newFirsts = (limits: Limits, now: () => Instant): Firsts => {
       const allowance = allowanceOf(credential);
       const wait = allowance.spend(USUAL, now());
       if (wait > 0) await pause(call, wait);
-      if (call.destroyed) {
+      if (call.closed) {
         // Paid back: else whoever hangs up makes all others of the credential wait.
         allowance.spend(-USUAL, now());
         return undefined;
@@ -57,9 +56,8 @@ const pause = (call: Closing, wait: Duration): Promise<void> =>
   new Promise((resolve) => {
     const over = (): void => {
       clearTimeout(timer);
-      call.off('close', over);
       resolve();
     };
     const timer = setTimeout(over, wait).unref();
-    call.once('close', over);
+    call.onClose(over);
   });

@@ -1,25 +1,18 @@
-import type { ServerUnaryCall } from '@grpc/grpc-js';
 import { ok, type Result } from '../lib/result.ts';
 import { newAdmissions } from './admissions.ts';
-import type { Door } from './door.ts';
 import type { Refusal } from './events.ts';
 import { type Firsts, newFirsts } from './firsts.ts';
+import type { Call } from './grpc/call.ts';
 import type { Limits } from './limits.ts';
 import { newNodes, type Share } from './nodes.ts';
 import type { NodeIdentity } from './request.ts';
-import type { Call } from './stream.ts';
 
 /** A call with good credentials. */
 export type Guarded = {
   readonly call: Call;
-  /** `ADDRESS:PORT` of its connection. */
-  readonly connection: string;
   readonly credential: string;
   readonly end: (refusal: Refusal) => void;
 };
-
-/** A call that is no stream. */
-type OneAnswer = Pick<ServerUnaryCall<Buffer, Buffer>, 'getPeer' | 'cancelled'>;
 
 type Admit = (node: NodeIdentity) => Promise<Result<void, Refusal>>;
 
@@ -30,14 +23,14 @@ export type Guard = {
   readonly readFirst: Firsts['read'];
   /** Has it answered when it is its turn, and holds its connection until then. */
   readonly answer: <T>(
-    call: OneAnswer,
+    call: Call,
     credential: string,
     node: NodeIdentity,
     answer: () => Promise<Result<T, Refusal>>,
   ) => Promise<Result<T, Refusal>>;
 };
 
-export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
+export const newGuard = (limits: Limits): Guard => {
   const now = (): number => performance.now();
   const admissions = newAdmissions(limits, now);
   const nodes = newNodes(limits, now);
@@ -45,31 +38,26 @@ export const newGuard = (door: Pick<Door, 'find'>, limits: Limits): Guard => {
   const tooMany = `this node has newer streams, and at most ${limits.streamsPerNode} at once`;
   return {
     readFirst: firsts.read,
-    admit: async ({ call, connection, credential, end }, node, admit) => {
-      const release = door.find(connection)?.hold() ?? (() => {});
-      whenClosed(call, release);
-      const who = { credential, node: node.id, isOver: () => call.destroyed };
+    admit: async ({ call, credential, end }, node, admit) => {
+      const release = call.connection.hold();
+      call.onClose(release);
+      const who = { credential, node: node.id, isOver: () => call.closed };
       const admitted = await admissions.enter(who, () => admit(node));
       if (!admitted.ok) {
         release();
         return admitted;
       }
       const share = nodes.join(node.id, () => end({ code: 'resource_exhausted', message: tooMany }));
-      whenClosed(call, share.leave);
+      call.onClose(share.leave);
       return ok(share);
     },
     answer: async (call, credential, node, answer) => {
-      const release = door.find(call.getPeer())?.hold() ?? (() => {});
+      const release = call.connection.hold();
       try {
-        return await admissions.enter({ credential, node: node.id, isOver: () => call.cancelled }, answer);
+        return await admissions.enter({ credential, node: node.id, isOver: () => call.closed }, answer);
       } finally {
         release();
       }
     },
   };
-};
-
-export const whenClosed = (call: Call, then: () => void): void => {
-  if (call.closed) then();
-  else call.once('close', then);
 };

@@ -1,9 +1,9 @@
 import type { DescFile } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { status } from '@grpc/grpc-js';
 import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { type Descriptors, encodeFile, loadDescriptors, withImports } from './descriptors.ts';
+import { STATUS, type StatusCode } from './grpc/status.ts';
 import { grpcFiles } from './grpcProtos.ts';
 
 /*
@@ -82,7 +82,7 @@ export const newReflection = (services: readonly string[], descriptors: () => De
   const answer = (question: Question, writer: BinaryWriter): BinaryWriter => {
     switch (question.kind) {
       case 'none':
-        return fault(writer, status.INVALID_ARGUMENT, 'this request asks for nothing that is known here');
+        return fault(writer, STATUS.INVALID_ARGUMENT, 'this request asks for nothing that is known here');
       case 'services': {
         const list = writer.uint32(tag(RESPONSE.services)).fork();
         for (const name of services) list.uint32(tag(1)).fork().uint32(tag(1)).string(name).join();
@@ -126,9 +126,9 @@ const fileFor = (question: FileQuestion, { fileNamed, fileWithSymbol, fileWithEx
 };
 
 const missing = (writer: BinaryWriter, { name }: { readonly name: string }): BinaryWriter =>
-  fault(writer, status.NOT_FOUND, `there is no ${name} here`);
+  fault(writer, STATUS.NOT_FOUND, `there is no ${name} here`);
 
-const fault = (writer: BinaryWriter, code: status, message: string): BinaryWriter =>
+const fault = (writer: BinaryWriter, code: StatusCode, message: string): BinaryWriter =>
   writer
     .uint32(tag(RESPONSE.error))
     .fork()

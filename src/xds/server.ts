@@ -1,26 +1,25 @@
 import { randomBytes } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
-import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { ok, type Result } from '../lib/result.ts';
 import { newSlices } from '../lib/slices.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import { type AnyCall, type CallCredentials, credentialsOf, peerOf } from './callCredentials.ts';
-import { retireConnection, showsCertificate } from './connection.ts';
+import { type CallCredentials, credentialsOf } from './callCredentials.ts';
 import type { DropReason } from './connections.ts';
 import { type Door, openDoor } from './door.ts';
-import { type Happening, onStream, type Peer, type Refusal, type StreamEvent, type StreamId } from './events.ts';
-import { type FetchPorts, type FetchSecrets, fetchHandler } from './fetch.ts';
-import { newGuard, whenClosed } from './guard.ts';
+import { type Happening, onStream, type Refusal, type StreamEvent, type StreamId } from './events.ts';
+import { type FetchPorts, type FetchSecrets, fetchMethod } from './fetch.ts';
+import type { Call } from './grpc/call.ts';
+import { type GrpcServer, newGrpcServer, UNSERVED } from './grpc/grpcServer.ts';
+import { newGuard } from './guard.ts';
 import { addHealth } from './health.ts';
 import { LIMITS, type Limits } from './limits.ts';
-import { writeInPieces } from './longMessages.ts';
 import { addOperators, type OperatorPorts } from './operators.ts';
-import { type Overheard, overhearCalls } from './overhear.ts';
+import { showsCertificate } from './provenCertificate.ts';
+import { codeOf } from './refusals.ts';
 import type { Dialect, NodeIdentity } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import { addDiscovery } from './service.ts';
-import { type Call, type Stream, serveStream } from './stream.ts';
-import { type ServerTls, Tls13Credentials } from './tls.ts';
+import { type Stream, serveStream } from './stream.ts';
+import { newTls13, type ServerTls } from './tls.ts';
 import { newTurnstile } from './turnstile.ts';
 
 export type { CallCredentials } from './callCredentials.ts';
@@ -75,51 +74,41 @@ const WRITES_AT_ONCE = [
 ];
 const WRITE_PATIENCE: Duration = 250;
 
-const grpcOptions = ({ requestBytes, streamsPerConnection }: Limits) => ({
-  'grpc.max_receive_message_length': requestBytes,
-  'grpc.max_send_message_length': -1,
-  // A peer that vanished without a FIN is found after a minute at most.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 20_000,
-  // A sidecar needs one stream; this bounds what one connection can ask for.
-  'grpc.max_concurrent_streams': streamsPerConnection,
-  'grpc.enable_channelz': 0,
-});
-
 /** Without the words of the client: it can make up as many methods as it likes. */
-const UNSERVED: Refusal = { code: 'unimplemented', message: 'this method, or this encoding of it, is not served' };
+const NOT_SERVED: Refusal = { code: 'unimplemented', message: UNSERVED };
+const NO_POLLING: Refusal = {
+  code: 'unimplemented',
+  message: 'fetching once is not served: open a stream (`api_type: DELTA_GRPC` or `GRPC`)',
+};
 
 const SHUTS_DOWN: Refusal = { code: 'unavailable', message: 'the control plane shuts down' };
 
 /**
- * ADS and the services of one type over TLS 1.3 on grpc-js.
+ * ADS and the services of one type over TLS 1.3.
  * @throws AppError `listen_failed` if the address cannot be bound, `tls_invalid` if the certificate or key is unusable.
  */
 export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>): Promise<XdsServer> => {
-  const credentials = new Tls13Credentials(options.tls);
-  keepQuiet();
+  const tls = newTls13(options.tls);
   const limits: Limits = { ...LIMITS, ...options.limits };
-  const server = new Server(grpcOptions(limits));
   const streams = new Map<StreamId, Stream>();
   const slices = newSlices();
   const turnstile = newTurnstile(WRITES_AT_ONCE, WRITE_PATIENCE);
   const { now = Date.now, credentialOf = () => '', fetchSecrets: fetch, operators } = options;
   const newId = streamIds();
-  const { authenticate, tell, turnedAway, unserved } = newCallers(options, now, newId);
+  const { authenticate, tell, turnedAway } = newCallers(options, now, newId);
+  const guard = newGuard(limits);
   const serve = (call: Call, dialect: Dialect): void => {
     const id = newId();
-    writeInPieces(call);
-    const connection = call.getPeer();
-    const visitor = door.find(connection);
+    const { connection } = call;
     const stream: Stream = serveStream(call, {
       id,
-      peer: peerOf(call),
+      peer: connection.peer,
       dialect,
       authenticate: async () => {
         const caller = await authenticate(call);
         if (!caller.ok) return caller;
         const credential = credentialOf(caller.value);
-        const who = { call, connection, credential, end: stream.end };
+        const who = { call, credential, end: stream.end };
         return ok({
           read: (read) => guard.readFirst(credential, call, read),
           admit: (node) => guard.admit(who, node, () => options.admit(caller.value, node, id)),
@@ -130,27 +119,32 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
       slices,
       holdFor: options.holdFor ?? 2_000,
       limits,
-      heard: (bytes) => visitor?.heard(bytes),
-      cut: () => visitor?.cut('unread'),
+      heard: connection.heard,
+      cut: () => connection.cut('unread'),
     });
     streams.set(id, stream);
-    call.on('close', () => streams.delete(id));
+    call.onClose(() => streams.delete(id));
   };
   const inTurn: FetchPorts<Caller>['inTurn'] = (call, caller, node, answer) =>
     guard.answer(call, credentialOf(caller), node, answer);
-  addDiscovery(server, serve, fetch && fetchHandler({ authenticate, inTurn, fetch, refused: turnedAway }));
+  const server = newGrpcServer({ limits, slices, unserved: (call) => turnedAway(call, NOT_SERVED) });
+  const noFetch = (call: Call): void => {
+    turnedAway(call, NO_POLLING);
+    call.end(codeOf(NO_POLLING), NO_POLLING.message);
+  };
+  const fetchSecrets = fetch && fetchMethod({ authenticate, inTurn, fetch, refused: turnedAway });
+  addDiscovery(server, { stream: serve, fetchSecrets: fetchSecrets ?? noFetch, noFetch });
   const stopHealth = addHealth(server);
-  const endOperators =
-    operators && addOperators(server, { ...operators, ...lookingIn({ now, streams, turnedAway, door: () => door }) });
-  const door = await openFor(server, options, credentials, limits, { unserved, slices });
-  const guard = newGuard(door, limits);
+  const endOperators = operators && addOperators(server, { ...operators, ...lookingIn({ now, streams, turnedAway }) });
+  const { listen, onDropped = () => {} } = options;
+  const door = await openDoor({ listen, tls, enter: server.enter, onDropped, limits, now: () => performance.now() });
 
   return {
     address: () => ({ host: options.listen.host, port: door.port }),
     publish: (stream, snapshot) => streams.get(stream)?.publish(snapshot),
     end: (stream, refusal) => streams.get(stream)?.end(refusal),
     unproven: door.unproven,
-    renewTls: (tls) => credentials.renew(tls),
+    renewTls: tls.renew,
     close: (grace) => {
       stopHealth();
       for (const stream of streams.values()) stream.end(SHUTS_DOWN);
@@ -167,39 +161,30 @@ const newCallers = <Caller>(
   now: () => Instant,
   newId: () => StreamId,
 ) => {
-  const authenticate = async (call: AnyCall): Promise<Result<Caller, Refusal>> => {
+  const authenticate = async (call: Call): Promise<Result<Caller, Refusal>> => {
     const shown = credentialsOf(call, now());
     return shown.ok ? options.authenticate(shown.value) : shown;
   };
   /** Whoever is refused with a certificate proves the next one over a new connection. */
-  const tell = (call: AnyCall, stream: StreamId, what: Happening): void => {
-    if (what.kind === 'refused' && showsCertificate(call)) retireConnection(call);
+  const tell = (call: Call, stream: StreamId, what: Happening): void => {
+    if (what.kind === 'refused' && showsCertificate(call.socket)) call.retireConnection();
     options.onEvent(onStream(what, stream, now()));
   };
-  const turnedAway = (call: AnyCall, refusal: Refusal): void =>
-    tell(call, newId(), { kind: 'refused', peer: peerOf(call), refusal });
-  const unserved = (peer: Peer): void =>
-    options.onEvent(onStream({ kind: 'refused', peer, refusal: UNSERVED }, newId(), now()));
-  return { authenticate, tell, turnedAway, unserved };
+  const turnedAway = (call: Call, refusal: Refusal): void =>
+    tell(call, newId(), { kind: 'refused', peer: call.connection.peer, refusal });
+  return { authenticate, tell, turnedAway };
 };
 
-/** What those who look in need of the server around them. Their connection is no stranger's while they do. */
+/** What those who look in need of the server around them. */
 const lookingIn = (around: {
   readonly now: () => Instant;
   readonly streams: ReadonlyMap<StreamId, Stream>;
-  readonly turnedAway: (call: AnyCall, refusal: Refusal) => void;
-  readonly door: () => Door;
+  readonly turnedAway: (call: Call, refusal: Refusal) => void;
 }): Omit<Parameters<typeof addOperators>[1], keyof OperatorPorts> => ({
   authorizationOf: (call) => authorizationOf(call, around.now()),
   sessionOf: (stream) => around.streams.get(stream)?.session(),
-  letIn: (call) => whenClosed(call, around.door().find(call.getPeer())?.hold() ?? (() => {})),
   turnedAway: (call, message) => around.turnedAway(call, { code: 'unauthenticated', message }),
 });
-
-/** What goes wrong is thrown or told as an event; grpc-js would also print it. */
-const keepQuiet = (): void => {
-  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
-};
 
 const streamIds = (): (() => StreamId) => {
   const run = randomBytes(4).toString('hex');
@@ -207,34 +192,16 @@ const streamIds = (): (() => StreamId) => {
   return () => `${run}-${++opened}` as StreamId;
 };
 
-/** TLS ends at the door, which has every connection from its first byte on. */
-const openFor = async (
-  server: Server,
-  { listen, onDropped = () => {} }: Pick<XdsServerOptions<never>, 'listen' | 'onDropped'>,
-  credentials: Tls13Credentials,
-  limits: Limits,
-  overheard: Omit<Overheard, 'called'>,
-): Promise<Door> => {
-  const inside = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const enter = (socket: TLSSocket): void => inside.injectConnection(socket);
-  const door = await openDoor({ listen, credentials, enter, onDropped, limits, now: () => performance.now() });
-  overhearCalls(server, { ...overheard, called: (peer) => door.find(peer)?.called() ?? false });
-  return door;
-};
-
 /** Of a call that shows no bad certificate. */
-const authorizationOf = (call: AnyCall, now: Instant): string | undefined => {
+const authorizationOf = (call: Call, now: Instant): string | undefined => {
   const shown = credentialsOf(call, now);
   return shown.ok ? shown.value.authorization : undefined;
 };
 
-const shutDown = (server: Server, door: Door, grace: Duration): Promise<void> =>
-  new Promise((resolve) => {
-    door.shut();
-    const timer = setTimeout(door.destroy, grace);
-    server.tryShutdown(() => {
-      clearTimeout(timer);
-      door.destroy();
-      resolve();
-    });
-  });
+const shutDown = async (server: GrpcServer, door: Door, grace: Duration): Promise<void> => {
+  door.shut();
+  const timer = setTimeout(door.destroy, grace);
+  await server.close();
+  clearTimeout(timer);
+  door.destroy();
+};

@@ -1,5 +1,5 @@
-import type { handleBidiStreamingCall, handleUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { type MethodDefinition, type Server, type ServiceDefinition, status } from '@grpc/grpc-js';
+import type { Call } from './grpc/call.ts';
+import type { GrpcServer, Method } from './grpc/grpcServer.ts';
 import type { Dialect } from './request.ts';
 import { TYPE, type TypeUrl } from './resource.ts';
 
@@ -20,50 +20,20 @@ const OFFERS: readonly Offer[] = [
 
 export const SERVICE_NAMES: readonly string[] = OFFERS.map(({ name }) => name);
 
-/** Bytes pass through: requests are read when their stream was authenticated, responses are already encoded. */
-const identity = (bytes: Buffer): Buffer => bytes;
-
-/** A method whose messages pass as bytes; `streams` in both directions or in none. */
-export const method = (service: string, name: string, streams: boolean): MethodDefinition<Buffer, Buffer> => ({
-  path: `/${service}/${name}`,
-  requestStream: streams,
-  responseStream: streams,
-  requestSerialize: identity,
-  requestDeserialize: identity,
-  responseSerialize: identity,
-  responseDeserialize: identity,
-  originalName: name,
-});
-
-/** Polling is no stream: nobody would be told of changes, and nothing is ever acknowledged. */
-const noFetch: handleUnaryCall<Buffer, Buffer> = (_call, answer) => {
-  const details = 'fetching once is not served: open a stream (`api_type: DELTA_GRPC` or `GRPC`)';
-  answer({ code: status.UNIMPLEMENTED, details });
+export type Discovery = {
+  /** A stream, and what it speaks. */
+  readonly stream: (call: Call, dialect: Dialect) => void;
+  /** Secrets can be fetched once. */
+  readonly fetchSecrets: Method;
+  /** Polling is no stream: nobody would be told of changes, and nothing is ever acknowledged. */
+  readonly noFetch: Method;
 };
 
-/**
- * Binds every method of every discovery service to the one handler, which is told what the method speaks; secrets can be
- * fetched once where there is a handler for that.
- */
-export const addDiscovery = (
-  server: Server,
-  serve: (call: Parameters<handleBidiStreamingCall<Buffer, Buffer>>[0], dialect: Dialect) => void,
-  fetchSecrets: handleUnaryCall<Buffer, Buffer> = noFetch,
-): void => {
+/** Binds every method of every discovery service. */
+export const addDiscovery = (server: GrpcServer, { stream, fetchSecrets, noFetch }: Discovery): void => {
   for (const { name, noun, only } of OFFERS) {
-    const speaks =
-      (variant: Dialect['variant']): handleBidiStreamingCall<Buffer, Buffer> =>
-      (call) =>
-        serve(call, { variant, only });
-    const methods: Record<string, MethodDefinition<Buffer, Buffer>> = {};
-    const handlers: UntypedServiceImplementation = {};
-    const add = (verb: string, streams: boolean, handler: UntypedServiceImplementation[string]): void => {
-      methods[`${verb}${noun}`] = method(name, `${verb}${noun}`, streams);
-      handlers[`${verb}${noun}`] = handler;
-    };
-    add('Stream', true, speaks('sotw'));
-    add('Delta', true, speaks('delta'));
-    if (only !== undefined) add('Fetch', false, only === TYPE.sds ? fetchSecrets : noFetch);
-    server.addService(methods satisfies ServiceDefinition, handlers);
+    server.serve(`/${name}/Stream${noun}`, (call) => stream(call, { variant: 'sotw', only }));
+    server.serve(`/${name}/Delta${noun}`, (call) => stream(call, { variant: 'delta', only }));
+    if (only !== undefined) server.serve(`/${name}/Fetch${noun}`, only === TYPE.sds ? fetchSecrets : noFetch);
   }
 };

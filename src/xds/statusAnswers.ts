@@ -1,10 +1,10 @@
-import { status } from '@grpc/grpc-js';
 import { ClientStatusRequest, ClientStatusResponse } from '../gen/envoy/service/status/v3/csds.ts';
 import { messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { type Answer, invalid } from './answer.ts';
 import { clientConfig } from './clientStatus.ts';
 import type { StreamId } from './events.ts';
+import { STATUS } from './grpc/status.ts';
 import type { SidecarRecord } from './ledger.ts';
 import { nodeMatch } from './nodeMatch.ts';
 import type { SessionState } from './sessionState.ts';
@@ -52,7 +52,7 @@ export const bounded = async function* (answer: Answer): Answer {
     size += part.value.length;
     if (size > MAX_ANSWER_BYTES) {
       const advice = 'narrow it with node_matchers, exclude_resource_contents, or ask StreamClientStatus';
-      return yield err({ code: status.RESOURCE_EXHAUSTED, message: `this answer is larger than 4 MiB: ${advice}` });
+      return yield err({ code: STATUS.RESOURCE_EXHAUSTED, message: `this answer is larger than 4 MiB: ${advice}` });
     }
     parts.push(part.value);
   }

@@ -1,19 +1,18 @@
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Slices } from '../lib/slices.ts';
 import type { Duration } from '../lib/time.ts';
-import { sentStatus } from './connection.ts';
-import type { Happening, Peer, Refusal, RefusalCode, StreamId } from './events.ts';
+import type { Happening, Peer, Refusal, StreamId } from './events.ts';
 import type { Read } from './firsts.ts';
+import type { Call, Received } from './grpc/call.ts';
+import { STATUS } from './grpc/status.ts';
 import type { Limits } from './limits.ts';
 import type { Share } from './nodes.ts';
 import { newPump, type Pump, type PumpPorts } from './pump.ts';
+import { codeOf, refusalOf } from './refusals.ts';
 import { type Dialect, type NodeIdentity, readNode, readNodeId, readRequest, type WireRequest } from './request.ts';
 import type { Snapshot } from './resource.ts';
 import type { SessionRequest, SessionState } from './sessionState.ts';
 import type { Turnstile } from './turnstile.ts';
-
-export type Call = ServerDuplexStream<Buffer, Buffer>;
 
 /** What a stream asks of those around it. */
 export type StreamPorts = {
@@ -30,7 +29,7 @@ export type StreamPorts = {
   readonly limits: Limits;
   /** A request of so many bytes was read. */
   readonly heard: (bytes: number) => void;
-  /** The stream is over and does not close, or its client does not read: cuts the connection. */
+  /** Its client does not read: cuts the connection. */
   readonly cut: () => void;
 };
 
@@ -50,37 +49,8 @@ export type Stream = {
   readonly session: () => SessionState;
 };
 
-const STATUS: Readonly<Record<RefusalCode, status>> = {
-  unauthenticated: status.UNAUTHENTICATED,
-  permission_denied: status.PERMISSION_DENIED,
-  unavailable: status.UNAVAILABLE,
-  resource_exhausted: status.RESOURCE_EXHAUSTED,
-  invalid_argument: status.INVALID_ARGUMENT,
-  unimplemented: status.UNIMPLEMENTED,
-};
-
-/** grpc-js percent-encodes the details with `encodeURI`, which throws on half a surrogate pair: make the text well formed. */
-const wellFormed = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
-
-/** A refusal as the status of a call. */
-export const statusOf = ({ code, message }: Refusal): { readonly code: status; readonly details: string } => ({
-  code: STATUS[code],
-  details: wellFormed(message),
-});
-
-/** Ends a call with a status. */
-export const refuse = (call: Call, code: status, message: string): void => {
-  call.emit('error', { code, details: wellFormed(message) });
-};
-
-/** CPU of grpc-js for a request, in ms, which is not in what we measure. */
+/** CPU of HTTP/2 for a request, in ms, which is not in what we measure. */
 const OVERHEAD = 0.05;
-
-/** What grpc-js refused by itself: a message that is too large never comes to us. What it does not serve is told by `overhear.ts`. */
-const transportRefusal = (call: Call): Refusal | undefined => {
-  const sent = sentStatus(call);
-  return sent?.code === status.RESOURCE_EXHAUSTED ? { code: 'resource_exhausted', message: sent.message } : undefined;
-};
 
 const invalid = (message: string): Refusal => ({ code: 'invalid_argument', message });
 
@@ -96,14 +66,13 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     phase = 'over';
     clearTimeout(timer);
     pump.stop();
-    closeSoon(call, ports);
     return wasOpen;
   };
   const end = (refusal: Refusal): void => {
     if (isOver()) return;
     ports.tell({ kind: 'refused', peer: ports.peer, refusal });
     if (finish()) ports.tell({ kind: 'closed' });
-    refuse(call, STATUS[refusal.code], refusal.message);
+    call.end(codeOf(refusal), refusal.message);
   };
   const unread = (): void => {
     end({ code: 'resource_exhausted', message: 'this client does not read what it is sent' });
@@ -126,34 +95,30 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
     if (!cameTooLate) phase = 'open';
     ports.tell({ kind: 'opened', node: joined.node, peer: ports.peer, only: ports.dialect.only });
     if (cameTooLate) ports.tell({ kind: 'closed' });
-    converse(joined, call, ports, pump, end);
+    converse(joined, call, ports, pump, { end, saidAll });
   };
   const join = async (): Promise<void> => {
     await ports.slices.pause();
     const joined = await authenticateAndAdmit(call, ports, isOver, () => clearTimeout(timer));
     // A store commit lets many in at once.
     await ports.slices.pause();
-    if (joined?.ok) open(joined.value);
-    else if (joined !== undefined) end(joined.error);
+    if (joined === undefined) saidAll();
+    else if (joined.ok) open(joined.value);
+    else end(joined.error);
   };
 
-  whenOver(call, () => {
-    const refusal = isOver() ? undefined : transportRefusal(call);
-    if (refusal !== undefined) ports.tell({ kind: 'refused', peer: ports.peer, refusal });
+  const over = (): void => {
     // Hundreds may go in one turn.
     if (finish()) void ports.slices.pause().then(() => ports.tell({ kind: 'closed' }));
-  });
+  };
+  /** The client has no more to say, and says it: nobody is subscribed any more. */
+  const saidAll = (): void => {
+    over();
+    call.end(STATUS.OK);
+  };
+  call.onClose(over);
   join().catch(() => end({ code: 'unavailable', message: 'this sidecar cannot be admitted now' }));
   return { publish: (snapshot) => pump.step({ kind: 'published', snapshot }), end, session: pump.session };
-};
-
-/** However a call comes to its end, `then` is called: more than once, perhaps. */
-const whenOver = (call: Call, then: () => void): void => {
-  call.on('end', () => {
-    then();
-    call.end();
-  });
-  for (const over of ['error', 'cancelled', 'close']) call.on(over, then);
 };
 
 /** `undefined` if the stream was over before there was anything to judge. */
@@ -165,7 +130,9 @@ const authenticateAndAdmit = async (
 ): Promise<Result<Joined, Refusal> | undefined> => {
   const caller = await ports.authenticate();
   if (!caller.ok) return caller;
-  const bytes = call.destroyed ? undefined : await firstMessage(call);
+  const received = await call.received();
+  if (!received.ok) return err(refusalOf(received.error));
+  const bytes = received.value;
   if (bytes === undefined || isOver()) return undefined;
   arrived();
   ports.heard(bytes.length);
@@ -186,14 +153,14 @@ const converse = (
   call: Call,
   ports: StreamPorts,
   pump: Pump,
-  end: (refusal: Refusal) => void,
+  enders: Enders,
 ): void => {
   const begin = (): void => {
-    if (call.destroyed) return;
+    if (call.closed) return;
     pump.step(request);
-    readPaced(call, share, ports.slices, (bytes) => {
+    readPaced(call, share, ports.slices, enders, (bytes) => {
       ports.heard(bytes.length);
-      takeNext(readRequest(bytes, ports.dialect), node.id, pump, end);
+      takeNext(readRequest(bytes, ports.dialect), node.id, pump, enders.end);
     });
   };
   const wait = share.spend(cpu + OVERHEAD);
@@ -201,62 +168,51 @@ const converse = (
   else setTimeout(begin, wait).unref();
 };
 
+/** The ways in which a stream comes to its end, besides that it is gone. */
+type Enders = { readonly end: (refusal: Refusal) => void; readonly saidAll: () => void };
+
 /**
  * Reads on, but no faster than the node may: beyond that its requests wait with the client. A thousand that speak at once
  * are heard in slices, so that nobody else waits for all of them.
  */
-const readPaced = (call: Call, share: Share, slices: Slices, take: (bytes: Buffer) => void): void => {
-  /** How long the node's next request is to wait, ms. */
-  const hear = (bytes: Buffer): Duration => {
+const readPaced = (
+  call: Call,
+  share: Share,
+  slices: Slices,
+  { end, saidAll }: Enders,
+  take: (bytes: Buffer) => void,
+): void => {
+  const hear = (bytes: Buffer): void => {
     const began = performance.now();
     take(bytes);
-    return share.spend(performance.now() - began + OVERHEAD);
+    const wait = share.spend(performance.now() - began + OVERHEAD);
+    if (wait === 0) listen();
+    else setTimeout(listen, wait).unref();
   };
-  const goOn = (wait: Duration): void => {
-    if (wait === 0) call.resume();
-    else setTimeout(() => call.resume(), wait).unref();
+  const received = (said: Received): void => {
+    const bytes = said.ok ? said.value : undefined;
+    if (!said.ok) end(refusalOf(said.error));
+    else if (bytes === undefined) saidAll();
+    else if (slices.hasTime()) hear(bytes);
+    else void slices.pause().then(() => hear(bytes));
   };
-  call.on('data', (bytes: Buffer) => {
-    const wait = slices.hasTime() ? hear(bytes) : undefined;
-    if (wait === 0) return;
-    call.pause();
-    if (wait !== undefined) goOn(wait);
-    else void slices.pause().then(() => goOn(hear(bytes)));
-  });
-  call.resume();
+  const listen = (): void => call.next(received);
+  listen();
 };
 
 /** Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. */
 const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['write'] => {
   let timer: NodeJS.Timeout | undefined;
-  call.once('close', () => clearTimeout(timer));
+  call.onClose(() => clearTimeout(timer));
   return (bytes, written) => {
     const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
     timer = setTimeout(unread, patience).unref();
-    call.write(bytes, (error?: Error | null) => {
+    call.write(bytes, () => {
       clearTimeout(timer);
-      if (!error) written();
+      written();
     });
   };
 };
-
-/** The status stands behind all that was written before it: a client that does not read would keep its stream for ever. */
-const closeSoon = (call: Call, { limits, cut }: StreamPorts): void => {
-  if (call.destroyed) return;
-  const timer = setTimeout(cut, limits.closeWithin).unref();
-  call.once('close', () => clearTimeout(timer));
-};
-
-/** Waits for one message and leaves all others where they are; `undefined` if the stream ends without any. */
-const firstMessage = (call: Call): Promise<Buffer | undefined> =>
-  new Promise((resolve) => {
-    call.once('data', (bytes: Buffer) => {
-      call.pause();
-      resolve(bytes);
-    });
-    call.once('end', () => resolve(undefined));
-    call.once('close', () => resolve(undefined));
-  });
 
 type Joined = FirstRequest & { readonly share: Share; readonly cpu: Duration };
 

@@ -1,6 +1,5 @@
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import { ServerCredentials } from '@grpc/grpc-js';
+import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
 import { AppError } from '../lib/errors.ts';
 import { reveal, type Secret } from '../lib/secret.ts';
 
@@ -14,34 +13,34 @@ export type ServerTls = {
   readonly clientAnchorsPem?: readonly string[];
 };
 
-/**
- * Server credentials for TLS 1.3 and nothing older. `ServerCredentials.createSsl` has no way to say so: what Node's
- * `tls.createSecureContext` takes is passed through the constructor of the class instead.
- */
-export class Tls13Credentials extends ServerCredentials {
-  readonly #byName: ByName;
-
-  constructor(tls: ServerTls) {
-    const options = secureContext(tls);
-    const byName: ByName = { contexts: contextsByName(tls) };
-    // Asked for and not demanded, which `createSsl` cannot say: a client may have a token instead. What it shows is worth
-    // what `getAuthContext` says of it, see connection.ts.
-    const asks = tls.clientAnchorsPem === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
-    super({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ...asks, SNICallback: contextFor(byName) }, options);
-    this.#byName = byName;
-  }
-
+/** What a server of TLS 1.3, and nothing older, shows and asks for. */
+export type Tls13 = {
+  /** For `tls.createServer`. */
+  readonly options: TlsOptions;
   /** New connections are shown this certificate, and theirs held against these roots; those that stand keep what they have. */
-  renew(tls: ServerTls): void {
-    const options = secureContext(tls);
-    this.#byName.contexts = contextsByName(tls);
-    this.updateSecureContextOptions(options);
-  }
+  readonly renew: (tls: ServerTls) => void;
+  /** Calls `then` with what is to be the server's from now on, each time. */
+  readonly onRenewed: (then: (options: SecureContextOptions) => void) => void;
+};
 
-  override _equals(other: ServerCredentials): boolean {
-    return this === other;
-  }
-}
+/** @throws AppError `tls_invalid` */
+export const newTls13 = (tls: ServerTls): Tls13 => {
+  const byName: ByName = { contexts: contextsByName(tls) };
+  let renewed: (options: SecureContextOptions) => void = () => {};
+  // Asked for and not demanded: a client may have a token instead. What it shows is worth what connection.ts says of it.
+  const asks = tls.clientAnchorsPem === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+  return {
+    options: { ...secureContext(tls), ...asks, ALPNProtocols: ['h2'], SNICallback: contextFor(byName) },
+    renew: (fresh) => {
+      const options = secureContext(fresh);
+      byName.contexts = contextsByName(fresh);
+      renewed(options);
+    },
+    onRenewed: (then) => {
+      renewed = then;
+    },
+  };
+};
 
 type ByName = { contexts: ReadonlyMap<string, SecureContext> };
 
