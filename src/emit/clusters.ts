@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import { appClusterName, appStatName, upstreamClusterName } from '../envoy/names.ts';
-import { duration, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
+import { bytesOf, duration, embed, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
 import { upstreamTls } from '../features/mtls/envoy.ts';
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../gen/envoy/config/cluster/v3/cluster.ts';
 import type { Address } from '../gen/envoy/config/core/v3/address.ts';
-import type { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
+import { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
 import { ClusterLoadAssignment } from '../gen/envoy/config/endpoint/v3/endpoint.ts';
 import { Endpoint, LbEndpoint, LocalityLbEndpoints } from '../gen/envoy/config/endpoint/v3/endpoint_components.ts';
 import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts';
@@ -12,10 +12,11 @@ import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/h
 import type { Any } from '../gen/google/protobuf/any.ts';
 import { showHostPort } from '../lib/hostPort.ts';
 import type { Duration } from '../lib/time.ts';
-import type { Protocol } from '../model/mesh.ts';
+import type { Port, Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { namesOf, trustDomainId } from '../spiffe/spiffeId.ts';
-import { type Emitted, encode, encodeAs } from './emitted.ts';
+import { type Emitted, encode, encodeAs, encodeParts } from './emitted.ts';
+import { type Made, once } from './once.ts';
 
 const UNLIMITED = 0xffff_ffff;
 
@@ -70,14 +71,28 @@ export const discoveryOf = ({ tls, endpoints }: Upstream): Discovery => ({
   mixed: tls && endpoints.some((endpoint) => !endpoint.tls),
 });
 
-/** One port of another service. */
+/** One port of another service. Its callers differ by what they show to it: the rest is encoded once for all of them. */
 export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted => {
-  const name = upstreamClusterName(upstream.service, upstream.port);
   const { byName, mixed } = discoveryOf(upstream);
-  const cluster: Cluster = {
+  const name = upstreamClusterName(upstream.service, upstream.port);
+  // In the order of the generated code, as if the whole were encoded at once.
+  const parts = (): readonly Uint8Array[] => [
+    byName
+      ? sharedPart(name, upstream)
+      : once(sharedParts, upstream.declared, `${upstream.tls} ${mixed}`, () => sharedPart(name, upstream)),
+    ...(upstream.tls ? [embed(24, [bytesOf(TransportSocket, transportSocket(plan, upstream, mixed))])] : []),
+    LAST_PART,
+  ];
+  return encodeParts(Cluster, name, parts, upstream.location);
+};
+
+const sharedParts: Made<Port, Buffer> = new WeakMap();
+
+const sharedPart = (name: string, upstream: Upstream): Buffer => {
+  const { byName, mixed } = discoveryOf(upstream);
+  return bytesOf(Cluster, {
     ...CLUSTER,
     name,
-    ignoreHealthOnHostRemoval: true,
     clusterDiscoveryType: {
       $case: 'type',
       value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.EDS,
@@ -85,11 +100,13 @@ export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted =>
     ...(byName
       ? { loadAssignment: upstreamAssignment(upstream) }
       : { edsClusterConfig: { edsConfig: fromAds(), serviceName: '' } }),
-    ...(upstream.tls ? transportSockets(plan, upstream, mixed) : {}),
+    // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
+    transportSocketMatches: mixed ? [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: PLAIN }] : [],
     typedExtensionProtocolOptions: protocolOptions(upstream.protocol, upstream.tls && !mixed, undefined),
-  };
-  return encode(Cluster, cluster, upstream.location);
+  });
 };
+
+const LAST_PART = bytesOf(Cluster, Cluster.fromPartial({ ignoreHealthOnHostRemoval: true }));
 
 /** Its endpoints, which are the same for every caller. */
 export const upstreamEndpoints = (upstream: Upstream): Emitted => {
@@ -112,19 +129,13 @@ const PLAIN: TransportSocket = {
   configType: { $case: 'typedConfig', value: packAny(RawBuffer, {}) },
 };
 
-const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Partial<Cluster> => {
+const transportSocket = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): TransportSocket => {
   // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
   const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
   const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
   const peer = namesOf(upstream.identity, plan.ownDomains);
   // Servers are of this mesh: no other trust domain has a say here.
-  const tls = upstreamTls(plan.identity, trustDomainId(plan.trustDomain), peer, alpn);
-  if (!mixed) return { transportSocket: tls };
-  // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
-  return {
-    transportSocket: tls,
-    transportSocketMatches: [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: PLAIN }],
-  };
+  return upstreamTls(plan.identity, trustDomainId(plan.trustDomain), peer, alpn);
 };
 
 type Destination = { readonly address: Address; readonly tls: boolean };

@@ -1,5 +1,5 @@
 import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY, RBAC_TRUST } from '../envoy/names.ts';
-import { duration, packAny, socketAddress } from '../envoy/pack.ts';
+import { bytesOf, duration, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
@@ -21,17 +21,34 @@ import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspe
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
 import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import type { PathRisk } from '../model/mesh.ts';
-import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { Access, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import { callersBundleId, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
 import { appCluster, nameOfApp } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
-import { type Emitted, encode } from './emitted.ts';
+import { type Emitted, encode, encodeParts } from './emitted.ts';
+import { type Made, once } from './once.ts';
 import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 
-/** The listener before one declared port. */
-export const emitListener = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => [
-  encode(Listener, listener(plan, port, rbacPort(plan, port)), port.location),
-];
+/**
+ * The listener before one declared port. Instances of one service listen each at an address of its own: the rest is encoded once for all
+ * of them, as long as what it says of the sidecar besides its plan (`context`) is the same.
+ */
+export const emitListener = (plan: ProxyPlan, port: InboundPort, context: string): readonly Emitted[] => {
+  const name = inboundListenerName(port.port);
+  // In the order of the generated code, as if the whole were encoded at once.
+  const parts = (): readonly Uint8Array[] => [
+    listenerPart({ name, address: socketAddress(port.bind.host, port.bind.port) }),
+    once(sharedParts, port.access, `${context} ${port.mtls} ${port.cut}`, () =>
+      listenerPart(shared(plan, port, rbacPort(plan, port))),
+    ),
+  ];
+  return [encodeParts(Listener, name, parts, port.location)];
+};
+
+const sharedParts: Made<Access, Buffer> = new WeakMap();
+
+const LISTENER = Listener.fromPartial({});
+const listenerPart = (part: Partial<Listener>): Buffer => bytesOf(Listener, { ...LISTENER, ...part });
 
 /** What is behind it: the application's cluster and, for HTTP, the routes with the policy. They do not say where it listens. */
 export const emitBehind = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
@@ -46,12 +63,9 @@ const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPor
   http: protocol !== 'tcp',
 });
 
-const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener => ({
-  ...LISTENER,
-  name: inboundListenerName(port.port),
+const shared = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Partial<Listener> => ({
   statPrefix: inboundListenerName(port.port),
   trafficDirection: TrafficDirection.INBOUND,
-  address: socketAddress(port.bind.host, port.bind.port),
   // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
   enableReusePort: false,
   // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
@@ -59,7 +73,6 @@ const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener 
   filterChains: filterChains(plan, port, rbac),
 });
 
-const LISTENER = Listener.fromPartial({});
 const FILTER_CHAIN = FilterChain.fromPartial({ transportSocketConnectTimeout: duration(10_000) });
 const FILTER_CHAIN_MATCH = FilterChainMatch.fromPartial({});
 

@@ -1,7 +1,7 @@
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Address, SocketAddress } from '../gen/envoy/config/core/v3/address.ts';
 import { ApiVersion, ConfigSource } from '../gen/envoy/config/core/v3/config_source.ts';
-import type { Any } from '../gen/google/protobuf/any.ts';
+import { Any } from '../gen/google/protobuf/any.ts';
 import type { Duration as ProtoDuration } from '../gen/google/protobuf/duration.ts';
 import type { Duration } from '../lib/time.ts';
 
@@ -17,14 +17,12 @@ export const typeUrlOf = (type: { readonly $type: string }): string => `type.goo
 let writer = new BinaryWriter();
 const LARGE = 1024 * 1024;
 
-/**
- * The bytes of a message. What is inside another message is to be whole, every field there: a blank of the large ones is made once with
- * `fromPartial` and spread, for `fromPartial` copies all that is inside, at every level anew.
- */
-export const bytesOf = <T>(type: MessageType<T>, message: T): Buffer => {
+/** What `write` writes. */
+const written = (write: (writer: BinaryWriter) => void): Buffer => {
   let isClean = false;
   try {
-    const bytes = type.encode(message, writer).finish();
+    write(writer);
+    const bytes = writer.finish();
     isClean = bytes.length < LARGE;
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } finally {
@@ -33,11 +31,51 @@ export const bytesOf = <T>(type: MessageType<T>, message: T): Buffer => {
   }
 };
 
+/**
+ * The bytes of a message. What is inside another message is to be whole, every field there: a blank of the large ones is made once with
+ * `fromPartial` and spread, for `fromPartial` copies all that is inside, at every level anew.
+ */
+export const bytesOf = <T>(type: MessageType<T>, message: T): Buffer => written((to) => void type.encode(message, to));
+
 /** A message inside a `google.protobuf.Any`. */
 export const packAny = <T>(type: MessageType<T>, message: T): Any => ({
   typeUrl: typeUrlOf(type),
   value: bytesOf(type, message),
 });
+
+/** The same for a message that was encoded in parts (`embed`). */
+export const packParts = (type: { readonly $type: string }, parts: readonly Uint8Array[]): Any => ({
+  typeUrl: typeUrlOf(type),
+  value: Buffer.concat(parts),
+});
+
+/**
+ * A message as a field of another one, with its tag and its length. It may have been encoded in parts, some of which others have too: the
+ * parts one after the other are the message (https://protobuf.dev/programming-guides/encoding/#order), as long as no two of them have the
+ * same field, unless it is a repeated one.
+ */
+export const embed = (field: number, parts: readonly Uint8Array[]): Buffer =>
+  written((to) => {
+    to.tag(field, WireType.LengthDelimited).fork();
+    for (let i = 0; i < parts.length; i += 1) to.raw(parts[i] ?? NOTHING);
+    to.join();
+  });
+
+const NOTHING = new Uint8Array();
+
+/** The encoded `google.protobuf.Any` of a message that was encoded in parts. */
+export const anyOf = (type: { readonly $type: string }, parts: readonly Uint8Array[]): Buffer => {
+  const typeUrl = typeUrlOf(type);
+  const head = heads.get(typeUrl) ?? bytesOf(Any, { typeUrl, value: Buffer.alloc(0) });
+  heads.set(typeUrl, head);
+  return written((to) => {
+    to.raw(head).tag(2, WireType.LengthDelimited).fork();
+    for (let i = 0; i < parts.length; i += 1) to.raw(parts[i] ?? NOTHING);
+    to.join();
+  });
+};
+
+const heads = new Map<string, Buffer>();
 
 /** Milliseconds as a protobuf duration. */
 export const duration = (span: Duration): ProtoDuration => ({

@@ -1,10 +1,11 @@
 import { regexMatcher, textMatcher } from '../../envoy/match.ts';
-import { fromAds, packAny } from '../../envoy/pack.ts';
+import { bytesOf, embed, fromAds, packAny, packParts } from '../../envoy/pack.ts';
 import { HeaderValueOption_HeaderAppendAction, type TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
 import { HeaderMutation } from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts';
 import {
   CertificateValidationContext,
   SubjectAltNameMatcher_SanType,
+  TlsParameters,
   TlsParameters_TlsProtocol,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common.ts';
 import type { SdsSecretConfig } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret.ts';
@@ -13,45 +14,69 @@ import {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls.ts';
+import { keepNewest } from '../../lib/newest.ts';
 import type { SpiffeId } from '../../spiffe/spiffeId.ts';
-
-// Envoy's upstream default is at most 1.2, so both ends are said.
-const TLS_1_3: CommonTlsContext = CommonTlsContext.fromPartial({
-  tlsParams: {
-    tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
-    tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
-  },
-});
 
 const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: fromAds() });
 
-const DOWNSTREAM = DownstreamTlsContext.fromPartial({
-  requireClientCertificate: true,
-  disableStatefulSessionResumption: true,
-  sessionTicketKeysType: { $case: 'disableStatelessSessionResumption', value: true },
+const COMMON = CommonTlsContext.fromPartial({});
+const commonPart = (part: Partial<CommonTlsContext>): Buffer => bytesOf(CommonTlsContext, { ...COMMON, ...part });
+
+// Envoy's upstream default is at most 1.2, so both ends are said.
+const TLS_1_3 = commonPart({
+  tlsParams: TlsParameters.fromPartial({
+    tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+    tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  }),
 });
+
+/** There are as many identities as services, and of each of the others as many as there are peers. */
+const MOST = 10_000;
+
+const kept = (cache: Map<string, Buffer>, key: string, make: () => Buffer): Buffer => {
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const bytes = make();
+  keepNewest(cache, key, bytes, MOST);
+  return bytes;
+};
+
+const certificates = new Map<string, Buffer>();
+const downstreams = new Map<string, Buffer>();
+const peers = new Map<string, Buffer>();
+
+/** What an identity shows to all, of whom each is held against something else: encoded once. */
+const ownCertificate = (identity: SpiffeId): Buffer =>
+  kept(certificates, identity, () => commonPart({ tlsCertificateSdsSecretConfigs: [secret(identity)] }));
+
+/** In the order of the generated code, as if the whole were encoded at once. */
+const commonContext = (identity: SpiffeId, other: Buffer): Buffer =>
+  embed(1, [TLS_1_3, ownCertificate(identity), other]);
+
+const DOWNSTREAM = bytesOf(
+  DownstreamTlsContext,
+  DownstreamTlsContext.fromPartial({
+    requireClientCertificate: true,
+    disableStatefulSessionResumption: true,
+    sessionTicketKeysType: { $case: 'disableStatelessSessionResumption', value: true },
+  }),
+);
 
 /**
  * The server side of mTLS: any certificate that this bundle vouches for may connect, rules decide the rest.
  * No session is resumed, for a ticket outlives the certificate that it was given for.
  */
-export const downstreamTls = (identity: SpiffeId, bundle: SpiffeId, alpn: readonly string[]): TransportSocket =>
-  tlsSocket(
-    packAny(DownstreamTlsContext, {
-      ...DOWNSTREAM,
-      commonTlsContext: {
-        ...TLS_1_3,
-        alpnProtocols: [...alpn],
-        tlsCertificateSdsSecretConfigs: [secret(identity)],
-        validationContextType: {
-          $case: 'validationContextSdsSecretConfig',
-          value: secret(bundle),
-        },
-      },
+export const downstreamTls = (identity: SpiffeId, bundle: SpiffeId, alpn: readonly string[]): TransportSocket => {
+  const bundled = kept(downstreams, [bundle, ...alpn].join(' '), () =>
+    commonPart({
+      alpnProtocols: [...alpn],
+      validationContextType: { $case: 'validationContextSdsSecretConfig', value: secret(bundle) },
     }),
   );
+  return tlsSocket(packParts(DownstreamTlsContext, [commonContext(identity, bundled), DOWNSTREAM]));
+};
 
-const UPSTREAM = UpstreamTlsContext.fromPartial({ maxSessionKeys: 0 });
+const UPSTREAM = bytesOf(UpstreamTlsContext, UpstreamTlsContext.fromPartial({ maxSessionKeys: 0 }));
 const VALIDATION = CertificateValidationContext.fromPartial({});
 
 /** The client side: shows its own certificate and accepts exactly the peer's identity, by any of its names. */
@@ -60,33 +85,32 @@ export const upstreamTls = (
   bundle: SpiffeId,
   peer: readonly SpiffeId[],
   alpn: readonly string[],
-): TransportSocket =>
-  tlsSocket(
-    packAny(UpstreamTlsContext, {
-      ...UPSTREAM,
-      commonTlsContext: {
-        ...TLS_1_3,
-        alpnProtocols: [...alpn],
-        tlsCertificateSdsSecretConfigs: [secret(identity)],
-        validationContextType: {
-          $case: 'combinedValidationContext',
-          value: {
-            defaultValidationContext: {
-              ...VALIDATION,
-              matchTypedSubjectAltNames: peer.map((value) => ({
-                sanType: SubjectAltNameMatcher_SanType.URI,
-                matcher: textMatcher('exact', value, false),
-                oid: '',
-              })),
-            },
-            validationContextSdsSecretConfig: secret(bundle),
-            validationContextCertificateProvider: undefined,
-            validationContextCertificateProviderInstance: undefined,
-          },
+): TransportSocket => {
+  const key = [bundle, peer.join(), alpn.join()].join(' ');
+  const held = kept(peers, key, () => heldAgainst(bundle, peer, alpn));
+  return tlsSocket(packParts(UpstreamTlsContext, [commonContext(identity, held), UPSTREAM]));
+};
+
+const heldAgainst = (bundle: SpiffeId, peer: readonly SpiffeId[], alpn: readonly string[]): Buffer =>
+  commonPart({
+    alpnProtocols: [...alpn],
+    validationContextType: {
+      $case: 'combinedValidationContext',
+      value: {
+        defaultValidationContext: {
+          ...VALIDATION,
+          matchTypedSubjectAltNames: peer.map((value) => ({
+            sanType: SubjectAltNameMatcher_SanType.URI,
+            matcher: textMatcher('exact', value, false),
+            oid: '',
+          })),
         },
+        validationContextSdsSecretConfig: secret(bundle),
+        validationContextCertificateProvider: undefined,
+        validationContextCertificateProviderInstance: undefined,
       },
-    }),
-  );
+    },
+  });
 
 /** Where a gRPC client's own bootstrap says that its certificate, key and trust bundle lie (`certificate_providers`). */
 export const CERTIFICATE_PROVIDER = 'signet';
