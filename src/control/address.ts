@@ -15,6 +15,15 @@ const NOWHERE = block(['0.0.0.0', 8], ['224.0.0.0', 4], ['255.255.255.255', 32],
 
 const holds = (list: BlockList, ip: string): boolean => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4');
 
+/**
+ * An IPv4 address that is in none of these lists, by its first number alone. To ask a list makes an object for the address, and
+ * every sidecar that joins would ask three.
+ */
+const isOrdinary = (ip: string): boolean => {
+  const first = isIP(ip) === 4 ? Number(ip.slice(0, ip.indexOf('.'))) : 0;
+  return first > 0 && first < 224 && first !== 127 && first !== 169;
+};
+
 /** Where a sidecar that asks for no address listens: all addresses of the kind by which it is called. */
 export const everyAddress = (peer: string): string => (isIP(plainAddress(peer)) === 6 ? '::' : '0.0.0.0');
 
@@ -30,6 +39,7 @@ export const registeredAddress = (asked: string | undefined, peer: string): Resu
   // A zone names an interface of one host.
   if (isIP(address) === 0 || asked?.includes('%') === true)
     return err(`the address ${JSON.stringify(asked)} is no IP address`);
+  if (isOrdinary(address)) return ok(address);
   if (holds(NOWHERE, address)) return err(`nobody can be called at ${address}`);
   if ((isLoopback(address) || holds(LINK_LOCAL, address)) && !isLoopback(plainAddress(peer))) {
     return err(`${address} is a loopback or link-local address, which callers on other hosts cannot reach`);

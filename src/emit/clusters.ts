@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import { appClusterName, appStatName, upstreamClusterName } from '../envoy/names.ts';
-import { bytesOf, duration, embed, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
-import { upstreamTls } from '../features/mtls/envoy.ts';
+import { bytesOf, duration, fromAds, type Part, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
+import { heldAgainst, upstreamTls } from '../features/mtls/envoy.ts';
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../gen/envoy/config/cluster/v3/cluster.ts';
 import type { Address } from '../gen/envoy/config/core/v3/address.ts';
-import { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
+import type { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
 import { ClusterLoadAssignment } from '../gen/envoy/config/endpoint/v3/endpoint.ts';
 import { Endpoint, LbEndpoint, LocalityLbEndpoints } from '../gen/envoy/config/endpoint/v3/endpoint_components.ts';
 import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts';
@@ -75,22 +75,24 @@ export const discoveryOf = ({ tls, endpoints }: Upstream): Discovery => ({
 export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted => {
   const { byName, mixed } = discoveryOf(upstream);
   const name = upstreamClusterName(upstream.service, upstream.port);
-  // In the order of the generated code, as if the whole were encoded at once.
-  const parts = (): readonly Uint8Array[] => [
-    byName
-      ? sharedPart(name, upstream)
-      : once(sharedParts, upstream.declared, `${upstream.tls} ${mixed}`, () => sharedPart(name, upstream)),
-    ...(upstream.tls ? [embed(24, [bytesOf(TransportSocket, transportSocket(plan, upstream, mixed))])] : []),
-    LAST_PART,
-  ];
+  const shared = (): SharedParts => sharedPartsOf(name, plan, upstream);
+  const context = [upstream.tls, mixed, ...plan.ownDomains].join(' ');
+  const parts = (): readonly Part[] => {
+    const { head, peer } = byName ? shared() : once(sharedParts, upstream.declared, context, shared);
+    // In the order of the generated code, as if the whole were encoded at once.
+    return peer === undefined ? [head, LAST] : [head, { field: 24, parts: upstreamTls(plan.identity, peer) }, LAST];
+  };
   return encodeParts(Cluster, name, parts, upstream.location);
 };
 
-const sharedParts: Made<Port, Buffer> = new WeakMap();
+/** What stands before its transport socket, and for that what its callers hold it against: `undefined` for plaintext. */
+type SharedParts = { readonly head: Buffer; readonly peer: Buffer | undefined };
 
-const sharedPart = (name: string, upstream: Upstream): Buffer => {
+const sharedParts: Made<Port, SharedParts> = new WeakMap();
+
+const sharedPartsOf = (name: string, plan: ProxyPlan, upstream: Upstream): SharedParts => {
   const { byName, mixed } = discoveryOf(upstream);
-  return bytesOf(Cluster, {
+  const head: Cluster = {
     ...CLUSTER,
     name,
     clusterDiscoveryType: {
@@ -103,10 +105,11 @@ const sharedPart = (name: string, upstream: Upstream): Buffer => {
     // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
     transportSocketMatches: mixed ? [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: PLAIN }] : [],
     typedExtensionProtocolOptions: protocolOptions(upstream.protocol, upstream.tls && !mixed, undefined),
-  });
+  };
+  return { head: bytesOf(Cluster, head), peer: upstream.tls ? peerOf(plan, upstream, mixed) : undefined };
 };
 
-const LAST_PART = bytesOf(Cluster, Cluster.fromPartial({ ignoreHealthOnHostRemoval: true }));
+const LAST = bytesOf(Cluster, Cluster.fromPartial({ ignoreHealthOnHostRemoval: true }));
 
 /** Its endpoints, which are the same for every caller. */
 export const upstreamEndpoints = (upstream: Upstream): Emitted => {
@@ -129,13 +132,13 @@ const PLAIN: TransportSocket = {
   configType: { $case: 'typedConfig', value: packAny(RawBuffer, {}) },
 };
 
-const transportSocket = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): TransportSocket => {
+const peerOf = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Buffer => {
   // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
   const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
   const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
   const peer = namesOf(upstream.identity, plan.ownDomains);
   // Servers are of this mesh: no other trust domain has a say here.
-  return upstreamTls(plan.identity, trustDomainId(plan.trustDomain), peer, alpn);
+  return heldAgainst(trustDomainId(plan.trustDomain), peer, alpn);
 };
 
 type Destination = { readonly address: Address; readonly tls: boolean };

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { anyOf, bytesOf, type MessageType, typeUrlOf } from '../envoy/pack.ts';
+import { anyParts, bytesOf, bytesOfParts, type MessageType, type Part, typeUrlOf } from '../envoy/pack.ts';
 import { type Location, showLocation } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
 
@@ -29,11 +29,11 @@ export const encode = <T extends { readonly name: string }>(
 export const encodeAs = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Emitted =>
   encodeParts(type, name, () => [bytesOf(type, message)], source);
 
-/** The same for a message that was encoded in parts (`embed`). */
+/** The same for a message that was encoded in parts. */
 export const encodeParts = (
   type: { readonly $type: string },
   name: string,
-  parts: () => readonly Uint8Array[],
+  parts: () => readonly Part[],
   source?: Location,
 ): Emitted => {
   const any = encoded(type, name, parts, source);
@@ -44,11 +44,11 @@ export const encodeParts = (
 const encoded = (
   type: { readonly $type: string },
   name: string,
-  parts: () => readonly Uint8Array[],
+  parts: () => readonly Part[],
   source: Location | undefined,
 ): Uint8Array => {
   try {
-    return anyOf(type, parts());
+    return bytesOfParts(anyParts(type, parts()));
   } catch (cause) {
     const where = source === undefined ? '' : `${showLocation(source)} `;
     throw new Error(`${where}${type.$type} ${name} cannot be encoded: ${messageOf(cause)}`, { cause });

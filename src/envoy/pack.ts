@@ -43,38 +43,36 @@ export const packAny = <T>(type: MessageType<T>, message: T): Any => ({
   value: bytesOf(type, message),
 });
 
-/** The same for a message that was encoded in parts (`embed`). */
-export const packParts = (type: { readonly $type: string }, parts: readonly Uint8Array[]): Any => ({
-  typeUrl: typeUrlOf(type),
-  value: Buffer.concat(parts),
-});
-
 /**
- * A message as a field of another one, with its tag and its length. It may have been encoded in parts, some of which others have too: the
- * parts one after the other are the message (https://protobuf.dev/programming-guides/encoding/#order), as long as no two of them have the
- * same field, unless it is a repeated one.
+ * A part of a message: fields that are encoded already, or one field that is a message of parts itself. Parts one after the other are the
+ * message (https://protobuf.dev/programming-guides/encoding/#order), as long as no two of them have the same field, unless it is a
+ * repeated one; so what many messages have in common is encoded once.
  */
-export const embed = (field: number, parts: readonly Uint8Array[]): Buffer =>
-  written((to) => {
-    to.tag(field, WireType.LengthDelimited).fork();
-    for (let i = 0; i < parts.length; i += 1) to.raw(parts[i] ?? NOTHING);
-    to.join();
-  });
+export type Part = Uint8Array | { readonly field: number; readonly parts: readonly Part[] };
 
-const NOTHING = new Uint8Array();
+const writeParts = (to: BinaryWriter, parts: readonly Part[]): void => {
+  for (let i = 0; i < parts.length; i += 1) {
+    const part = parts[i];
+    if (part instanceof Uint8Array) to.raw(part);
+    else if (part !== undefined) {
+      to.tag(part.field, WireType.LengthDelimited).fork();
+      writeParts(to, part.parts);
+      to.join();
+    }
+  }
+};
 
-/** The encoded `google.protobuf.Any` of a message that was encoded in parts. */
-export const anyOf = (type: { readonly $type: string }, parts: readonly Uint8Array[]): Buffer => {
+/** The fields of the `google.protobuf.Any` of a message that was encoded in parts. */
+export const anyParts = (type: { readonly $type: string }, parts: readonly Part[]): readonly Part[] => {
   const typeUrl = typeUrlOf(type);
   const head = heads.get(typeUrl) ?? bytesOf(Any, { typeUrl, value: Buffer.alloc(0) });
   heads.set(typeUrl, head);
-  return written((to) => {
-    to.raw(head).tag(2, WireType.LengthDelimited).fork();
-    for (let i = 0; i < parts.length; i += 1) to.raw(parts[i] ?? NOTHING);
-    to.join();
-  });
+  return [head, { field: 2, parts }];
 };
 
+export const bytesOfParts = (parts: readonly Part[]): Buffer => written((to) => writeParts(to, parts));
+
+/** There are some dozen types. */
 const heads = new Map<string, Buffer>();
 
 /** Milliseconds as a protobuf duration. */

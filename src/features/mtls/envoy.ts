@@ -1,6 +1,6 @@
 import { regexMatcher, textMatcher } from '../../envoy/match.ts';
-import { bytesOf, embed, fromAds, packAny, packParts } from '../../envoy/pack.ts';
-import { HeaderValueOption_HeaderAppendAction, type TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
+import { anyParts, bytesOf, bytesOfParts, fromAds, type Part, packAny, typeUrlOf } from '../../envoy/pack.ts';
+import { HeaderValueOption_HeaderAppendAction, TransportSocket } from '../../gen/envoy/config/core/v3/base.ts';
 import { HeaderMutation } from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts';
 import {
   CertificateValidationContext,
@@ -30,28 +30,25 @@ const TLS_1_3 = commonPart({
   }),
 });
 
-/** There are as many identities as services, and of each of the others as many as there are peers. */
+/** There are as many identities as services. */
 const MOST = 10_000;
 
-const kept = (cache: Map<string, Buffer>, key: string, make: () => Buffer): Buffer => {
-  const known = cache.get(key);
+const certificates = new Map<string, Buffer>();
+
+/** What an identity shows to all, of whom each is held against something else: encoded once. */
+const ownCertificate = (identity: SpiffeId): Buffer => {
+  const known = certificates.get(identity);
   if (known !== undefined) return known;
-  const bytes = make();
-  keepNewest(cache, key, bytes, MOST);
+  const bytes = commonPart({ tlsCertificateSdsSecretConfigs: [secret(identity)] });
+  keepNewest(certificates, identity, bytes, MOST);
   return bytes;
 };
 
-const certificates = new Map<string, Buffer>();
-const downstreams = new Map<string, Buffer>();
-const peers = new Map<string, Buffer>();
-
-/** What an identity shows to all, of whom each is held against something else: encoded once. */
-const ownCertificate = (identity: SpiffeId): Buffer =>
-  kept(certificates, identity, () => commonPart({ tlsCertificateSdsSecretConfigs: [secret(identity)] }));
-
 /** In the order of the generated code, as if the whole were encoded at once. */
-const commonContext = (identity: SpiffeId, other: Buffer): Buffer =>
-  embed(1, [TLS_1_3, ownCertificate(identity), other]);
+const commonContext = (identity: SpiffeId, heldAgainst: Buffer): Part => ({
+  field: 1,
+  parts: [TLS_1_3, ownCertificate(identity), heldAgainst],
+});
 
 const DOWNSTREAM = bytesOf(
   DownstreamTlsContext,
@@ -67,31 +64,28 @@ const DOWNSTREAM = bytesOf(
  * No session is resumed, for a ticket outlives the certificate that it was given for.
  */
 export const downstreamTls = (identity: SpiffeId, bundle: SpiffeId, alpn: readonly string[]): TransportSocket => {
-  const bundled = kept(downstreams, [bundle, ...alpn].join(' '), () =>
-    commonPart({
-      alpnProtocols: [...alpn],
-      validationContextType: { $case: 'validationContextSdsSecretConfig', value: secret(bundle) },
-    }),
-  );
-  return tlsSocket(packParts(DownstreamTlsContext, [commonContext(identity, bundled), DOWNSTREAM]));
+  const bundled = commonPart({
+    alpnProtocols: [...alpn],
+    validationContextType: { $case: 'validationContextSdsSecretConfig', value: secret(bundle) },
+  });
+  const value = bytesOfParts([commonContext(identity, bundled), DOWNSTREAM]);
+  return tlsSocket({ typeUrl: typeUrlOf(DownstreamTlsContext), value });
 };
 
 const UPSTREAM = bytesOf(UpstreamTlsContext, UpstreamTlsContext.fromPartial({ maxSessionKeys: 0 }));
 const VALIDATION = CertificateValidationContext.fromPartial({});
 
-/** The client side: shows its own certificate and accepts exactly the peer's identity, by any of its names. */
-export const upstreamTls = (
-  identity: SpiffeId,
-  bundle: SpiffeId,
-  peer: readonly SpiffeId[],
-  alpn: readonly string[],
-): TransportSocket => {
-  const key = [bundle, peer.join(), alpn.join()].join(' ');
-  const held = kept(peers, key, () => heldAgainst(bundle, peer, alpn));
-  return tlsSocket(packParts(UpstreamTlsContext, [commonContext(identity, held), UPSTREAM]));
-};
+/**
+ * The client side: shows its own certificate, and accepts what it is held against. The transport socket in parts, for only the
+ * certificate is the caller's own.
+ */
+export const upstreamTls = (identity: SpiffeId, heldAgainst: Buffer): readonly Part[] => [
+  SOCKET_NAME,
+  { field: 3, parts: anyParts(UpstreamTlsContext, [commonContext(identity, heldAgainst), UPSTREAM]) },
+];
 
-const heldAgainst = (bundle: SpiffeId, peer: readonly SpiffeId[], alpn: readonly string[]): Buffer =>
+/** For `upstreamTls`: exactly the peer's identity, by any of its names. */
+export const heldAgainst = (bundle: SpiffeId, peer: readonly SpiffeId[], alpn: readonly string[]): Buffer =>
   commonPart({
     alpnProtocols: [...alpn],
     validationContextType: {
@@ -138,8 +132,11 @@ export const providedTls = (peer: readonly SpiffeId[]): TransportSocket =>
     ),
   );
 
+const SOCKET = 'envoy.transport_sockets.tls';
+const SOCKET_NAME = bytesOf(TransportSocket, TransportSocket.fromPartial({ name: SOCKET }));
+
 const tlsSocket = (typedConfig: ReturnType<typeof packAny>): TransportSocket => ({
-  name: 'envoy.transport_sockets.tls',
+  name: SOCKET,
   configType: { $case: 'typedConfig', value: typedConfig },
 });
 
