@@ -11,6 +11,7 @@ import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/
 import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import { showHostPort } from '../lib/hostPort.ts';
+import { keepNewest } from '../lib/newest.ts';
 import type { Duration } from '../lib/time.ts';
 import type { Port, Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
@@ -38,10 +39,21 @@ const APP_IDLE: Duration = 4_000;
 export const nameOfApp = ({ port, target }: InboundPort): string =>
   appClusterName(port, target.kind === 'unix' ? `unix:${target.path}` : showHostPort(target));
 
-/** The application itself: loopback or a unix socket, always in plaintext. */
+/** The application itself: loopback or a unix socket, always in plaintext. It says nothing of the service: many have the same. */
 export const appCluster = (port: InboundPort): Emitted => {
-  const { target } = port;
   const name = nameOfApp(port);
+  const key = `${name} ${port.protocol}`;
+  const { type, version, any } = apps.get(key) ?? makeAppCluster(name, port);
+  const emitted = { type, name, version, any, source: port.location };
+  keepNewest(apps, key, emitted, MOST);
+  return emitted;
+};
+
+const apps = new Map<string, Emitted>();
+const MOST = 1_000;
+
+const makeAppCluster = (name: string, port: InboundPort): Emitted => {
+  const { target } = port;
   const address = target.kind === 'unix' ? pipeAddress(target.path) : socketAddress(target.host, target.port);
   const byName = target.kind === 'tcp' && isIP(target.host) === 0;
   const cluster: Cluster = {

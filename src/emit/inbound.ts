@@ -1,5 +1,5 @@
 import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY, RBAC_TRUST } from '../envoy/names.ts';
-import { bytesOf, duration, packAny, socketAddress } from '../envoy/pack.ts';
+import { bytesOf, duration, type Part, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
@@ -25,7 +25,7 @@ import type { Access, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import { callersBundleId, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
 import { appCluster, nameOfApp } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
-import { type Emitted, encode, encodeParts } from './emitted.ts';
+import { type Emitted, encodeParts } from './emitted.ts';
 import { type Made, once } from './once.ts';
 import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 
@@ -36,7 +36,7 @@ import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 export const emitListener = (plan: ProxyPlan, port: InboundPort, context: string): readonly Emitted[] => {
   const name = inboundListenerName(port.port);
   // In the order of the generated code, as if the whole were encoded at once.
-  const parts = (): readonly Uint8Array[] => [
+  const parts = (): readonly Part[] => [
     listenerPart({ name, address: socketAddress(port.bind.host, port.bind.port) }),
     once(sharedParts, port.access, `${context} ${port.mtls} ${port.cut}`, () =>
       listenerPart(shared(plan, port, rbacPort(plan, port))),
@@ -53,7 +53,7 @@ const listenerPart = (part: Partial<Listener>): Buffer => bytesOf(Listener, { ..
 /** What is behind it: the application's cluster and, for HTTP, the routes with the policy. They do not say where it listens. */
 export const emitBehind = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
   const rbac = rbacPort(plan, port);
-  return [appCluster(port), ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : [])];
+  return [appCluster(port), ...(rbac.http ? [routes(port, rbac)] : [])];
 };
 
 const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPort => ({
@@ -158,37 +158,42 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
   ];
 };
 
-const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
+/** Most routes of most ports are the same: those that only refuse are encoded once. */
+const routes = (port: InboundPort, rbac: RbacPort): Emitted => {
+  const name = inboundRouteName(port.port);
+  // In the order of the generated code, as if the whole were encoded at once.
+  const parts = (): readonly Part[] => [
+    bytesOf(RouteConfiguration, { ...ROUTES, name }),
+    {
+      field: 2,
+      // The whole policy travels here: a listener's own would reach live connections only after they drained.
+      parts: [bytesOf(VirtualHost, { ...VIRTUAL_HOST, name, domains: ['*'] }), ...routesBehind(port, rbac)],
+    },
+  ];
+  return encodeParts(RouteConfiguration, name, parts, port.location);
+};
+
+const routePart = (route: Route): Part => ({ field: 3, parts: [bytesOf(Route, route)] });
+
+const routesBehind = (port: InboundPort, rbac: RbacPort): readonly Part[] => {
   const { revoked, deny, allow, refusedPaths } = port.access;
   const denied = revokedPolicies(revoked);
   const perFilter = revoked.length === 0 ? ADMITTED : admittedUnless(denied, rbac);
-  return {
-    ...ROUTES,
-    name: inboundRouteName(port.port),
-    // The whole policy travels here: a listener's own would reach live connections only after they drained.
-    virtualHosts: [
-      {
-        ...VIRTUAL_HOST,
-        name: inboundRouteName(port.port),
-        domains: ['*'],
-        routes: [
-          revoked.length === 0 ? BAD_HOST : badHostRoute(perFilter),
-          ...(refusedPaths.length === 0 ? [] : [badPathRoute(refusedPaths, perFilter)]),
-          {
-            ...ROUTE,
-            action: {
-              $case: 'route',
-              value: { ...NO_TIMEOUT, clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) } },
-            },
-            typedPerFilterConfig: {
-              [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
-              [RBAC_DENY]: perRoute(denyRules(deny, rbac, denied)),
-            },
-          },
-        ],
+  return [
+    revoked.length === 0 ? BAD_HOST : routePart(badHostRoute(perFilter)),
+    ...(refusedPaths.length === 0 ? [] : [badPathRoute(refusedPaths, perFilter)]),
+    routePart({
+      ...ROUTE,
+      action: {
+        $case: 'route',
+        value: { ...NO_TIMEOUT, clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) } },
       },
-    ],
-  };
+      typedPerFilterConfig: {
+        [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
+        [RBAC_DENY]: perRoute(denyRules(deny, rbac, denied)),
+      },
+    }),
+  ];
 };
 
 const ROUTES = RouteConfiguration.fromPartial({});
@@ -197,7 +202,7 @@ const ROUTE = Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', val
 const NO_TIMEOUT = RouteAction.fromPartial({ timeout: duration(0) });
 
 /** Spellings that an application may read as another path than the rules did. */
-const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route => {
+const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Part => {
   if (perFilter !== ADMITTED) return makeBadPathRoute(risks, perFilter);
   const key = risks.join(' ');
   const route = badPaths.get(key) ?? makeBadPathRoute(risks, perFilter);
@@ -206,13 +211,15 @@ const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route =
 };
 
 /** Most ports refuse the same spellings; there are five. */
-const badPaths = new Map<string, Route>();
+const badPaths = new Map<string, Part>();
 
-const makeBadPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route =>
-  refusal(
-    RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: riskyPath(risks) } } }),
-    TWO_READINGS,
-    perFilter,
+const makeBadPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Part =>
+  routePart(
+    refusal(
+      RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: riskyPath(risks) } } }),
+      TWO_READINGS,
+      perFilter,
+    ),
   );
 
 // A revoked certificate is refused on every route.
@@ -230,4 +237,4 @@ const HTTP_RBAC = HttpRbac.fromPartial({});
 
 // A route that only refuses needs no rule; the base would answer 403 before it.
 const ADMITTED = { [RBAC_ALLOW]: perRoute(allowAnyone()) };
-const BAD_HOST = badHostRoute(ADMITTED);
+const BAD_HOST = routePart(badHostRoute(ADMITTED));
