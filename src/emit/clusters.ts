@@ -78,10 +78,20 @@ export type Discovery = {
   readonly mixed: boolean;
 };
 
-export const discoveryOf = ({ tls, endpoints }: Upstream): Discovery => ({
-  byName: endpoints.some(({ address }) => isIP(address) === 0),
-  mixed: tls && endpoints.some((endpoint) => !endpoint.tls),
-});
+export const discoveryOf = (upstream: Upstream): Discovery => {
+  const known = discoveries.get(upstream);
+  if (known !== undefined) return known;
+  const { tls, endpoints } = upstream;
+  const discovery = {
+    byName: endpoints.some(({ address }) => isIP(address) === 0),
+    mixed: tls && endpoints.some((endpoint) => !endpoint.tls),
+  };
+  discoveries.set(upstream, discovery);
+  return discovery;
+};
+
+/** Asked for several times by each caller. */
+const discoveries = new WeakMap<Upstream, Discovery>();
 
 /** One port of another service. Its callers differ by what they show to it: the rest is encoded once for all of them. */
 export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted => {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { anyParts, bytesOf, bytesOfParts, type MessageType, type Part, typeUrlOf } from '../envoy/pack.ts';
+import { anyBytesOf, anyParts, bytesOfParts, type MessageType, type Part, typeUrlOf } from '../envoy/pack.ts';
 import { type Location, showLocation } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
 
@@ -27,7 +27,7 @@ export const encode = <T extends { readonly name: string }>(
  * that is told with the resource and its line, and whoever emits keeps what it had.
  */
 export const encodeAs = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Emitted =>
-  encodeParts(type, name, () => [bytesOf(type, message)], source);
+  encodeWith(type, name, () => anyBytesOf(type, message), source);
 
 /** The same for a message that was encoded in parts. */
 export const encodeParts = (
@@ -35,8 +35,15 @@ export const encodeParts = (
   name: string,
   parts: () => readonly Part[],
   source?: Location,
+): Emitted => encodeWith(type, name, () => bytesOfParts(anyParts(type, parts())), source);
+
+const encodeWith = (
+  type: { readonly $type: string },
+  name: string,
+  make: () => Uint8Array,
+  source: Location | undefined,
 ): Emitted => {
-  const any = encoded(type, name, parts, source);
+  const any = encoded(type, name, make, source);
   const version = hash('sha256', any, 'base64url').slice(0, 16);
   return { type: typeUrlOf(type), name, version, any, source };
 };
@@ -44,11 +51,11 @@ export const encodeParts = (
 const encoded = (
   type: { readonly $type: string },
   name: string,
-  parts: () => readonly Part[],
+  make: () => Uint8Array,
   source: Location | undefined,
 ): Uint8Array => {
   try {
-    return bytesOfParts(anyParts(type, parts()));
+    return make();
   } catch (cause) {
     const where = source === undefined ? '' : `${showLocation(source)} `;
     throw new Error(`${where}${type.$type} ${name} cannot be encoded: ${messageOf(cause)}`, { cause });

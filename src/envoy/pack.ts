@@ -62,18 +62,34 @@ const writeParts = (to: BinaryWriter, parts: readonly Part[]): void => {
   }
 };
 
-/** The fields of the `google.protobuf.Any` of a message that was encoded in parts. */
-export const anyParts = (type: { readonly $type: string }, parts: readonly Part[]): readonly Part[] => {
-  const typeUrl = typeUrlOf(type);
-  const head = heads.get(typeUrl) ?? bytesOf(Any, { typeUrl, value: Buffer.alloc(0) });
-  heads.set(typeUrl, head);
-  return [head, { field: 2, parts }];
+const headOf = (type: { readonly $type: string }): Buffer => {
+  const known = heads.get(type.$type);
+  if (known !== undefined) return known;
+  const head = bytesOf(Any, { typeUrl: typeUrlOf(type), value: Buffer.alloc(0) });
+  heads.set(type.$type, head);
+  return head;
 };
-
-export const bytesOfParts = (parts: readonly Part[]): Buffer => written((to) => writeParts(to, parts));
 
 /** There are some dozen types. */
 const heads = new Map<string, Buffer>();
+
+/** The fields of the `google.protobuf.Any` of a message that was encoded in parts. */
+export const anyParts = (type: { readonly $type: string }, parts: readonly Part[]): readonly Part[] => [
+  headOf(type),
+  { field: 2, parts },
+];
+
+/** The bytes of the `google.protobuf.Any` of a message. */
+export const anyBytesOf = <T>(type: MessageType<T>, message: T): Buffer => {
+  const head = headOf(type);
+  return written((to) => {
+    to.raw(head).tag(2, WireType.LengthDelimited).fork();
+    type.encode(message, to);
+    to.join();
+  });
+};
+
+export const bytesOfParts = (parts: readonly Part[]): Buffer => written((to) => writeParts(to, parts));
 
 /** Milliseconds as a protobuf duration. */
 export const duration = (span: Duration): ProtoDuration => ({
