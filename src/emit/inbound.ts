@@ -5,6 +5,7 @@ import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
 import { cutMark, revokedPolicies } from '../features/revocation/envoy.ts';
 import { oneNameTcp } from '../features/trust/envoy.ts';
+import { Address } from '../gen/envoy/config/core/v3/address.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import {
@@ -35,17 +36,23 @@ import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
  */
 export const emitListener = (plan: ProxyPlan, port: InboundPort, context: string): readonly Emitted[] => {
   const name = inboundListenerName(port.port);
-  // In the order of the generated code, as if the whole were encoded at once.
-  const parts = (): readonly Part[] => [
-    listenerPart({ name, address: socketAddress(port.bind.host, port.bind.port) }),
-    once(sharedParts, port.access, `${context} ${port.mtls} ${port.cut}`, () =>
-      listenerPart(shared(plan, port, rbacPort(plan, port))),
-    ),
-  ];
+  const shared = (): SharedParts => ({
+    head: listenerPart({ name }),
+    rest: listenerPart(sharedFields(plan, port, rbacPort(plan, port))),
+  });
+  const parts = (): readonly Part[] => {
+    const { head, rest } = once(sharedParts, port.access, `${context} ${port.mtls} ${port.cut}`, shared);
+    const address = bytesOf(Address, socketAddress(port.bind.host, port.bind.port));
+    // In the order of the generated code, as if the whole were encoded at once.
+    return [head, { field: 2, parts: [address] }, rest];
+  };
   return [encodeParts(Listener, name, parts, port.location)];
 };
 
-const sharedParts: Made<Access, Buffer> = new WeakMap();
+/** What stands before and behind its address. */
+type SharedParts = { readonly head: Buffer; readonly rest: Buffer };
+
+const sharedParts: Made<Access, SharedParts> = new WeakMap();
 
 const LISTENER = Listener.fromPartial({});
 const listenerPart = (part: Partial<Listener>): Buffer => bytesOf(Listener, { ...LISTENER, ...part });
@@ -63,7 +70,7 @@ const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPor
   http: protocol !== 'tcp',
 });
 
-const shared = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Partial<Listener> => ({
+const sharedFields = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Partial<Listener> => ({
   statPrefix: inboundListenerName(port.port),
   trafficDirection: TrafficDirection.INBOUND,
   // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
