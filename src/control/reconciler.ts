@@ -253,7 +253,7 @@ export class Reconciler {
     await Promise.resolve(); // what is marked in one go goes in the order of its urgency
     const inHand = new Set<Promise<void>>();
     while (!this.#closed) {
-      if (!this.#slices.hasTime()) await this.#slices.pause();
+      await this.#slices.pause(); // also where there is time: what others wait for may be more urgent
       const work = inHand.size - this.#aside.count < AT_ONCE ? this.#queue.take() : undefined;
       if (work !== undefined) {
         const done = this.#reconcile(work).finally(() => {
