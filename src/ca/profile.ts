@@ -19,8 +19,14 @@ export const PURPOSES: Readonly<Record<LeafUse, readonly string[]>> = {
 export const KEY_USAGE_LEAF = Buffer.from([0x03, 0x02, 0x07, 0x80]);
 export const KEY_USAGE_CA = Buffer.from([0x03, 0x02, 0x01, 0x06]);
 
-/** Leftmost 160 bits of the SHA-256 of the public key's bits (RFC 7093 §2, method 1). */
-export const keyIdentifier = (publicPoint: Uint8Array): Buffer => hash('sha256', publicPoint, 'buffer').subarray(0, 20);
+let lastIdentified: { readonly point: Uint8Array; readonly identifier: Buffer } | undefined;
+
+/** Leftmost 160 bits of the SHA-256 of the public key's bits (RFC 7093 §2, method 1). Whoever reads a leaf back asks for what was just written. */
+export const keyIdentifier = (publicPoint: Uint8Array): Buffer => {
+  if (lastIdentified?.point !== publicPoint)
+    lastIdentified = { point: publicPoint, identifier: hash('sha256', publicPoint, 'buffer').subarray(0, 20) };
+  return lastIdentified.identifier;
+};
 
 export const subjectKeyExtension = (identifier: Uint8Array): Buffer =>
   extensionDer(OID.subjectKeyIdentifier, false, tlv(OCTET_STRING, identifier));

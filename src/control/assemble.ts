@@ -7,7 +7,7 @@ import type { Content } from './quarantine.ts';
  * is recognised without comparing.
  */
 export const assemble = (common: readonly Content[], own: readonly Content[], previous?: Snapshot): Snapshot => {
-  const [shared, mine] = [byType(common), group(own)];
+  const [shared, mine] = [byType(common), group(own, newSet)];
   // Copied whole, for all but secrets are the same for many.
   const snapshot = new Map(shared);
   mine.forEach((more, url) => {
@@ -30,18 +30,44 @@ const known = new WeakMap<readonly Content[], Groups>();
 const byType = (emitted: readonly Content[]): Groups => {
   const before = known.get(emitted);
   if (before !== undefined) return before;
-  const groups = new Map([...EMPTY, ...group(emitted)]);
+  const groups = new Map([...EMPTY, ...group(emitted, sharedSet)]);
   known.set(emitted, groups);
   return groups;
 };
 
-const group = (emitted: readonly Content[]): Groups => {
-  const types = new Map<TypeUrl, Map<string, Resource>>();
+type SetOf = (list: readonly Content[]) => ReadonlyMap<string, Resource>;
+
+const group = (emitted: readonly Content[], setOf: SetOf): Groups => {
+  const lists = new Map<TypeUrl, Content[]>();
   for (const resource of emitted) {
-    const resources = types.get(resource.type) ?? new Map<string, Resource>();
-    types.set(resource.type, resources.set(resource.name, resource));
+    const list = lists.get(resource.type);
+    if (list === undefined) lists.set(resource.type, [resource]);
+    else list.push(resource);
   }
+  const types = new Map<TypeUrl, ReadonlyMap<string, Resource>>();
+  lists.forEach((list, url) => {
+    types.set(url, setOf(list));
+  });
   return types;
+};
+
+const newSet: SetOf = (list) => {
+  const set = new Map<string, Resource>();
+  for (const resource of list) set.set(resource.name, resource);
+  return set;
+};
+
+/** By its first resource, the set that was made last. */
+const sets = new WeakMap<Content, { readonly list: readonly Content[]; readonly set: ReturnType<SetOf> }>();
+
+// Instances of a service differ in their listeners, and share all other sets.
+const sharedSet: SetOf = (list) => {
+  const [first] = list;
+  const before = first && sets.get(first);
+  if (before?.list.length === list.length && list.every((one, at) => before.list[at] === one)) return before.set;
+  const set = newSet(list);
+  if (first !== undefined) sets.set(first, { list, set });
+  return set;
 };
 
 const keepEqual = (

@@ -132,13 +132,29 @@ export class Fleet {
   }
 
   onEvent(event: StreamEvent): void {
-    if (event.kind === 'refused') this.#options.observer.refused(event.refusal.code);
-    if (event.kind === 'opened') this.#opened(event);
-    else this.#follow(event);
+    switch (event.kind) {
+      case 'opened':
+        this.#opened(event);
+        break;
+      // Nearly half of all events, and none that says what a sidecar can use.
+      case 'asked':
+      case 'sent':
+        this.#note(event);
+        break;
+      default:
+        this.#follow(event);
+    }
+  }
+
+  #note(event: StreamEvent): void {
+    const member = this.#members.get(event.stream);
+    const record = member && afterEvent(member.record, event);
+    if (member !== undefined && record !== undefined) member.record = record;
   }
 
   #follow(event: Exclude<StreamEvent, { readonly kind: 'opened' }>): void {
     const { stream } = event;
+    if (event.kind === 'refused') this.#options.observer.refused(event.refusal.code);
     const member = this.#members.get(stream);
     if (member === undefined) {
       if (event.kind === 'refused') this.#turnedAway(event);
@@ -152,8 +168,6 @@ export class Fleet {
   }
 
   #learn(sidecar: Sidecar, event: StreamEvent): void {
-    // Says nothing of what a sidecar can use.
-    if (event.kind === 'asked' || event.kind === 'sent') return;
     if (event.kind === 'progress' && event.progress !== 'settled') return;
     if (event.kind === 'acked' && event.type === TYPE.sds) return;
     const { quarantine, reconciler, log } = this.#options;

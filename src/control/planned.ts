@@ -59,6 +59,9 @@ const addressesOf = ({ upstreams }: ProxyPlan, endpoints: EndpointTable): Planne
 };
 
 const isMadeOf = ({ upstreams }: Planned, endpoints: EndpointTable): boolean => {
-  for (const [service, before] of upstreams) if (endpoints.get(service) !== before) return false;
-  return true;
+  let same = true;
+  upstreams.forEach((before, service) => {
+    if (endpoints.get(service) !== before) same = false;
+  });
+  return same;
 };

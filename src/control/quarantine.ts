@@ -76,8 +76,8 @@ type OfService = {
  */
 export class Quarantine {
   readonly #services = new Map<ServiceKey, OfService>();
-  /** Types of which it is known what each stream brought along. */
-  readonly #settled = new Map<StreamId, Set<TypeUrl>>();
+  /** Types of which it is known what each stream brought along: a bit for each, in the order of `SHARED`. */
+  readonly #settled = new Map<StreamId, number>();
   /** Asked for at every event of a stream, and found by names that are put together. */
   #found = new WeakMap<Sidecar, Shelves>();
 
@@ -167,19 +167,22 @@ export class Quarantine {
    * after it settled on clusters: what it was not sent yet is proven by nothing.
    */
   #took(sidecar: Sidecar, snapshot: Snapshot, held: Held): void {
-    const settled = this.#settled.get(sidecar.stream) ?? new Set<TypeUrl>();
-    this.#settled.set(sidecar.stream, settled);
+    const { shared, listening } = this.#shelves(sidecar);
+    const before = this.#settled.get(sidecar.stream) ?? 0;
+    let settled = before;
     const isComplete = this.withheld(sidecar).length === 0;
-    for (const type of SHARED) {
-      const shelf = this.#shelf(sidecar, type);
+    for (let at = 0; at < SHARED.length; at += 1) {
+      const type = SHARED[at] ?? TYPE.cds;
+      const shelf = type === TYPE.lds ? listening : shared;
       const resources = snapshot.get(type) ?? NO_RESOURCES;
       const versions = held.get(type);
-      if (versions !== undefined && !settled.has(type)) {
-        settled.add(type);
+      if (versions !== undefined && (settled & (1 << at)) === 0) {
+        settled |= 1 << at;
         putGood(shelf, type, versions, resources);
       }
       if (isComplete) keepGood(shelf, type, resources);
     }
+    if (settled !== before) this.#settled.set(sidecar.stream, settled);
   }
 
   /** Forgets services that are no more. */

@@ -46,7 +46,8 @@ type Held = {
   readonly sidecar: Sidecar;
   readonly planned: Planned | undefined;
   readonly svid: X509Svid | undefined;
-  readonly bundle: TrustBundle | undefined;
+  /** What its secrets were made of when it was last published any. */
+  readonly secrets: PublishedSecrets | undefined;
   readonly snapshot: Snapshot | undefined;
   /** Failures in a row, and when to try again, by the monotonic clock. */
   readonly failures: number;
@@ -112,7 +113,7 @@ export class Reconciler {
   }
 
   add(sidecar: Sidecar): void {
-    const nothing = { planned: undefined, svid: undefined, bundle: undefined, snapshot: undefined };
+    const nothing = { planned: undefined, svid: undefined, secrets: undefined, snapshot: undefined };
     this.#held.set(sidecar.stream, { sidecar, ...nothing, ...NO_FAILURE });
     this.#mark([{ stream: sidecar.stream, urgency: 'endpoints', plan: true }]);
   }
@@ -181,13 +182,8 @@ export class Reconciler {
     return this.#held.get(stream)?.svid;
   }
 
-  /** What its secrets were made of when it was last published any. */
   secretsOf(stream: StreamId): PublishedSecrets | undefined {
-    const { svid, bundle, snapshot } = this.#held.get(stream) ?? {};
-    const resources = snapshot?.get(TYPE.sds);
-    return svid === undefined || bundle === undefined || resources === undefined
-      ? undefined
-      : { svid, bundle, resources };
+    return this.#held.get(stream)?.secrets;
   }
 
   snapshotOf(stream: StreamId): Snapshot | undefined {
@@ -257,20 +253,21 @@ export class Reconciler {
     await Promise.resolve(); // what is marked in one go goes in the order of its urgency
     const inHand = new Set<Promise<void>>();
     while (!this.#closed) {
-      await this.#slices.pause();
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#slices.pause(); // also where there is time: what others wait for may be more urgent
       const work = inHand.size - this.#aside.count < AT_ONCE ? this.#queue.take() : undefined;
       if (work !== undefined) {
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
           this.#touched.add(work.stream);
           inHand.delete(done);
+          this.#wake();
         });
         inHand.add(done);
-      } else if (inHand.size > 0) await Promise.race([woken, ...inHand]);
-      else break;
+      } else if (inHand.size > 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      } else break;
     }
     await Promise.all(inHand);
     this.#moment = undefined;
@@ -295,7 +292,7 @@ export class Reconciler {
       // News do not wait for a renewal that has time.
       const inForce = certificates.inForce(sidecar.node, identity);
       const svid = inForce ?? (await this.#aside.wait(certificates.current(sidecar.node, identity, certificateTtl)));
-      await this.#slices.pause();
+      if (!this.#slices.hasTime()) await this.#slices.pause();
       // Another mesh came meanwhile: it waits for that one. What was refused of the new one must not be forgotten for the old.
       if (round !== this.#round || !this.#held.has(stream)) return;
       const bundle = this.#options.bundle();
@@ -304,7 +301,10 @@ export class Reconciler {
       const content = withHeldBack(served, planned.faults, held.snapshot);
       const snapshot = assemble(content, secrets, held.snapshot);
       const trouble = planned.faults.length === 0 ? undefined : planned.faults.map(({ message }) => message).join('; ');
-      this.#held.set(stream, { sidecar, planned, svid, bundle, snapshot, ...NO_FAILURE, trouble });
+      const resources = snapshot.get(TYPE.sds);
+      const published = resources && { svid, bundle, resources };
+      const { failures, retryAt } = NO_FAILURE;
+      this.#held.set(stream, { sidecar, planned, svid, secrets: published, snapshot, failures, retryAt, trouble });
       if (trouble !== undefined && trouble !== held.trouble) this.#options.onFailure(sidecar, new Error(trouble));
       if (held.snapshot === undefined || !same(held.snapshot, snapshot)) this.#options.publish(stream, snapshot);
     } catch (error) {

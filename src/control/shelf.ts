@@ -19,11 +19,13 @@ export type Refusal = {
 export type Shelf = {
   /** Newest first, two at most: whoever alone refuses the newest goes on with the one before. */
   readonly good: Map<TypeUrl, Map<string, readonly Resource[]>>;
+  /** By type: what was published last of which all stands there as the newest form. Alike sidecars are published the same object. */
+  readonly complete: Map<TypeUrl, ReadonlyMap<string, Resource>>;
   /** By type and name: the newest content alone is of interest. */
   readonly refusals: Map<string, Refusal>;
 };
 
-export const newShelf = (): Shelf => ({ good: new Map(), refusals: new Map() });
+export const newShelf = (): Shelf => ({ good: new Map(), complete: new Map(), refusals: new Map() });
 
 const keyOf = (type: TypeUrl, name: string): string => `${type} ${name}`;
 
@@ -54,14 +56,20 @@ export const putGood = (
   held: ReadonlyMap<string, string>,
   published: ReadonlyMap<string, Resource>,
 ): void => {
+  if (shelf.complete.get(type) === published) return;
   const names = shelf.good.get(type) ?? new Map<string, readonly Resource[]>();
   shelf.good.set(type, names);
+  let there = 0;
   held.forEach((version, name) => {
     const resource = published.get(name);
     if (resource?.version !== version) return;
+    there += 1;
     const newest = names.get(name)?.[0];
-    if (newest?.version !== version) names.set(name, newest === undefined ? [resource] : [resource, newest]);
+    if (newest?.version === version) return;
+    names.set(name, newest === undefined ? [resource] : [resource, newest]);
+    shelf.complete.delete(type);
   });
+  if (there === published.size) shelf.complete.set(type, published);
 };
 
 /** Some sidecar took this version: `true` if that ends a quarantine. */
@@ -107,5 +115,6 @@ export const forgetOtherContent = (shelf: Shelf, isCurrent: (refusal: Refusal) =
 export const keepGood = (shelf: Shelf, type: TypeUrl, names: ReadonlyMap<string, unknown>): void => {
   const good = shelf.good.get(type);
   if (good === undefined || good.size <= names.size) return;
+  shelf.complete.delete(type);
   for (const name of [...good.keys()]) if (!names.has(name)) good.delete(name);
 };

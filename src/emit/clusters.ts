@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { appClusterName, appStatName, upstreamClusterName } from '../envoy/names.ts';
-import { duration, fromAds, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
-import { upstreamTls } from '../features/mtls/envoy.ts';
+import { bytesOf, duration, fromAds, type Part, packAny, pipeAddress, socketAddress } from '../envoy/pack.ts';
+import { heldAgainst, upstreamTls } from '../features/mtls/envoy.ts';
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../gen/envoy/config/cluster/v3/cluster.ts';
 import type { Address } from '../gen/envoy/config/core/v3/address.ts';
 import type { TransportSocket } from '../gen/envoy/config/core/v3/base.ts';
@@ -11,11 +11,13 @@ import { RawBuffer } from '../gen/envoy/extensions/transport_sockets/raw_buffer/
 import { HttpProtocolOptions } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import { showHostPort } from '../lib/hostPort.ts';
+import { keepNewest } from '../lib/newest.ts';
 import type { Duration } from '../lib/time.ts';
-import type { Protocol } from '../model/mesh.ts';
+import type { Port, Protocol } from '../model/mesh.ts';
 import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { namesOf, trustDomainId } from '../spiffe/spiffeId.ts';
-import { type Emitted, encode, encodeAs } from './emitted.ts';
+import { type Emitted, encode, encodeAs, encodeParts } from './emitted.ts';
+import { type Made, once } from './once.ts';
 
 const UNLIMITED = 0xffff_ffff;
 
@@ -37,10 +39,21 @@ const APP_IDLE: Duration = 4_000;
 export const nameOfApp = ({ port, target }: InboundPort): string =>
   appClusterName(port, target.kind === 'unix' ? `unix:${target.path}` : showHostPort(target));
 
-/** The application itself: loopback or a unix socket, always in plaintext. */
+/** The application itself: loopback or a unix socket, always in plaintext. It says nothing of the service: many have the same. */
 export const appCluster = (port: InboundPort): Emitted => {
-  const { target } = port;
   const name = nameOfApp(port);
+  const key = `${name} ${port.protocol}`;
+  const { type, version, any } = apps.get(key) ?? makeAppCluster(name, port);
+  const emitted = { type, name, version, any, source: port.location };
+  keepNewest(apps, key, emitted, MOST);
+  return emitted;
+};
+
+const apps = new Map<string, Emitted>();
+const MOST = 1_000;
+
+const makeAppCluster = (name: string, port: InboundPort): Emitted => {
+  const { target } = port;
   const address = target.kind === 'unix' ? pipeAddress(target.path) : socketAddress(target.host, target.port);
   const byName = target.kind === 'tcp' && isIP(target.host) === 0;
   const cluster: Cluster = {
@@ -65,19 +78,45 @@ export type Discovery = {
   readonly mixed: boolean;
 };
 
-export const discoveryOf = ({ tls, endpoints }: Upstream): Discovery => ({
-  byName: endpoints.some(({ address }) => isIP(address) === 0),
-  mixed: tls && endpoints.some((endpoint) => !endpoint.tls),
-});
+export const discoveryOf = (upstream: Upstream): Discovery => {
+  const known = discoveries.get(upstream);
+  if (known !== undefined) return known;
+  const { tls, endpoints } = upstream;
+  const discovery = {
+    byName: endpoints.some(({ address }) => isIP(address) === 0),
+    mixed: tls && endpoints.some((endpoint) => !endpoint.tls),
+  };
+  discoveries.set(upstream, discovery);
+  return discovery;
+};
 
-/** One port of another service. */
+/** Asked for several times by each caller. */
+const discoveries = new WeakMap<Upstream, Discovery>();
+
+/** One port of another service. Its callers differ by what they show to it: the rest is encoded once for all of them. */
 export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted => {
-  const name = upstreamClusterName(upstream.service, upstream.port);
   const { byName, mixed } = discoveryOf(upstream);
-  const cluster: Cluster = {
+  const name = upstreamClusterName(upstream.service, upstream.port);
+  const shared = (): SharedParts => sharedPartsOf(name, plan, upstream);
+  const context = [upstream.tls, mixed, ...plan.ownDomains].join(' ');
+  const parts = (): readonly Part[] => {
+    const { head, peer } = byName ? shared() : once(sharedParts, upstream.declared, context, shared);
+    // In the order of the generated code, as if the whole were encoded at once.
+    return peer === undefined ? [head, LAST] : [head, { field: 24, parts: upstreamTls(plan.identity, peer) }, LAST];
+  };
+  return encodeParts(Cluster, name, parts, upstream.location);
+};
+
+/** What stands before its transport socket, and for that what its callers hold it against: `undefined` for plaintext. */
+type SharedParts = { readonly head: Buffer; readonly peer: Buffer | undefined };
+
+const sharedParts: Made<Port, SharedParts> = new WeakMap();
+
+const sharedPartsOf = (name: string, plan: ProxyPlan, upstream: Upstream): SharedParts => {
+  const { byName, mixed } = discoveryOf(upstream);
+  const head: Cluster = {
     ...CLUSTER,
     name,
-    ignoreHealthOnHostRemoval: true,
     clusterDiscoveryType: {
       $case: 'type',
       value: byName ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.EDS,
@@ -85,11 +124,14 @@ export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted =>
     ...(byName
       ? { loadAssignment: upstreamAssignment(upstream) }
       : { edsClusterConfig: { edsConfig: fromAds(), serviceName: '' } }),
-    ...(upstream.tls ? transportSockets(plan, upstream, mixed) : {}),
+    // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
+    transportSocketMatches: mixed ? [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: PLAIN }] : [],
     typedExtensionProtocolOptions: protocolOptions(upstream.protocol, upstream.tls && !mixed, undefined),
   };
-  return encode(Cluster, cluster, upstream.location);
+  return { head: bytesOf(Cluster, head), peer: upstream.tls ? peerOf(plan, upstream, mixed) : undefined };
 };
+
+const LAST = bytesOf(Cluster, Cluster.fromPartial({ ignoreHealthOnHostRemoval: true }));
 
 /** Its endpoints, which are the same for every caller. */
 export const upstreamEndpoints = (upstream: Upstream): Emitted => {
@@ -112,19 +154,13 @@ const PLAIN: TransportSocket = {
   configType: { $case: 'typedConfig', value: packAny(RawBuffer, {}) },
 };
 
-const transportSockets = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Partial<Cluster> => {
+const peerOf = (plan: ProxyPlan, upstream: Upstream, mixed: boolean): Buffer => {
   // As in `protocolOptions`: where plaintext has no ALPN, all speak HTTP/1.1, and none may be offered more.
   const http = mixed ? ['http/1.1'] : ['h2', 'http/1.1'];
   const alpn = upstream.protocol === 'tcp' ? [] : upstream.protocol === 'http' ? http : ['h2'];
   const peer = namesOf(upstream.identity, plan.ownDomains);
   // Servers are of this mesh: no other trust domain has a say here.
-  const tls = upstreamTls(plan.identity, trustDomainId(plan.trustDomain), peer, alpn);
-  if (!mixed) return { transportSocket: tls };
-  // What matches nothing gets mTLS: only an endpoint that is marked is called in plaintext.
-  return {
-    transportSocket: tls,
-    transportSocketMatches: [{ name: 'plaintext', match: { tls: 'none' }, transportSocket: PLAIN }],
-  };
+  return heldAgainst(trustDomainId(plan.trustDomain), peer, alpn);
 };
 
 type Destination = { readonly address: Address; readonly tls: boolean };

@@ -5,6 +5,7 @@ import type { Access, InboundPort, Outbound, ProxyPlan, Upstream } from '../plan
 import { discoveryOf, nameOfApp, upstreamCluster, upstreamEndpoints } from './clusters.ts';
 import type { Emitted } from './emitted.ts';
 import { emitBehind, emitListener } from './inbound.ts';
+import { type Made, once } from './once.ts';
 import { emitOutbound } from './outbound.ts';
 
 /** A port, an upstream or the outbound side that cannot be emitted, which is a mistake of ours. */
@@ -42,7 +43,7 @@ export const emitParts = (plan: ProxyPlan): Emission => {
     ...plan.inbound.flatMap((port) => {
       const names = [inboundListenerName(port.port), inboundRouteName(port.port), nameOfApp(port)];
       const emit = () => [
-        ...once(listeners, port, context, () => emitListener(plan, port)),
+        ...once(listeners, port, context, () => emitListener(plan, port, context)),
         // Alike for all instances, which listen each at an address of its own.
         ...once(behind, port.access, context, () => emitBehind(plan, port)),
       ];
@@ -71,7 +72,7 @@ const emitUpstream = (plan: ProxyPlan, upstream: Upstream, context: string): rea
   ];
 };
 
-type Encoded<Part extends object> = WeakMap<Part, Map<string, readonly Emitted[]>>;
+type Encoded<Part extends object> = Made<Part, readonly Emitted[]>;
 
 const clusters: Encoded<Port> = new WeakMap();
 const endpoints: Encoded<Upstream> = new WeakMap();
@@ -79,18 +80,3 @@ const upstreams: Encoded<Upstream> = new WeakMap();
 const listeners: Encoded<InboundPort> = new WeakMap();
 const behind: Encoded<Access> = new WeakMap();
 const outbounds: Encoded<Outbound> = new WeakMap();
-
-const once = <Part extends object>(
-  encoded: Encoded<Part>,
-  part: Part,
-  context: string,
-  emit: () => readonly Emitted[],
-): readonly Emitted[] => {
-  const byContext = encoded.get(part) ?? new Map<string, readonly Emitted[]>();
-  encoded.set(part, byContext);
-  const known = byContext.get(context);
-  if (known !== undefined) return known;
-  const fresh = emit();
-  byContext.set(context, fresh);
-  return fresh;
-};

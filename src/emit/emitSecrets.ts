@@ -3,7 +3,7 @@ import { Secret } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret.
 import { invariant } from '../lib/errors.ts';
 import { callersBundleId, trustDomainId } from '../spiffe/spiffeId.ts';
 import type { TrustBundles, X509Svid } from '../spiffe/svid.ts';
-import { type Emitted, encode } from './emitted.ts';
+import { type Emitted, encode, encodeAs } from './emitted.ts';
 
 /**
  * The SDS secrets of one sidecar: its own certificate with its key, and what it holds others against. `trust` is encoded
@@ -12,7 +12,7 @@ import { type Emitted, encode } from './emitted.ts';
 export const emitSecrets = (svid: X509Svid, trust: TrustBundles): readonly Emitted[] => {
   const shared = encoded.get(trust) ?? emitBundles(trust);
   encoded.set(trust, shared);
-  return [encode(Secret, svidSecret(svid)), ...shared];
+  return [encodeAs(svidSecret, svid.id, svid), ...shared];
 };
 
 const encoded = new WeakMap<TrustBundles, readonly Emitted[]>();

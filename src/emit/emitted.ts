@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
-import { bytesOf, type MessageType, packAny, typeUrlOf } from '../envoy/pack.ts';
-import { Any } from '../gen/google/protobuf/any.ts';
+import { anyBytesOf, anyParts, bytesOfParts, type MessageType, type Part, typeUrlOf } from '../envoy/pack.ts';
 import { type Location, showLocation } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
 
@@ -28,30 +27,35 @@ export const encode = <T extends { readonly name: string }>(
  * that is told with the resource and its line, and whoever emits keeps what it had.
  */
 export const encodeAs = <T>(type: MessageType<T>, name: string, message: T, source?: Location): Emitted =>
-  encodeWith(type, name, () => packAny(type, message).value, source);
+  encodeWith(type, name, () => anyBytesOf(type, message), source);
 
-/**
- * The same for a message that was encoded in parts, some of which others have too. The order of fields means nothing, so the parts
- * one after the other are the message (https://protobuf.dev/programming-guides/encoding/#order); no two have the same field, unless
- * it is a repeated one.
- */
-export const encodeParts = <T>(
-  type: MessageType<T>,
+/** The same for a message that was encoded in parts. */
+export const encodeParts = (
+  type: { readonly $type: string },
   name: string,
-  parts: () => readonly Uint8Array[],
+  parts: () => readonly Part[],
   source?: Location,
-): Emitted => encodeWith(type, name, () => Buffer.concat(parts()), source);
+): Emitted => encodeWith(type, name, () => bytesOfParts(anyParts(type, parts())), source);
 
-const encodeWith = <T>(type: MessageType<T>, name: string, value: () => Buffer, source?: Location): Emitted => {
-  const typeUrl = typeUrlOf(type);
-  const any = encoded(type, name, value, source);
+const encodeWith = (
+  type: { readonly $type: string },
+  name: string,
+  make: () => Uint8Array,
+  source: Location | undefined,
+): Emitted => {
+  const any = encoded(type, name, make, source);
   const version = hash('sha256', any, 'base64url').slice(0, 16);
-  return { type: typeUrl, name, version, any, source };
+  return { type: typeUrlOf(type), name, version, any, source };
 };
 
-const encoded = <T>(type: MessageType<T>, name: string, value: () => Buffer, source?: Location): Uint8Array => {
+const encoded = (
+  type: { readonly $type: string },
+  name: string,
+  make: () => Uint8Array,
+  source: Location | undefined,
+): Uint8Array => {
   try {
-    return bytesOf(Any, { typeUrl: typeUrlOf(type), value: value() });
+    return make();
   } catch (cause) {
     const where = source === undefined ? '' : `${showLocation(source)} `;
     throw new Error(`${where}${type.$type} ${name} cannot be encoded: ${messageOf(cause)}`, { cause });

@@ -1,10 +1,11 @@
 import { inboundListenerName, inboundRouteName, RBAC_ALLOW, RBAC_DENY, RBAC_TRUST } from '../envoy/names.ts';
-import { duration, packAny, socketAddress } from '../envoy/pack.ts';
+import { bytesOf, duration, type Part, packAny, socketAddress } from '../envoy/pack.ts';
 import { allowAnyone, allowRules, denyRules, type RbacPort } from '../features/authorization/envoy.ts';
 import { riskyPath } from '../features/authorization/envoyPath.ts';
 import { downstreamTls } from '../features/mtls/envoy.ts';
 import { cutMark, revokedPolicies } from '../features/revocation/envoy.ts';
 import { oneNameTcp } from '../features/trust/envoy.ts';
+import { Address } from '../gen/envoy/config/core/v3/address.ts';
 import { TrafficDirection } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/envoy/config/listener/v3/listener.ts';
 import {
@@ -21,22 +22,45 @@ import { TlsInspector } from '../gen/envoy/extensions/filters/listener/tls_inspe
 import { RBAC as NetworkRbac, RBAC_EnforcementType } from '../gen/envoy/extensions/filters/network/rbac/v3/rbac.ts';
 import { TcpProxy, UpstreamConnectMode } from '../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import type { PathRisk } from '../model/mesh.ts';
-import type { InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
+import type { Access, InboundPort, ProxyPlan } from '../plan/proxyPlan.ts';
 import { callersBundleId, type SpiffeId, trustDomainId } from '../spiffe/spiffeId.ts';
 import { appCluster, nameOfApp } from './clusters.ts';
 import { inboundHttp } from './connection.ts';
-import { type Emitted, encode } from './emitted.ts';
+import { type Emitted, encodeParts } from './emitted.ts';
+import { type Made, once } from './once.ts';
 import { badHostRoute, type PerFilter, refusal } from './refusals.ts';
 
-/** The listener before one declared port. */
-export const emitListener = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => [
-  encode(Listener, listener(plan, port, rbacPort(plan, port)), port.location),
-];
+/**
+ * The listener before one declared port. Instances of one service listen each at an address of its own: the rest is encoded once for all
+ * of them, as long as what it says of the sidecar besides its plan (`context`) is the same.
+ */
+export const emitListener = (plan: ProxyPlan, port: InboundPort, context: string): readonly Emitted[] => {
+  const name = inboundListenerName(port.port);
+  const shared = (): SharedParts => ({
+    head: listenerPart({ name }),
+    rest: listenerPart(sharedFields(plan, port, rbacPort(plan, port))),
+  });
+  const parts = (): readonly Part[] => {
+    const { head, rest } = once(sharedParts, port.access, `${context} ${port.mtls} ${port.cut}`, shared);
+    const address = bytesOf(Address, socketAddress(port.bind.host, port.bind.port));
+    // In the order of the generated code, as if the whole were encoded at once.
+    return [head, { field: 2, parts: [address] }, rest];
+  };
+  return [encodeParts(Listener, name, parts, port.location)];
+};
+
+/** What stands before and behind its address. */
+type SharedParts = { readonly head: Buffer; readonly rest: Buffer };
+
+const sharedParts: Made<Access, SharedParts> = new WeakMap();
+
+const LISTENER = Listener.fromPartial({});
+const listenerPart = (part: Partial<Listener>): Buffer => bytesOf(Listener, { ...LISTENER, ...part });
 
 /** What is behind it: the application's cluster and, for HTTP, the routes with the policy. They do not say where it listens. */
 export const emitBehind = (plan: ProxyPlan, port: InboundPort): readonly Emitted[] => {
   const rbac = rbacPort(plan, port);
-  return [appCluster(port), ...(rbac.http ? [encode(RouteConfiguration, routes(port, rbac), port.location)] : [])];
+  return [appCluster(port), ...(rbac.http ? [routes(port, rbac)] : [])];
 };
 
 const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPort => ({
@@ -46,12 +70,9 @@ const rbacPort = ({ ownDomains }: ProxyPlan, { protocol }: InboundPort): RbacPor
   http: protocol !== 'tcp',
 });
 
-const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener => ({
-  ...LISTENER,
-  name: inboundListenerName(port.port),
+const sharedFields = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Partial<Listener> => ({
   statPrefix: inboundListenerName(port.port),
   trafficDirection: TrafficDirection.INBOUND,
-  address: socketAddress(port.bind.host, port.bind.port),
   // With SO_REUSEPORT the kernel would deal one port's connections to two identities; a taken port must be a NACK.
   enableReusePort: false,
   // Not before plaintext alone: it would wait for a first byte that server-first protocols never send.
@@ -59,7 +80,6 @@ const listener = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Listener 
   filterChains: filterChains(plan, port, rbac),
 });
 
-const LISTENER = Listener.fromPartial({});
 const FILTER_CHAIN = FilterChain.fromPartial({ transportSocketConnectTimeout: duration(10_000) });
 const FILTER_CHAIN_MATCH = FilterChainMatch.fromPartial({});
 
@@ -145,37 +165,42 @@ const tcpFilters = (plan: ProxyPlan, port: InboundPort, rbac: RbacPort): Filter[
   ];
 };
 
-const routes = (port: InboundPort, rbac: RbacPort): RouteConfiguration => {
+/** Most routes of most ports are the same: those that only refuse are encoded once. */
+const routes = (port: InboundPort, rbac: RbacPort): Emitted => {
+  const name = inboundRouteName(port.port);
+  // In the order of the generated code, as if the whole were encoded at once.
+  const parts = (): readonly Part[] => [
+    bytesOf(RouteConfiguration, { ...ROUTES, name }),
+    {
+      field: 2,
+      // The whole policy travels here: a listener's own would reach live connections only after they drained.
+      parts: [bytesOf(VirtualHost, { ...VIRTUAL_HOST, name, domains: ['*'] }), ...routesBehind(port, rbac)],
+    },
+  ];
+  return encodeParts(RouteConfiguration, name, parts, port.location);
+};
+
+const routePart = (route: Route): Part => ({ field: 3, parts: [bytesOf(Route, route)] });
+
+const routesBehind = (port: InboundPort, rbac: RbacPort): readonly Part[] => {
   const { revoked, deny, allow, refusedPaths } = port.access;
   const denied = revokedPolicies(revoked);
   const perFilter = revoked.length === 0 ? ADMITTED : admittedUnless(denied, rbac);
-  return {
-    ...ROUTES,
-    name: inboundRouteName(port.port),
-    // The whole policy travels here: a listener's own would reach live connections only after they drained.
-    virtualHosts: [
-      {
-        ...VIRTUAL_HOST,
-        name: inboundRouteName(port.port),
-        domains: ['*'],
-        routes: [
-          revoked.length === 0 ? BAD_HOST : badHostRoute(perFilter),
-          ...(refusedPaths.length === 0 ? [] : [badPathRoute(refusedPaths, perFilter)]),
-          {
-            ...ROUTE,
-            action: {
-              $case: 'route',
-              value: { ...NO_TIMEOUT, clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) } },
-            },
-            typedPerFilterConfig: {
-              [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
-              [RBAC_DENY]: perRoute(denyRules(deny, rbac, denied)),
-            },
-          },
-        ],
+  return [
+    revoked.length === 0 ? BAD_HOST : routePart(badHostRoute(perFilter)),
+    ...(refusedPaths.length === 0 ? [] : [badPathRoute(refusedPaths, perFilter)]),
+    routePart({
+      ...ROUTE,
+      action: {
+        $case: 'route',
+        value: { ...NO_TIMEOUT, clusterSpecifier: { $case: 'cluster', value: nameOfApp(port) } },
       },
-    ],
-  };
+      typedPerFilterConfig: {
+        [RBAC_ALLOW]: perRoute(allowRules(allow, rbac)),
+        [RBAC_DENY]: perRoute(denyRules(deny, rbac, denied)),
+      },
+    }),
+  ];
 };
 
 const ROUTES = RouteConfiguration.fromPartial({});
@@ -184,7 +209,7 @@ const ROUTE = Route.fromPartial({ match: { pathSpecifier: { $case: 'prefix', val
 const NO_TIMEOUT = RouteAction.fromPartial({ timeout: duration(0) });
 
 /** Spellings that an application may read as another path than the rules did. */
-const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route => {
+const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Part => {
   if (perFilter !== ADMITTED) return makeBadPathRoute(risks, perFilter);
   const key = risks.join(' ');
   const route = badPaths.get(key) ?? makeBadPathRoute(risks, perFilter);
@@ -193,13 +218,15 @@ const badPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route =
 };
 
 /** Most ports refuse the same spellings; there are five. */
-const badPaths = new Map<string, Route>();
+const badPaths = new Map<string, Part>();
 
-const makeBadPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Route =>
-  refusal(
-    RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: riskyPath(risks) } } }),
-    TWO_READINGS,
-    perFilter,
+const makeBadPathRoute = (risks: readonly PathRisk[], perFilter: PerFilter): Part =>
+  routePart(
+    refusal(
+      RouteMatch.fromPartial({ pathSpecifier: { $case: 'safeRegex', value: { regex: riskyPath(risks) } } }),
+      TWO_READINGS,
+      perFilter,
+    ),
   );
 
 // A revoked certificate is refused on every route.
@@ -217,4 +244,4 @@ const HTTP_RBAC = HttpRbac.fromPartial({});
 
 // A route that only refuses needs no rule; the base would answer 403 before it.
 const ADMITTED = { [RBAC_ALLOW]: perRoute(allowAnyone()) };
-const BAD_HOST = badHostRoute(ADMITTED);
+const BAD_HOST = routePart(badHostRoute(ADMITTED));

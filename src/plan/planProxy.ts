@@ -45,8 +45,10 @@ const targetsOf = (mesh: Mesh, service: Service): readonly Target[] => {
   const known = ofMesh.get(service);
   if (known !== undefined) return known;
   const found = visiblePorts(mesh, service).flatMap((key) => {
-    const target = mesh.services.get(key.slice(0, key.lastIndexOf(':')) as typeof service.key);
-    const port = target?.ports.find((candidate) => `${target.key}:${candidate.port}` === key);
+    const colon = key.lastIndexOf(':');
+    const target = mesh.services.get(key.slice(0, colon) as typeof service.key);
+    const number = Number(key.slice(colon + 1));
+    const port = target?.ports.find((candidate) => candidate.port === number);
     return target === undefined || port === undefined ? [] : [{ target, port }];
   });
   ofMesh.set(service, found);

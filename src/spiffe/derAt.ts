@@ -68,15 +68,21 @@ const firstArcs = (number: number): string => {
 
 // Only those that are asked about: what a stranger's certificate holds besides is not kept.
 const KNOWN: ReadonlySet<string> = new Set(Object.values(OID));
-const spelled = new Map<string, string>();
+const spelled = new Map<number, { readonly bytes: Buffer; readonly text: string }>();
 
-/** The OID whose contents fill `from` to `to`, in dotted form. */
+const isAt = (der: Buffer, from: number, bytes: Buffer): boolean => {
+  for (let at = 0; at < bytes.length; at += 1) if (der[from + at] !== bytes[at]) return false;
+  return true;
+};
+
+/** The OID whose contents fill `from` to `to`, in dotted form. Found by a sum of its bytes: a dozen are read of each leaf. */
 export const oidBetween = (der: Buffer, from: number, to: number): string => {
-  const bytes = der.toString('latin1', from, to);
-  const known = spelled.get(bytes);
-  if (known !== undefined) return known;
+  let sum = 0;
+  for (let at = from; at < to; at += 1) sum = (sum * 31 + (der[at] ?? 0)) | 0;
+  const known = spelled.get(sum);
+  if (known?.bytes.length === to - from && isAt(der, from, known.bytes)) return known.text;
   const text = spell(der, from, to);
-  if (KNOWN.has(text)) spelled.set(bytes, text);
+  if (KNOWN.has(text)) spelled.set(sum, { bytes: Buffer.from(der.subarray(from, to)), text });
   return text;
 };
 

@@ -95,20 +95,29 @@ const admit = (group: readonly Pending[], revisionNow: (key: string) => number, 
   const admitted: { readonly pending: Pending; readonly revision: number }[] = [];
   const revisionThen = (key: string): number => written.get(key) ?? revisionNow(key);
   for (const pending of group) {
-    const conflict = conflictOf(pending.writes, revisionThen);
+    const { writes, reject } = pending;
+    const conflict = conflictOf(writes, revisionThen);
     if (conflict !== undefined) {
-      pending.reject(conflict);
+      reject(conflict);
       continue;
     }
     const revision = last + admitted.length + 1;
-    for (const { key, value } of pending.writes) written.set(key, value === undefined ? 0 : revision);
+    for (let at = 0; at < writes.length; at += 1) {
+      const write = writes[at];
+      if (write !== undefined) written.set(write.key, write.value === undefined ? 0 : revision);
+    }
     admitted.push({ pending, revision });
   }
   return admitted;
 };
 
-/** The batch answers for its writes; a full disk must not end the process by their unhandled rejections. */
-const quiet = (write: Promise<boolean>): void => void write.catch(ignore);
+/** The batch answers for its writes, most of which have one promise; a full disk must not end the process by its unhandled rejection. */
+const quiet = (write: Promise<boolean>): void => {
+  if (write === lastQuiet) return;
+  lastQuiet = write;
+  write.catch(ignore);
+};
+let lastQuiet: Promise<boolean> | undefined;
 const ignore = (): undefined => undefined;
 
 /** What the disk said: lmdb-js rejects with a general sentence that holds the reason as one more promise. */
@@ -149,10 +158,12 @@ const writeGroup = async (
     let last = 0;
     for (const { pending, revision } of admitted) {
       last = revision;
-      for (const { key, value, ifRevision } of pending.writes) {
-        if (value !== undefined) quiet(db.put(entryKey(key), value, revision));
+      const { writes } = pending;
+      for (let at = 0; at < writes.length; at += 1) {
+        const write = writes[at];
+        if (write?.value !== undefined) quiet(db.put(entryKey(write.key), write.value, revision));
         // What is absent and is to be stays absent: a mere condition, and every join and certificate has one.
-        else if (ifRevision !== 0) quiet(db.remove(entryKey(key)));
+        else if (write !== undefined && write.ifRevision !== 0) quiet(db.remove(entryKey(write.key)));
       }
     }
     quiet(db.put(REVISION_KEY, Buffer.from(String(last)), 1));

@@ -180,6 +180,17 @@ describe('registered addresses', () => {
     ['::', '10.1.2.3', undefined],
     ['ff02::1', '10.1.2.3', undefined],
     ['web.example', '10.1.2.3', undefined],
+    ['169.253.255.255', '10.1.2.3', '169.253.255.255'],
+    ['169.254.1.1', '127.0.0.1', '169.254.1.1'],
+    ['::ffff:a9fe:101', '10.1.2.3', undefined],
+    ['0.1.2.3', '127.0.0.1', undefined],
+    ['223.255.255.255', '10.1.2.3', '223.255.255.255'],
+    ['239.255.255.255', '127.0.0.1', undefined],
+    ['::ffff:e000:1', '127.0.0.1', undefined],
+    ['240.0.0.1', '10.1.2.3', '240.0.0.1'],
+    ['255.255.255.255', '127.0.0.1', undefined],
+    ['127.0.1.2', 'no address', undefined],
+    ['10.9.9.9', 'no address', '10.9.9.9'],
   ];
   for (const [asked, peer, expected] of cases) {
     it(`${asked ?? 'none'} from ${peer} is ${expected ?? 'refused'}`, () => {

@@ -1,0 +1,19 @@
+/** What was made for parts of plans, as long as the part is there; a part is made once for each context. */
+export type Made<Part extends object, Value> = WeakMap<Part, Map<string, Value>>;
+
+/** `make()` for the first who asks for this part in this context, and the same for all others. */
+export const once = <Part extends object, Value>(
+  made: Made<Part, Value>,
+  part: Part,
+  context: string,
+  make: () => Value,
+): Value => {
+  const known = made.get(part)?.get(context);
+  if (known !== undefined) return known;
+  // It may ask for parts of its own, and fail.
+  const fresh = make();
+  const byContext = made.get(part);
+  if (byContext === undefined) made.set(part, new Map([[context, fresh]]));
+  else byContext.set(context, fresh);
+  return fresh;
+};
