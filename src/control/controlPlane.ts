@@ -168,8 +168,8 @@ export class ControlPlane {
         options.publish(stream, snapshot);
       },
       end,
-      onReconciled: ({ revision }) => {
-        this.#fleet.quarantineChanged();
+      onReconciled: ({ revision }, worked) => {
+        this.#fleet.quarantineChanged(worked);
         this.#convergence.published(revision, clock.now());
       },
       onFailure: ({ node }, error) => {

@@ -36,8 +36,8 @@ export type ReconcilerOptions = {
   readonly certificates: Pick<Renewals, 'inForce' | 'hasTime' | 'current' | 'dueIn'>;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
-  /** Every sidecar has the plan of this mesh. */
-  readonly onReconciled: (mesh: Mesh) => void;
+  /** Every sidecar has the plan of this mesh. Of these streams more may be known than when it was said last. */
+  readonly onReconciled: (mesh: Mesh, worked: ReadonlySet<StreamId>) => void;
   readonly onFailure: (sidecar: Sidecar, error: unknown) => void;
 };
 
@@ -60,8 +60,8 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** So long all is planned as of one moment: work may go on for ever, and certificates are issued as of it. */
-const MOMENT: Duration = 1_000;
+/** So long alike sidecars share plans, unless time changes policies: in a storm they come one by one, and each has the queue for itself. */
+const MOMENT: Duration = 10_000;
 /** While certificates wait to be renewed, some of them may come near their end; and while there is work, some may be due. */
 const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
@@ -90,6 +90,8 @@ export class Reconciler {
   #looksAt: Duration = Number.POSITIVE_INFINITY;
   /** What was worked on since. */
   readonly #touched = new Set<StreamId>();
+  /** What was worked on since all was reconciled. */
+  #worked = new Set<StreamId>();
   #nextChange: Instant | undefined;
   #closed = false;
 
@@ -266,6 +268,7 @@ export class Reconciler {
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
           this.#touched.add(work.stream);
+          this.#worked.add(work.stream);
           inHand.delete(done);
         });
         inHand.add(done);
@@ -273,8 +276,10 @@ export class Reconciler {
       else break;
     }
     await Promise.all(inHand);
-    this.#moment = undefined;
-    if (!this.#closed && this.#queue.size === 0) this.#options.onReconciled(this.#options.mesh());
+    if (this.#closed || this.#queue.size > 0) return;
+    const worked = this.#worked;
+    this.#worked = new Set();
+    this.#options.onReconciled(this.#options.mesh(), worked);
   }
 
   async #reconcile({ stream, plan }: Work): Promise<void> {
@@ -321,10 +326,15 @@ export class Reconciler {
   #now(): Moment {
     const { mesh, clock, endpoints, revoked } = this.#options;
     const now = clock.now();
-    if (this.#moment === undefined || Math.abs(now - this.#moment.now) > MOMENT) {
+    if (this.#moment === undefined || !this.#isStill(this.#moment.now, now)) {
       this.#moment = { mesh: mesh(), now, endpoints, revoked: revoked(), plans: new Map() };
     }
     return this.#moment;
+  }
+
+  /** What was planned then is what would be planned now. */
+  #isStill(then: Instant, now: Instant): boolean {
+    return now >= then && now - then <= MOMENT && (this.#nextChange === undefined || now < this.#nextChange);
   }
 
   /** How long until something is to be done for it by time alone; 0 or less: now. */
