@@ -326,9 +326,10 @@ export class Reconciler {
   #now(): Moment {
     const { mesh, clock, endpoints, revoked } = this.#options;
     const now = clock.now();
-    if (this.#moment === undefined || !this.#isStill(this.#moment.now, now)) {
-      this.#moment = { mesh: mesh(), now, endpoints, revoked: revoked(), plans: new Map() };
-    }
+    const [known, facts] = [this.#moment, { mesh: mesh(), revoked: revoked() }];
+    const isSame = known !== undefined && known.mesh === facts.mesh && known.revoked === facts.revoked;
+    if (isSame && this.#isStill(known.now, now)) return known;
+    this.#moment = { ...facts, now, endpoints, plans: new Map() };
     return this.#moment;
   }
 
