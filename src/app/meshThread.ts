@@ -42,10 +42,8 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
   let isLarge = false;
 
   const start = (): Worker => {
-    const worker = new Worker(entry, {
-      workerData: { ...env },
-      resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 },
-    });
+    const resourceLimits = { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 };
+    const worker = new Worker(entry, { workerData: { ...env }, resourceLimits });
     const ended = (): void => {
       if (thread === worker) thread = undefined;
     };

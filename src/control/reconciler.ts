@@ -17,7 +17,8 @@ import { RenewalLane } from './certificates/renewalLane.ts';
 import type { Renewals } from './certificates/renewals.ts';
 import type { Clock } from './clock.ts';
 import { withHeldBack } from './heldBack.ts';
-import { type Moment, type Planned, planOf } from './planned.ts';
+import { Moments } from './moments.ts';
+import { type Planned, planOf } from './planned.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
 import type { PublishedSecrets } from './rotation/heldSecrets.ts';
@@ -60,8 +61,6 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** So long alike sidecars share plans, unless time changes policies: in a storm they come one by one, and each has the queue for itself. */
-const MOMENT: Duration = 10_000;
 /** While certificates wait to be renewed, some of them may come near their end; and while there is work, some may be due. */
 const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
@@ -78,8 +77,7 @@ export class Reconciler {
   readonly #queue = new WorkQueue();
   readonly #slices = newSlices();
   readonly #lane: RenewalLane;
-  /** What is the same for all until something is marked that may change a plan. */
-  #moment: Moment | undefined;
+  readonly #moments: Moments;
   /** Counts meshes and moments: what was begun in an older one is not published. */
   #round = 0;
   #wake: () => void = () => {};
@@ -97,6 +95,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#moments = new Moments(options);
     this.#aside = new Aside(options.clock, () => this.#wake());
     this.#lane = new RenewalLane({
       clock: options.clock,
@@ -129,7 +128,7 @@ export class Reconciler {
   /** Another mesh is in force, or another moment. */
   markAll(): void {
     const [mesh, now] = [this.#options.mesh(), this.#options.clock.now()];
-    this.#moment = undefined;
+    this.#moments.drop();
     this.#round += 1;
     this.#nextChange = nextChange(mesh, now);
     const urgencyFor = ({ sidecar: { stream }, planned, snapshot }: Held): Urgency => {
@@ -161,7 +160,7 @@ export class Reconciler {
 
   /** What these services' own ports refuse is another. */
   markServers(services: ReadonlySet<ServiceKey>): void {
-    this.#moment = undefined;
+    this.#moments.drop();
     const concerned = [...this.#held.values()].filter(({ sidecar }) => services.has(sidecar.service));
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: true })));
   }
@@ -286,7 +285,7 @@ export class Reconciler {
     const held = this.#held.get(stream);
     if (held === undefined) return;
     const { sidecar } = held;
-    const moment = this.#now();
+    const moment = this.#moments.now(this.#nextChange);
     const round = this.#round;
     try {
       const planned = plan || held.planned === undefined ? planOf(sidecar, moment) : held.planned;
@@ -321,21 +320,6 @@ export class Reconciler {
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
     }
-  }
-
-  #now(): Moment {
-    const { mesh, clock, endpoints, revoked } = this.#options;
-    const now = clock.now();
-    const [known, facts] = [this.#moment, { mesh: mesh(), revoked: revoked() }];
-    const isSame = known !== undefined && known.mesh === facts.mesh && known.revoked === facts.revoked;
-    if (isSame && this.#isStill(known.now, now)) return known;
-    this.#moment = { ...facts, now, endpoints, plans: new Map() };
-    return this.#moment;
-  }
-
-  /** What was planned then is what would be planned now. */
-  #isStill(then: Instant, now: Instant): boolean {
-    return now >= then && now - then <= MOMENT && (this.#nextChange === undefined || now < this.#nextChange);
   }
 
   /** How long until something is to be done for it by time alone; 0 or less: now. */
