@@ -6,7 +6,7 @@ import { FakeClock } from '../../support/fakeClock.ts';
 import { meshFrom } from '../../support/plans.ts';
 
 describe('a moment that alike sidecars are planned in', () => {
-  const TEXT = 'services: { web: { ports: [8080:3000/http] } }\n';
+  const TEXT = 'mesh: { trustDomain: shop.example }\nservices: { web: { ports: [8080:3000/http] } }\n';
   let clock: FakeClock;
   let facts: { mesh: Mesh; revoked: Revoked };
   let moments: Moments;
