@@ -23,7 +23,7 @@ import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
 import type { PublishedSecrets } from './rotation/heldSecrets.ts';
 import type { Sidecar, StreamId } from './sidecar.ts';
-import { urgencyOf } from './urgency.ts';
+import { urgencies } from './urgency.ts';
 import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
 
 export type ReconcilerOptions = {
@@ -131,11 +131,12 @@ export class Reconciler {
     this.#moments.drop();
     this.#round += 1;
     this.#nextChange = nextChange(mesh, now);
+    const urgencyOf = urgencies(mesh, now);
     const urgencyFor = ({ sidecar: { stream }, planned, snapshot }: Held): Urgency => {
       if (snapshot === undefined) return 'endpoints';
       // It may have failed, or be in hand with a plan that is not stored yet.
       if (planned === undefined || this.#queue.isTaken(stream)) return 'security';
-      return urgencyOf(planned.service, planned.at, mesh, now);
+      return urgencyOf(planned.service, planned.at);
     };
     this.#mark(
       [...this.#held.values()].map((held) => ({

@@ -171,12 +171,12 @@ services:
     const moved = await of(text(SERVICES).replace('services:', 'services: # some words\n'));
     assert.deepEqual([moved?.version, moved?.source?.line], [old.version, old.source.line + 1]);
     assert.equal(moved?.any, old.any);
-    for (const change of [
+    for (const [words, others] of [
       ['[8080:3000/http], allow: [{', '[8080:3000/grpc], allow: [{'],
       ['orders: { ports', 'orders: { identity: others, ports'],
     ] as const) {
-      const changed = await of(text(SERVICES).replace('[web, orders]', '[web]').replace(...change));
-      assert.notEqual(changed?.version ?? old.version, old.version, change[1]);
+      const changed = await of(text(SERVICES).replace('[web, orders]', '[web]').replace(words, others));
+      assert.notEqual(changed?.version ?? old.version, old.version, others);
     }
     assert.deepEqual(await of(text(SERVICES)), old);
   });
