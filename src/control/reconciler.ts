@@ -6,6 +6,7 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import type { EndpointTable, InboundPort } from '../plan/proxyPlan.ts';
+import { prepareReach } from '../plan/reach.ts';
 import type { Revoked } from '../plan/revoked.ts';
 import { trustBundles } from '../plan/trustBundles.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
@@ -109,6 +110,7 @@ export class Reconciler {
         ),
     });
     this.#nextChange = nextChange(options.mesh(), options.clock.now());
+    prepareReach(options.mesh());
     this.#schedule();
   }
 
