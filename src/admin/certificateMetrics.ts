@@ -43,13 +43,16 @@ export const watchCertificates = (
     collect() {
       this.reset();
       const soonest = new Map<string, Instant>();
-      for (const window of ['overdue', 'ending', 'expired', 'early']) overdue.set({ window }, 0);
-      for (const state of ['held', 'sent', 'refused']) states.set({ state }, 0);
+      const windows = { good: 0, overdue: 0, ending: 0, expired: 0, early: 0 };
+      const answers = { held: 0, sent: 0, refused: 0 };
       for (const { id, notAfter, window, state } of control.certificates.inUse()) {
         soonest.set(id, Math.min(soonest.get(id) ?? notAfter, notAfter));
-        if (window !== 'good') overdue.inc({ window });
-        states.inc({ state });
+        windows[window] += 1;
+        answers[state] += 1;
       }
+      const { good: _, ...late } = windows;
+      for (const [window, count] of Object.entries(late)) overdue.set({ window }, count);
+      for (const [state, count] of Object.entries(answers)) states.set({ state }, count);
       for (const [identity, notAfter] of soonest) this.set({ identity }, notAfter / 1000);
     },
   });

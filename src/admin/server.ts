@@ -13,6 +13,7 @@ import { importRoutes } from './importRoutes.ts';
 import { meshRoutes } from './meshRoutes.ts';
 import { openApi } from './openApi.ts';
 import { revocationRoutes } from './revocationRoutes.ts';
+import { newScrape } from './scrape.ts';
 import { tokenRoutes } from './tokenRoutes.ts';
 
 export type AdminOptions = {
@@ -82,7 +83,8 @@ const health = (app: FastifyInstance, { control, registry }: AdminOptions): void
       .type('text/plain')
       .send(text);
   });
-  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  const scrape = newScrape(registry);
+  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await scrape()));
 };
 
 const errors = (app: FastifyInstance, onError: (error: unknown) => void): void => {

@@ -161,7 +161,13 @@ const openGround = async (
   if (!existsSync(data)) await firstMesh(config, loader);
   const store = watchStore(openLmdbStore(data), clock);
   closers.add(() => store.close());
-  const source = await MeshSource.open({ file: normalize(config), store, clock, load: loader.load });
+  const source = await MeshSource.open({
+    file: normalize(config),
+    store,
+    clock,
+    load: loader.load,
+    prepare: loader.prepare,
+  });
   const metrics = createMetrics();
   const names = () => ownDomains(source.state().mesh);
   const curve = () => source.state().mesh.certificates.curve;

@@ -9,6 +9,8 @@ import { type PackedMesh, unpackMesh } from './packedMesh.ts';
 /** A loader that leaves the event loop free for streams; `close` ends its thread. */
 export type MeshThread = {
   readonly load: (file: string, bytes: Uint8Array, beside?: BesideFiles) => Promise<LoadOutcome>;
+  /** A file comes in a moment: the thread starts now, if the last one was large enough for it. */
+  readonly prepare: () => void;
   readonly close: () => Promise<void>;
 };
 
@@ -23,7 +25,7 @@ type Options = {
 const SMALL_BYTES = 16 * 1024;
 const PATIENCE_SECONDS = 60;
 const HEAP_MIB = 1_024;
-/** Saves come in bursts. A thread is some 30 MiB, and a new one loads its first file a quarter of a second later. */
+/** Saves come in bursts. A thread is some 30 MiB, and a new one needs 0.15 s until it has begun. */
 const REST_AFTER: Duration = 5_000;
 const ENTRY = new URL('meshWorker.js', import.meta.url);
 
@@ -37,12 +39,11 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
   let thread: Worker | undefined;
   let resting: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();
+  let isLarge = false;
 
   const start = (): Worker => {
-    const worker = new Worker(entry, {
-      workerData: { ...env },
-      resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 },
-    });
+    const resourceLimits = { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 8 };
+    const worker = new Worker(entry, { workerData: { ...env }, resourceLimits });
     const ended = (): void => {
       if (thread === worker) thread = undefined;
     };
@@ -56,6 +57,11 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
     void worker?.terminate();
   };
 
+  const restLater = (worker: Worker): void => {
+    worker.unref();
+    resting = setTimeout(rest, restAfter).unref();
+  };
+
   const ask = async (file: string, bytes: Uint8Array, beside: BesideFiles): Promise<PackedMesh> => {
     clearTimeout(resting);
     thread ??= start();
@@ -67,8 +73,7 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
     try {
       worker.postMessage({ file, bytes, beside });
       const [packed] = (await Promise.race([once(worker, 'message', { signal }), died])) as [PackedMesh];
-      worker.unref();
-      resting = setTimeout(rest, restAfter).unref();
+      restLater(worker);
       return packed;
     } catch (error) {
       // The next file has a thread of its own.
@@ -81,7 +86,8 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
 
   return {
     load: async (file, bytes, beside = NO_FILES) => {
-      if (bytes.length <= SMALL_BYTES) return loadNow(file, bytes, beside);
+      isLarge = bytes.length > SMALL_BYTES;
+      if (!isLarge) return loadNow(file, bytes, beside);
       const packed = turn.then(() => ask(file, bytes, beside));
       // Nothing of a mesh is kept here when it was handed on.
       turn = packed.then(
@@ -89,6 +95,11 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
         () => undefined,
       );
       return unpackMesh(await packed);
+    },
+    prepare: () => {
+      if (!isLarge || thread !== undefined) return;
+      thread = start();
+      restLater(thread);
     },
     close: async () => {
       clearTimeout(resting);

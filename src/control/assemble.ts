@@ -70,11 +70,20 @@ const sharedSet: SetOf = (list) => {
   return set;
 };
 
-const keepEqual = (
-  next: ReadonlyMap<string, Resource>,
-  previous: ReadonlyMap<string, Resource> | undefined,
-): ReadonlyMap<string, Resource> => {
-  if (previous === undefined || previous.size !== next.size) return next;
-  for (const [name, { version }] of next) if (previous.get(name)?.version !== version) return next;
+type Resources = ReadonlyMap<string, Resource>;
+
+/** Found to say the same: alike sidecars come one after the other, and share both. */
+const equal = new WeakMap<Resources, Resources>();
+
+const keepEqual = (next: Resources, previous: Resources | undefined): Resources => {
+  if (previous === undefined || previous === next || previous.size !== next.size) return next;
+  if (equal.get(next) === previous) return previous;
+  if (!saysTheSame(next, previous)) return next;
+  equal.set(next, previous);
   return previous;
+};
+
+const saysTheSame = (next: Resources, previous: Resources): boolean => {
+  for (const [name, { version }] of next) if (previous.get(name)?.version !== version) return false;
+  return true;
 };

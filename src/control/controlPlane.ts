@@ -36,7 +36,7 @@ import { refuseRename } from './renaming.ts';
 import { repeats } from './repeats.ts';
 import { Revocation } from './revocation/revocation.ts';
 import { meshSources } from './rotation/meshSources.ts';
-import type { Caller } from './sidecar.ts';
+import type { Caller, Sidecar } from './sidecar.ts';
 import { type Connected, explainedRecord, type FleetStatus, fleetStatus } from './status.ts';
 import { newStoreProbe } from './storeProbe.ts';
 import type { WatchedStore } from './watchedStore.ts';
@@ -141,7 +141,7 @@ export class ControlPlane {
       ...options,
       tokens: this.tokens,
       // A gRPC client takes its certificate from files.
-      connected: () => this.#fleet.members().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
+      connected: () => this.#fleet.streams().flatMap(({ sidecar }) => (sidecar.client === 'grpc' ? [] : [sidecar])),
       nodeOf: (stream) => this.#fleet.nodeOf(stream),
       svidOf: (stream) => this.#reconciler.svidOf(stream),
       isRevoked: (serial) => this.revocation.revocations.revocationOf(serial) !== undefined,
@@ -168,8 +168,8 @@ export class ControlPlane {
         options.publish(stream, snapshot);
       },
       end,
-      onReconciled: ({ revision }) => {
-        this.#fleet.quarantineChanged();
+      onReconciled: ({ revision }, worked) => {
+        this.#fleet.quarantineChanged(worked);
         this.#convergence.published(revision, clock.now());
       },
       onFailure: ({ node }, error) => {
@@ -278,7 +278,7 @@ export class ControlPlane {
 
   /** What is kept from sidecars because some refused it. */
   quarantined(): readonly QuarantineStatus[] {
-    return quarantineStatus(this.#connected());
+    return quarantineStatus(this.#fleet.streams().map(({ sidecar }) => this.#kept(sidecar)));
   }
 
   /** What `signet check` judges, as far as it is known here. */
@@ -348,13 +348,16 @@ export class ControlPlane {
 
   #connected(): readonly Connected[] {
     return this.#fleet.members().map(({ sidecar, record }) => ({
-      sidecar,
+      ...this.#kept(sidecar),
       record,
       svid: this.#reconciler.svidOf(sidecar.stream),
       snapshot: this.#reconciler.snapshotOf(sidecar.stream),
-      emitted: this.#reconciler.emittedFor(sidecar.stream),
-      withheld: this.#quarantine.withheld(sidecar),
     }));
+  }
+
+  #kept(sidecar: Sidecar): Pick<Connected, 'sidecar' | 'emitted' | 'withheld'> {
+    const emitted = this.#reconciler.emittedFor(sidecar.stream);
+    return { sidecar, emitted, withheld: this.#quarantine.withheld(sidecar) };
   }
 
   #onMesh(state: MeshState, noticedAt: Instant): void {

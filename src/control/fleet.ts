@@ -100,11 +100,13 @@ export class Fleet {
     this.#ends.clockJumped();
   }
 
-  /** Sidecars may be kept from other things than before. */
-  quarantineChanged(): void {
+  /** These may be kept from other things than before. */
+  quarantineChanged(streams: ReadonlySet<StreamId>): void {
     const { convergence, clock } = this.#options;
-    for (const { sidecar, record } of this.#members.values()) {
-      convergence.progress(sidecar.stream, this.#progressOf(sidecar, record.progress), clock.now());
+    for (const stream of streams) {
+      const member = this.#members.get(stream);
+      if (member === undefined) continue;
+      convergence.progress(stream, this.#progressOf(member.sidecar, member.record.progress), clock.now());
     }
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { AppError, messageOf } from '../lib/errors.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -37,6 +37,8 @@ export type MeshSourceOptions = {
   readonly clock: Clock;
   /** Rejects with one sentence if it cannot say anything of these bytes. */
   readonly load: LoadMesh;
+  /** A save was noticed: it is loaded once it is over. */
+  readonly prepare?: () => void;
 };
 
 /** Why a mesh does not follow the one that is served; `again`: not yet, so it is asked about again. */
@@ -162,7 +164,12 @@ export class MeshSource {
   /** The folder and not the file: editors save by renaming another file over it. */
   #watch(): void {
     try {
-      const watcher = watch(dirname(this.#options.file), { persistent: false }, () => this.#noticed(QUIET));
+      const { file, prepare } = this.#options;
+      const watcher = watch(dirname(file), { persistent: false }, (_, name) => {
+        // Not for its neighbours, some of which are written all day.
+        if (name === basename(file)) prepare?.();
+        this.#noticed(QUIET);
+      });
       watcher.on('error', () => {
         watcher.close();
         if (this.#watcher === watcher) this.#watcher = undefined;

@@ -6,6 +6,7 @@ import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh, ServiceKey } from '../model/mesh.ts';
 import { nextChange } from '../plan/nextChange.ts';
 import type { EndpointTable, InboundPort } from '../plan/proxyPlan.ts';
+import { prepareReach } from '../plan/reach.ts';
 import type { Revoked } from '../plan/revoked.ts';
 import { trustBundles } from '../plan/trustBundles.ts';
 import type { TrustBundle, X509Svid } from '../spiffe/svid.ts';
@@ -17,12 +18,13 @@ import { RenewalLane } from './certificates/renewalLane.ts';
 import type { Renewals } from './certificates/renewals.ts';
 import type { Clock } from './clock.ts';
 import { withHeldBack } from './heldBack.ts';
-import { type Moment, type Planned, planOf } from './planned.ts';
+import { Moments } from './moments.ts';
+import { type Planned, planOf } from './planned.ts';
 import type { Quarantine } from './quarantine.ts';
 import { permissionDenied, type Refusal } from './refusals.ts';
 import type { PublishedSecrets } from './rotation/heldSecrets.ts';
 import type { Sidecar, StreamId } from './sidecar.ts';
-import { urgencyOf } from './urgency.ts';
+import { urgencies } from './urgency.ts';
 import { type Urgency, type Work, WorkQueue } from './workQueue.ts';
 
 export type ReconcilerOptions = {
@@ -36,8 +38,8 @@ export type ReconcilerOptions = {
   readonly certificates: Pick<Renewals, 'inForce' | 'hasTime' | 'current' | 'dueIn'>;
   readonly publish: (stream: StreamId, snapshot: Snapshot) => void;
   readonly end: (stream: StreamId, refusal: Refusal) => void;
-  /** Every sidecar has the plan of this mesh. */
-  readonly onReconciled: (mesh: Mesh) => void;
+  /** Every sidecar has the plan of this mesh. Of these streams more may be known than when it was said last. */
+  readonly onReconciled: (mesh: Mesh, worked: ReadonlySet<StreamId>) => void;
   readonly onFailure: (sidecar: Sidecar, error: unknown) => void;
 };
 
@@ -61,8 +63,6 @@ const NO_FAILURE = { failures: 0, retryAt: undefined, trouble: undefined } as co
 /** Nothing is trusted to a timer for longer than this; a jump of the clock is told at once (`clockJumped`). */
 const LOOK_AGAIN: Duration = 30_000;
 const MAX_BACKOFF: Duration = 30_000;
-/** So long all is planned as of one moment: work may go on for ever, and certificates are issued as of it. */
-const MOMENT: Duration = 1_000;
 /** While certificates wait to be renewed, some of them may come near their end; and while there is work, some may be due. */
 const LOOK_SOON: Duration = 1_000;
 /** Sidecars in hand at once: their new certificates share a write to the disk. */
@@ -79,8 +79,7 @@ export class Reconciler {
   readonly #queue = new WorkQueue();
   readonly #slices = newSlices();
   readonly #lane: RenewalLane;
-  /** What is the same for all until something is marked that may change a plan. */
-  #moment: Moment | undefined;
+  readonly #moments: Moments;
   /** Counts meshes and moments: what was begun in an older one is not published. */
   #round = 0;
   #wake: () => void = () => {};
@@ -91,11 +90,14 @@ export class Reconciler {
   #looksAt: Duration = Number.POSITIVE_INFINITY;
   /** What was worked on since. */
   readonly #touched = new Set<StreamId>();
+  /** What was worked on since all was reconciled. */
+  #worked = new Set<StreamId>();
   #nextChange: Instant | undefined;
   #closed = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#moments = new Moments(options);
     this.#aside = new Aside(options.clock, () => this.#wake());
     this.#lane = new RenewalLane({
       clock: options.clock,
@@ -109,6 +111,7 @@ export class Reconciler {
         ),
     });
     this.#nextChange = nextChange(options.mesh(), options.clock.now());
+    prepareReach(options.mesh());
     this.#schedule();
   }
 
@@ -128,14 +131,15 @@ export class Reconciler {
   /** Another mesh is in force, or another moment. */
   markAll(): void {
     const [mesh, now] = [this.#options.mesh(), this.#options.clock.now()];
-    this.#moment = undefined;
+    this.#moments.drop();
     this.#round += 1;
     this.#nextChange = nextChange(mesh, now);
+    const urgencyOf = urgencies(mesh, now);
     const urgencyFor = ({ sidecar: { stream }, planned, snapshot }: Held): Urgency => {
       if (snapshot === undefined) return 'endpoints';
       // It may have failed, or be in hand with a plan that is not stored yet.
       if (planned === undefined || this.#queue.isTaken(stream)) return 'security';
-      return urgencyOf(planned.service, planned.at, mesh, now);
+      return urgencyOf(planned.service, planned.at);
     };
     this.#mark(
       [...this.#held.values()].map((held) => ({
@@ -160,7 +164,7 @@ export class Reconciler {
 
   /** What these services' own ports refuse is another. */
   markServers(services: ReadonlySet<ServiceKey>): void {
-    this.#moment = undefined;
+    this.#moments.drop();
     const concerned = [...this.#held.values()].filter(({ sidecar }) => services.has(sidecar.service));
     this.#mark(concerned.map(({ sidecar: { stream } }) => ({ stream, urgency: 'security', plan: true })));
   }
@@ -259,6 +263,7 @@ export class Reconciler {
         const done = this.#reconcile(work).finally(() => {
           this.#queue.done(work.stream);
           this.#touched.add(work.stream);
+          this.#worked.add(work.stream);
           inHand.delete(done);
           this.#wake();
         });
@@ -270,15 +275,17 @@ export class Reconciler {
       } else break;
     }
     await Promise.all(inHand);
-    this.#moment = undefined;
-    if (!this.#closed && this.#queue.size === 0) this.#options.onReconciled(this.#options.mesh());
+    if (this.#closed || this.#queue.size > 0) return;
+    const worked = this.#worked;
+    this.#worked = new Set();
+    this.#options.onReconciled(this.#options.mesh(), worked);
   }
 
   async #reconcile({ stream, plan }: Work): Promise<void> {
     const held = this.#held.get(stream);
     if (held === undefined) return;
     const { sidecar } = held;
-    const moment = this.#now();
+    const moment = this.#moments.now(this.#nextChange);
     const round = this.#round;
     try {
       const planned = plan || held.planned === undefined ? planOf(sidecar, moment) : held.planned;
@@ -316,15 +323,6 @@ export class Reconciler {
       this.#held.set(sidecar.stream, { ...held, planned: undefined, failures, retryAt, trouble: messageOf(error) });
       this.#options.onFailure(sidecar, error);
     }
-  }
-
-  #now(): Moment {
-    const { mesh, clock, endpoints, revoked } = this.#options;
-    const now = clock.now();
-    if (this.#moment === undefined || Math.abs(now - this.#moment.now) > MOMENT) {
-      this.#moment = { mesh: mesh(), now, endpoints, revoked: revoked(), plans: new Map() };
-    }
-    return this.#moment;
   }
 
   /** How long until something is to be done for it by time alone; 0 or less: now. */

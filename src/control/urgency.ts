@@ -4,15 +4,26 @@ import { changesOf } from '../plan/nextChange.ts';
 import type { Urgency } from './workQueue.ts';
 
 /**
- * How urgent another mesh or moment is for the sidecars of one service: `security` if the service itself is another one
- * (its policy, mTLS, identity) or time changed it. That only its lines moved is no hurry. In doubt it is security.
+ * How urgent another mesh or moment is for the sidecars of a service, by what they were planned of and when: `security` if
+ * the service itself is another one (its policy, mTLS, identity) or time changed it. That only its lines moved is no
+ * hurry. In doubt it is security. Instances of a service are planned of the same one, which is compared once.
  */
-export const urgencyOf = (before: Service | undefined, planned: Instant, mesh: Mesh, now: Instant): Urgency => {
-  const service = before && mesh.services.get(before.key);
-  if (before === undefined || service === undefined || !saysTheSame(enforced(before), enforced(service)))
-    return 'security';
-  const passed = changesOf(service).some((moment) => moment > planned !== moment > now);
-  return passed ? 'security' : 'rest';
+export const urgencies = (mesh: Mesh, now: Instant): ((before: Service | undefined, planned: Instant) => Urgency) => {
+  const found = new Map<Service, Service | undefined>();
+  return (before, planned) => {
+    if (before === undefined) return 'security';
+    if (!found.has(before)) found.set(before, unchanged(before, mesh));
+    const service = found.get(before);
+    if (service === undefined) return 'security';
+    const passed = changesOf(service).some((moment) => moment > planned !== moment > now);
+    return passed ? 'security' : 'rest';
+  };
+};
+
+/** The service of this mesh, if it enforces the same. */
+const unchanged = (before: Service, { services }: Mesh): Service | undefined => {
+  const service = services.get(before.key);
+  return service !== undefined && saysTheSame(enforced(before), enforced(service)) ? service : undefined;
 };
 
 /** What changes most often comes first: the comparison ends with the first difference. */

@@ -13,8 +13,8 @@ import type { Any } from '../gen/google/protobuf/any.ts';
 import { showHostPort } from '../lib/hostPort.ts';
 import { keepNewest } from '../lib/newest.ts';
 import type { Duration } from '../lib/time.ts';
-import type { Port, Protocol } from '../model/mesh.ts';
-import type { InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import type { Protocol } from '../model/mesh.ts';
+import type { Declared, InboundPort, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { namesOf, trustDomainId } from '../spiffe/spiffeId.ts';
 import { type Emitted, encode, encodeAs, encodeParts } from './emitted.ts';
 import { type Made, once } from './once.ts';
@@ -110,7 +110,7 @@ export const upstreamCluster = (plan: ProxyPlan, upstream: Upstream): Emitted =>
 /** What stands before its transport socket, and for that what its callers hold it against: `undefined` for plaintext. */
 type SharedParts = { readonly head: Buffer; readonly peer: Buffer | undefined };
 
-const sharedParts: Made<Port, SharedParts> = new WeakMap();
+const sharedParts: Made<Declared, SharedParts> = new WeakMap();
 
 const sharedPartsOf = (name: string, plan: ProxyPlan, upstream: Upstream): SharedParts => {
   const { byName, mixed } = discoveryOf(upstream);

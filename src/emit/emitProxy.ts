@@ -1,7 +1,7 @@
 import { inboundListenerName, inboundRouteName, isOutboundName, upstreamClusterName } from '../envoy/names.ts';
+import { isSamePlace, type Location } from '../lib/diagnostic.ts';
 import { messageOf } from '../lib/errors.ts';
-import type { Port } from '../model/mesh.ts';
-import type { Access, InboundPort, Outbound, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
+import type { Access, Declared, InboundPort, Outbound, ProxyPlan, Upstream } from '../plan/proxyPlan.ts';
 import { discoveryOf, nameOfApp, upstreamCluster, upstreamEndpoints } from './clusters.ts';
 import type { Emitted } from './emitted.ts';
 import { emitBehind, emitListener } from './inbound.ts';
@@ -67,16 +67,31 @@ const emitUpstream = (plan: ProxyPlan, upstream: Upstream, context: string): rea
   const { byName, mixed } = discoveryOf(upstream);
   if (byName) return cluster();
   return [
-    ...once(clusters, upstream.declared, `${context} ${upstream.tls} ${mixed}`, cluster),
-    ...once(endpoints, upstream, '', () => [upstreamEndpoints(upstream)]),
+    ...onceAt(clusters, upstream.declared, `${context} ${upstream.tls} ${mixed}`, upstream.location, cluster),
+    ...onceAt(endpoints, upstream.endpoints, '', upstream.location, () => [upstreamEndpoints(upstream)]),
   ];
 };
 
 type Encoded<Part extends object> = Made<Part, readonly Emitted[]>;
 
-const clusters: Encoded<Port> = new WeakMap();
-const endpoints: Encoded<Upstream> = new WeakMap();
+const clusters: Encoded<Declared> = new WeakMap();
+const endpoints: Encoded<Upstream['endpoints']> = new WeakMap();
 const upstreams: Encoded<Upstream> = new WeakMap();
 const listeners: Encoded<InboundPort> = new WeakMap();
 const behind: Encoded<Access> = new WeakMap();
 const outbounds: Encoded<Outbound> = new WeakMap();
+
+/** The same where a save may have moved the lines alone. */
+const onceAt = <Part extends object>(
+  encoded: Encoded<Part>,
+  part: Part,
+  context: string,
+  location: Location,
+  emit: () => readonly Emitted[],
+): readonly Emitted[] => {
+  const known = once(encoded, part, context, emit);
+  if (known.every(({ source }) => source !== undefined && isSamePlace(source, location))) return known;
+  const moved = known.map((one) => ({ ...one, source: location }));
+  encoded.get(part)?.set(context, moved);
+  return moved;
+};

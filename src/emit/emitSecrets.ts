@@ -6,16 +6,19 @@ import type { TrustBundles, X509Svid } from '../spiffe/svid.ts';
 import { type Emitted, encode, encodeAs } from './emitted.ts';
 
 /**
- * The SDS secrets of one sidecar: its own certificate with its key, and what it holds others against. `trust` is encoded
- * once for all, as long as it is the same object.
+ * The SDS secrets of one sidecar: its own certificate with its key, and what it holds others against. Each is encoded once,
+ * as long as it is the same object: a sidecar that comes back is given the certificate that it had, and so is one whose policy changed.
  */
 export const emitSecrets = (svid: X509Svid, trust: TrustBundles): readonly Emitted[] => {
-  const shared = encoded.get(trust) ?? emitBundles(trust);
-  encoded.set(trust, shared);
-  return [encodeAs(svidSecret, svid.id, svid), ...shared];
+  const shared = bundles.get(trust) ?? emitBundles(trust);
+  bundles.set(trust, shared);
+  const own = certificates.get(svid) ?? encodeAs(svidSecret, svid.id, svid);
+  certificates.set(svid, own);
+  return [own, ...shared];
 };
 
-const encoded = new WeakMap<TrustBundles, readonly Emitted[]>();
+const certificates = new WeakMap<X509Svid, Emitted>();
+const bundles = new WeakMap<TrustBundles, readonly Emitted[]>();
 
 // Two secrets where others are trusted: a caller must not take their word for a server of this mesh.
 const emitBundles = ({ own, foreign }: TrustBundles): readonly Emitted[] => {

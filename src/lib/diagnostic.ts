@@ -17,6 +17,9 @@ export type Diagnostic = {
   readonly hint?: string;
 };
 
+export const isSamePlace = (a: Location, b: Location): boolean =>
+  a === b || (a.file === b.file && a.line === b.line && a.column === b.column);
+
 /** `file:line`, the form in which verdicts and NACK reports name a rule. */
 export const showLocation = (l: Location): string => `${l.file}:${l.line}`;
 

@@ -20,7 +20,8 @@ export const planProxy = (
 ): ProxyPlan | undefined => {
   const service = mesh.services.get(ref.service);
   if (service === undefined) return undefined;
-  const upstreams = targetsOf(mesh, service).map(({ target, port }) => planUpstream(target, port, now, endpoints));
+  const found = targetsOf(mesh, service);
+  const upstreams = found.map(({ target, port }) => planUpstream(target, port, now, endpoints));
   return {
     service: service.key,
     identity: service.identity,
@@ -30,7 +31,7 @@ export const planProxy = (
     certificateTtl: mesh.certificates.ttl,
     inbound: service.ports.map((port) => planInbound(service, port, now, ref, { revoked, own: ownDomains(mesh) })),
     upstreams,
-    outbound: outboundOf(mesh, service, ref, upstreams),
+    outbound: outboundOf(mesh, service, ref, found, upstreams),
   };
 };
 
@@ -64,14 +65,21 @@ const made = new WeakMap<Service, Map<string, Made>>();
 
 // The same object while the service and the declared ports of its upstreams are, wherever their endpoints go: so it is
 // encoded once.
-const outboundOf = (mesh: Mesh, service: Service, ref: ProxyRef, upstreams: readonly Upstream[]): Outbound => {
+const outboundOf = (
+  mesh: Mesh,
+  service: Service,
+  ref: ProxyRef,
+  found: readonly Target[],
+  upstreams: readonly Upstream[],
+): Outbound => {
   const byListener = made.get(service) ?? new Map<string, Made>();
   made.set(service, byListener);
   const listener = `${ref.outbound.host} ${ref.outbound.port}`;
   const known = byListener.get(listener);
-  const ports = upstreams.map(({ declared }) => declared);
-  if (known?.ports.length === ports.length && known.ports.every((one, at) => one === ports[at])) return known.outbound;
+  if (known?.ports.length === found.length && known.ports.every((one, at) => one === found[at]?.port))
+    return known.outbound;
   const outbound = planOutbound(mesh, service, ref, upstreams);
+  const ports = found.map(({ port }) => port);
   keepNewest(byListener, listener, { ports, outbound }, MOST);
   return outbound;
 };

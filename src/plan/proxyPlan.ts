@@ -1,6 +1,6 @@
 import type { Location } from '../lib/diagnostic.ts';
 import type { Duration, Instant } from '../lib/time.ts';
-import type { PathRisk, Port, Protocol, ServiceKey, StaticEndpoint, Target } from '../model/mesh.ts';
+import type { PathRisk, Protocol, ServiceKey, StaticEndpoint, Target } from '../model/mesh.ts';
 import type { Rule } from '../model/rule.ts';
 import type { SpiffeId, TrustDomain } from '../spiffe/spiffeId.ts';
 
@@ -68,8 +68,8 @@ export type Access = {
   readonly refusedPaths: readonly PathRisk[];
 };
 
-/** One port of another service that this one is told about. */
-export type Upstream = {
+/** What the file says of one port that others may call: nothing of its policies, nor of the lines where it stands. */
+export type Declared = {
   readonly service: ServiceKey;
   readonly namespace: string;
   readonly name: string;
@@ -77,11 +77,16 @@ export type Upstream = {
   readonly port: number;
   readonly protocol: Protocol;
   readonly identity: SpiffeId;
+};
+
+/** One port of another service that this one is told about. */
+export type Upstream = Declared & {
   /** Sidecars call strict and permissive ports with mTLS, and never fall back. */
   readonly tls: boolean;
+  /** The same list while neither the mode nor the addresses change. */
   readonly endpoints: readonly { readonly address: string; readonly port: number; readonly tls: boolean }[];
-  /** The port as it is declared: the same object while neither it nor its service changed, whatever the endpoints do. */
-  readonly declared: Port;
+  /** The same object as long as it says the same, whatever endpoints and policies do. */
+  readonly declared: Declared;
   readonly location: Location;
 };
 

@@ -25,12 +25,13 @@ const fromEnv = (name: string): string => `\${${name}}.example`;
 
 describe('a mesh file loaded in a thread', () => {
   const threads: MeshThread[] = [];
-  const open = (options: Parameters<typeof meshThread>[1] = {}): MeshThread['load'] => {
+  const openThread = (options: Parameters<typeof meshThread>[1] = {}): MeshThread => {
     const entry = new URL('../../support/meshWorker.mjs', import.meta.url);
     const thread = meshThread({ WHO: 'world' }, { entry, ...options });
     threads.push(thread);
-    return thread.load;
+    return thread;
   };
+  const open = (options: Parameters<typeof meshThread>[1] = {}): MeshThread['load'] => openThread(options).load;
   after(() => Promise.all(threads.map(({ close }) => close())));
 
   it('is the same frozen mesh, warnings and errors that loading it at once gives, small or large', async () => {
@@ -84,21 +85,45 @@ describe('a mesh file loaded in a thread', () => {
     assert.ok(turns > 5, `${turns}`);
   });
 
-  it('has a thread of its own for as long as files come, and another one later', async () => {
-    // Answers every file with an error that names its thread.
+  describe('has a thread', () => {
+    // Answers every file with an error that says which thread it is, and whether it had begun long before.
     const script = `
       import { parentPort, threadId } from 'node:worker_threads';
       import { serialize } from 'node:v8';
-      parentPort.on('message', () => parentPort.postMessage({ ok: false, diagnostics: [serialize([threadId])] }));`;
-    const load = open({ restAfter: 200, entry: new URL(`data:text/javascript,${encodeURIComponent(script)}`) });
-    const threadOf = async (): Promise<unknown> => {
-      const loaded = await load('mesh.yaml', mesh(150));
-      return loaded.ok ? undefined : loaded.error[0];
+      const begun = Date.now();
+      parentPort.on('message', () => {
+        const diagnostics = [serialize([{ threadId, age: Date.now() - begun }])];
+        parentPort.postMessage({ ok: false, diagnostics });
+      });`;
+    const entry = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
+    const asked = async (thread: MeshThread): Promise<{ readonly threadId: number; readonly age: number }> => {
+      const loaded = await thread.load('mesh.yaml', mesh(150));
+      return loaded.ok ? { threadId: 0, age: 0 } : (loaded.error[0] as unknown as { threadId: number; age: number });
     };
-    const [first, second] = [await threadOf(), await threadOf()];
-    assert.equal(second, first);
-    await sleep(400);
-    assert.notEqual(await threadOf(), first);
+
+    it('of its own for as long as files come, and another one later', async () => {
+      const thread = openThread({ restAfter: 200, entry });
+      const [first, second] = [await asked(thread), await asked(thread)];
+      assert.equal(second.threadId, first.threadId);
+      await sleep(400);
+      assert.notEqual((await asked(thread)).threadId, first.threadId);
+    });
+
+    it('that begins before the file comes, once it is known that files are large, and rests if none comes', async () => {
+      const thread = openThread({ restAfter: 500, entry });
+      thread.prepare();
+      const first = await asked(thread);
+      await sleep(800);
+      thread.prepare();
+      await sleep(400);
+      const prepared = await asked(thread);
+      assert.notEqual(prepared.threadId, first.threadId);
+      assert.ok(first.age < 100 && prepared.age > 100, `${first.age} ${prepared.age}`);
+      await sleep(800);
+      thread.prepare();
+      await sleep(1_000);
+      assert.ok((await asked(thread)).age < 100, 'the one that was prepared for nothing has ended');
+    });
   });
 
   it('is refused with a sentence where it takes too much memory, and the next one is loaded', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { urgencyOf } from '../../../src/control/urgency.ts';
+import { urgencies } from '../../../src/control/urgency.ts';
 import { type Urgency, type Work, WorkQueue } from '../../../src/control/workQueue.ts';
 import type { StreamId } from '../../../src/xds/events.ts';
 import { meshFrom } from '../../support/plans.ts';
@@ -73,7 +73,7 @@ services:
   const NOW = Date.UTC(2027, 0, 1);
   const before = meshFrom(MESH);
   const changed = (text: string, name: string, from = NOW, to = NOW): Urgency =>
-    urgencyOf(before.services.get(`default/${name}`), from, meshFrom(text), to);
+    urgencies(meshFrom(text), to)(before.services.get(`default/${name}`), from);
 
   it('is security where rules, mTLS, ports or the identity are others, and for the sidecar itself alone', () => {
     for (const [name, text] of [

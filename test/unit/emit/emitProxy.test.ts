@@ -148,15 +148,37 @@ services:
     const again = (service: `${string}/${string}`) => emittedOf(planOf(after, service));
     assert.deepEqual([...again('default/ledger')], [...ledger]);
     for (const [name, emitted] of again('default/ledger')) assert.equal(emitted, ledger.get(name), name);
-    for (const [name, emitted] of again('default/web')) {
-      if (!name.includes('default/orders')) continue;
-      assert.notEqual(emitted, web.get(name), `${name} is of the service that changed`);
-      assert.equal(emitted.version, web.get(name)?.version);
+    // A caller is told nothing of the policy.
+    for (const name of ['Cluster default/orders/8080', 'ClusterLoadAssignment default/orders/8080']) {
+      assert.ok(web.has(name), name);
+      assert.equal(again('default/web').get(name), web.get(name), name);
     }
     assert.notEqual(
       again('default/orders').get('RouteConfiguration inbound/8080')?.version,
       emittedOf(planOf(before, 'default/orders')).get('RouteConfiguration inbound/8080')?.version,
     );
+  });
+
+  it('tells callers of a port that became another one, by the line where it stands now', async () => {
+    const before = meshFrom(text(SERVICES));
+    const cluster = 'Cluster default/orders/8080';
+    const of = async (changed: string) => {
+      const mesh = await carryOver(before, meshFrom(changed));
+      return emittedOf(planOf(mesh, 'default/web')).get(cluster);
+    };
+    const old = emittedOf(planOf(before, 'default/web')).get(cluster);
+    assert.ok(old?.source);
+    const moved = await of(text(SERVICES).replace('services:', 'services: # some words\n'));
+    assert.deepEqual([moved?.version, moved?.source?.line], [old.version, old.source.line + 1]);
+    assert.equal(moved?.any, old.any);
+    for (const [words, others] of [
+      ['[8080:3000/http], allow: [{', '[8080:3000/grpc], allow: [{'],
+      ['orders: { ports', 'orders: { identity: others, ports'],
+    ] as const) {
+      const changed = await of(text(SERVICES).replace('[web, orders]', '[web]').replace(words, others));
+      assert.notEqual(changed?.version ?? old.version, old.version, others);
+    }
+    assert.deepEqual(await of(text(SERVICES)), old);
   });
 
   it('has names that no two resources of a type share', () => {
