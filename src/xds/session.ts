@@ -8,6 +8,7 @@ import type {
   Notice,
   SessionEvent,
   SessionRequest,
+  SessionResponse,
   SessionState,
   Turn,
   Variant,
@@ -40,23 +41,22 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
 /** One step of a stream: an event in, the next state and what is to be sent and told out. Never throws on input. */
 export const turn = (before: SessionState, event: SessionEvent): Turn => {
   if (event.kind === 'written' && before.calm) {
-    return { state: { ...before, writing: false, calm: false }, responses: [], notices: [] };
+    return { state: { ...before, writing: false, calm: false }, responses: NO_RESPONSES, notices: NO_NOTICES };
   }
   const taken = take(before, event);
-  if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
+  if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: NO_RESPONSES };
   if (waitsForWrite(taken.state, event)) {
-    return { state: { ...taken.state, calm: false }, responses: [], notices: taken.notices };
+    return { state: { ...taken.state, calm: false }, responses: NO_RESPONSES, notices: taken.notices };
   }
   const { state, response } = choose(recognise(taken.state));
   const { progress } = state;
   const isNews = progress !== before.progress || declares(state, taken.notices);
-  const notices: readonly Notice[] = isNews ? [{ kind: 'progress', progress, held: heldOf(state) }] : [];
-  return {
-    state,
-    responses: response === undefined ? [] : [response],
-    notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
-  };
+  const notices = isNews ? taken.notices.concat([{ kind: 'progress', progress, held: heldOf(state) }]) : taken.notices;
+  return { state, responses: response === undefined ? NO_RESPONSES : [response], notices };
 };
+
+const NO_RESPONSES: readonly SessionResponse[] = [];
+const NO_NOTICES: readonly Notice[] = [];
 
 /** Nothing can be sent before a response is written, and what is under way is pending: all that came meanwhile is looked at once then. */
 const waitsForWrite = ({ writing, progress, types }: SessionState, { kind }: SessionEvent): boolean =>
@@ -79,12 +79,12 @@ const take = (before: SessionState, event: SessionEvent): Taken => {
     case 'published':
       return {
         state: { ...before, snapshot: event.snapshot, leaving: leavingAfter(before, event.snapshot) },
-        notices: [],
+        notices: NO_NOTICES,
       };
     case 'written':
-      return { state: { ...before, writing: false }, notices: [] };
+      return { state: { ...before, writing: false }, notices: NO_NOTICES };
     case 'waited':
-      return { state: afterWait(before), notices: [] };
+      return { state: afterWait(before), notices: NO_NOTICES };
     case 'request':
       return takeRequest(before, event);
   }
@@ -103,7 +103,7 @@ const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
 const takeRequest = (before: SessionState, request: SessionRequest): Taken => {
   const known = before.types.get(request.type);
   if (known === undefined) return takeFirst(before, request);
-  if (isStale(known, request)) return { state: before, notices: [] };
+  if (isStale(known, request)) return { state: before, notices: NO_NOTICES };
   const { type, notices } = answerOf(known, request);
   const after = withType(before, subscriptionAfter(type, request), notices);
   // A refused cluster asks for no endpoints: nobody waits for them.
@@ -141,7 +141,7 @@ const subscriptionAfter = (t: TypeState, request: SessionRequest): TypeState =>
  */
 const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; notices: readonly Notice[] } => {
   const { inFlight } = t;
-  if (inFlight === undefined || request.nonce !== inFlight.nonce) return { type: t, notices: [] };
+  if (inFlight === undefined || request.nonce !== inFlight.nonce) return { type: t, notices: NO_NOTICES };
   if (request.error === undefined) {
     const type = shelfAfterAck(afterAck(t, inFlight), inFlight);
     const stillRefused = type.refused.size > 0;
