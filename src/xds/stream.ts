@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Slices } from '../lib/slices.ts';
-import type { Duration } from '../lib/time.ts';
+import type { Duration, Instant } from '../lib/time.ts';
 import type { Happening, Peer, Refusal, StreamId } from './events.ts';
 import type { Read } from './firsts.ts';
 import type { Call, Received } from './grpc/call.ts';
@@ -200,17 +200,32 @@ const readPaced = (
   listen();
 };
 
-/** Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. */
+/**
+ * Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. Nearly every
+ * write is done at once: one timer for many of them, which looks at the one that is under way when it ends.
+ */
 const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['write'] => {
   let timer: NodeJS.Timeout | undefined;
+  /** Of the write under way: when it is to be done, and what then. */
+  let due: Instant | undefined;
+  let then = (): void => {};
+  const look = (): void => {
+    timer = undefined;
+    if (due === undefined) return;
+    const left = due - performance.now();
+    if (left > 0) timer = setTimeout(look, left).unref();
+    else unread();
+  };
+  const written = (): void => {
+    due = undefined;
+    then();
+  };
   call.onClose(() => clearTimeout(timer));
-  return (bytes, written) => {
-    const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
-    timer = setTimeout(unread, patience).unref();
-    call.write(bytes, () => {
-      clearTimeout(timer);
-      written();
-    });
+  return (framed, done) => {
+    due = performance.now() + limits.readWithin + (framed.length / limits.unreadBytesPerSecond) * 1000;
+    then = done;
+    timer ??= setTimeout(look, limits.readWithin).unref();
+    call.writeFramed(framed, written);
   };
 };
 

@@ -9,12 +9,19 @@ import { Any } from '../../../src/gen/google/protobuf/any.ts';
 import { readDeltaRequest, readNode, readNodeId, readRequest, readSotwRequest } from '../../../src/xds/request.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
 import type { SessionResponse } from '../../../src/xds/sessionState.ts';
-import { encodeResponse } from '../../../src/xds/wire.ts';
+import { encodeFramed } from '../../../src/xds/wire.ts';
 import { type AdsResource, type Asking, decodeResponse, encodeRequest } from '../../support/adsClient.ts';
 import { decodeSotwResponse, encodeSotwRequest } from '../../support/sotwClient.ts';
 
 const any = (bytes: Uint8Array): Uint8Array =>
   Any.encode(Any.fromPartial({ typeUrl: TYPE.cds, value: Buffer.from(bytes) })).finish();
+
+/** Without the gRPC head, which says the length. */
+const encodeResponse = (response: SessionResponse): Buffer => {
+  const framed = encodeFramed(response);
+  assert.deepEqual([framed[0], framed.readUInt32BE(1)], [0, framed.length - 5]);
+  return framed.subarray(5);
+};
 
 const text = fc.string({ unit: 'binary' });
 /** Lengths around the places where a length needs another byte. */
