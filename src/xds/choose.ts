@@ -28,25 +28,55 @@ export const choose = (before: SessionState): Choice => {
   const impatient = before.impatient && referrersLack(standings);
   if (next === undefined) {
     const progress = progressOf(standings);
-    return { state: { ...before, types, standings, holding, impatient, progress, calm: false }, response: undefined };
+    return { state: stateAfter(before, types, standings, holding, impatient, progress), response: undefined };
   }
   const { type, response } = send(before, next);
   const { upserts, removals } = type.inFlight;
   const refresh = refreshAfter(before.refresh, snapshot, type.url, upserts, removals);
+  const { variant, noncePrefix, nonces, leaving } = before;
   const state: SessionState = {
-    ...before,
+    variant,
+    noncePrefix,
+    snapshot,
     types: types.with(type.url, type),
     standings: standingsAfter(standings, next, type, refresh),
-    holding,
-    impatient,
-    progress: 'pending',
-    nonces: before.nonces + 1,
+    nonces: nonces + 1,
     writing: true,
     refresh,
-    calm: outline.open === 1 && !holding && !impatient && refresh.size === 0 && before.leaving.size === 0,
+    leaving,
+    holding,
+    impatient,
+    returning,
+    progress: 'pending',
+    calm: outline.open === 1 && !holding && !impatient && refresh.size === 0 && leaving.size === 0,
   };
   return { state, response };
 };
+
+/** The state of a stream that is sent nothing now. */
+const stateAfter = (
+  { variant, noncePrefix, snapshot, nonces, writing, refresh, leaving, returning }: SessionState,
+  types: SessionState['types'],
+  standings: Standings,
+  holding: boolean,
+  impatient: boolean,
+  progress: Progress,
+): SessionState => ({
+  variant,
+  noncePrefix,
+  snapshot,
+  types,
+  standings,
+  nonces,
+  writing,
+  refresh,
+  leaving,
+  holding,
+  impatient,
+  returning,
+  progress,
+  calm: false,
+});
 
 /** All standings at one glance: most turns of a stream leave nothing to be sent, and then there is nothing to order. */
 type Outline = {
@@ -71,15 +101,10 @@ const outlineOf = (standings: Standings): Outline => {
   return { open, lacking, refuses };
 };
 
-const afterAll = (before: SessionState, standings: Standings, { open, refuses }: Outline): SessionState => ({
-  ...before,
-  types: typesOf(before, standings),
-  standings,
-  holding: before.returning,
-  impatient: false,
-  progress: open > 0 || standings.size === 0 ? 'pending' : refuses ? 'refused' : 'settled',
-  calm: false,
-});
+const afterAll = (before: SessionState, standings: Standings, { open, refuses }: Outline): SessionState => {
+  const progress = open > 0 || standings.size === 0 ? 'pending' : refuses ? 'refused' : 'settled';
+  return stateAfter(before, typesOf(before, standings), standings, before.returning, false, progress);
+};
 
 /** Only what changed since the last turn is compared again: most turns concern one type, and none of its neighbours. */
 const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
@@ -93,7 +118,15 @@ const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
     if (known !== undefined && known.resources === resources && known.refresh === refresh) {
       if (known.type === type) continue;
       if (known.sentAll && tookAll(known.type, type)) {
-        standings = standings.with(url, { ...known, type, quiet: true, sentAll: false });
+        standings = standings.with(url, {
+          type,
+          resources,
+          refresh,
+          needs: NO_NEEDS,
+          quiet: true,
+          refuses: false,
+          sentAll: false,
+        });
         continue;
       }
     }
@@ -135,10 +168,14 @@ const standingsAfter = (
   refresh: ReadonlySet<string>,
 ): Standings => {
   if (needs !== standing.needs || type.sotw !== undefined) return standings;
-  const { resources } = standing;
   return standings.with(type.url, {
-    ...{ type, resources, needs: NO_NEEDS, quiet: false, refuses: type.refused.size > 0, sentAll: true },
+    type,
+    resources: standing.resources,
     refresh: type.url === TYPE.eds ? refresh : NO_NAMES,
+    needs: NO_NEEDS,
+    quiet: false,
+    refuses: type.refused.size > 0,
+    sentAll: true,
   });
 };
 
@@ -192,16 +229,11 @@ const send = (s: SessionState, { standing: { type: t }, needs }: Next): Sent => 
   const owed = t.owed.size === 0 ? t.owed : NO_NAMES;
   // Other content is under way: what was said to the old one counts no more.
   const refused = t.refused.size === 0 ? t.refused : new Map([...t.refused].filter(([name]) => !isAmong(news, name)));
+  const { url, wildcard, names, held } = t;
+  const sotw = t.sotw === undefined ? undefined : { ...t.sotw, lastNonce: nonce };
   return {
-    type: {
-      ...t,
-      owed,
-      refused,
-      due: false,
-      inFlight,
-      sotw: t.sotw === undefined ? undefined : { ...t.sotw, lastNonce: nonce },
-    },
-    response: { variant: s.variant, type: t.url, nonce, version, resources, removed },
+    type: { url, wildcard, names, held, refused, owed, due: false, inFlight, sotw },
+    response: { variant: s.variant, type: url, nonce, version, resources, removed },
   };
 };
 

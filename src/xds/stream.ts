@@ -80,7 +80,9 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   };
   const { id, dialect, tell, turnstile, holdFor } = ports;
   const pump = newPump({
-    ...{ tell, turnstile, holdFor },
+    tell,
+    turnstile,
+    holdFor,
     variant: dialect.variant,
     noncePrefix: `${id}-`,
     write: writerOf(call, ports.limits, unread),

@@ -66,6 +66,11 @@ export const takesWildcard = (url: TypeUrl): boolean => url === TYPE.cds || url 
 
 export const isWanted = (t: TypeState, name: string): boolean => t.wildcard || t.names.has(name);
 
+/*
+ * What comes with every push is written out, here and in the session: in a copy by spread each value that is replaced costs more than
+ * all others together, in optimized code too.
+ */
+
 /** One for all streams: of what could be kept for a type, most stays empty. */
 const NO_NAMES: ReadonlySet<string> = new Set();
 const NOTHING_REFUSED: ReadonlyMap<string, string> = new Map();
@@ -103,8 +108,10 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
   if (request.subscribe.length === 0 && request.unsubscribe.length === 0) return before;
   if (request.unsubscribe.length === 0 && before.names.size === 0 && !request.subscribe.includes(WILDCARD)) {
     // As nearly every stream begins with a type.
-    const names = new Set(request.subscribe);
-    return { ...before, names, owed: before.owed.size === 0 ? names : new Set([...before.owed, ...names]) };
+    const asked = new Set(request.subscribe);
+    const { url, wildcard, held, refused, due, inFlight, sotw } = before;
+    const owed = before.owed.size === 0 ? asked : new Set([...before.owed, ...asked]);
+    return { url, wildcard, names: asked, held, refused, owed, due, inFlight, sotw };
   }
   const names = new Set(before.names);
   const owed = new Set(before.owed);
@@ -131,12 +138,19 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
       else owed.delete(name);
     }
   }
-  const { inFlight } = before;
+  const { url, held, refused, sotw } = before;
+  // What is dropped meanwhile is not held after an ACK.
+  const inFlight = before.inFlight?.after === undefined ? before.inFlight : { ...before.inFlight, after: undefined };
   return forgetUnwanted({
-    ...before,
-    ...{ names: names.size === 0 ? NO_NAMES : names, owed, wildcard, due },
-    // What is dropped meanwhile is not held after an ACK.
-    inFlight: inFlight?.after === undefined ? inFlight : { ...inFlight, after: undefined },
+    url,
+    wildcard,
+    names: names.size === 0 ? NO_NAMES : names,
+    held,
+    refused,
+    owed,
+    due,
+    inFlight,
+    sotw,
   });
 };
 
@@ -178,12 +192,11 @@ const wantedOf = (t: TypeState, upserts: ReadonlyMap<string, string>): ReadonlyM
 };
 
 /** The client applied the response in flight. */
-export const afterAck = (t: TypeState, acked: InFlight): TypeState => ({
-  ...t,
-  held: acked.after ?? withChanges(t.held, wantedOf(t, acked.upserts), acked.removals),
-  refused: stillRefused(t, acked),
-  inFlight: undefined,
-});
+export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
+  const { url, wildcard, names, owed, due, sotw } = t;
+  const held = acked.after ?? withChanges(t.held, wantedOf(t, acked.upserts), acked.removals);
+  return { url, wildcard, names, held, refused: stillRefused(t, acked), owed, due, inFlight: undefined, sotw };
+};
 
 /** The client has this name in a version that nobody can tell: it is sent again, or removed. */
 const UNKNOWN_VERSION = '';
