@@ -184,19 +184,21 @@ const readPaced = (
   { end, saidAll }: Enders,
   take: (bytes: Buffer) => void,
 ): void => {
-  const hear = (bytes: Buffer): void => {
-    const began = performance.now();
+  const hear = (bytes: Buffer, began: Instant): void => {
     take(bytes);
     const wait = share.spend(performance.now() - began + OVERHEAD);
     if (wait === 0) listen();
     else setTimeout(listen, wait).unref();
   };
+  const hearInTime = (bytes: Buffer, now: Instant): void => {
+    if (slices.hasTime(now)) hear(bytes, now);
+    else void slices.pause().then(() => hear(bytes, performance.now()));
+  };
   const received = (said: Received): void => {
     const bytes = said.ok ? said.value : undefined;
     if (!said.ok) end(refusalOf(said.error));
     else if (bytes === undefined) saidAll();
-    else if (slices.hasTime()) hear(bytes);
-    else void slices.pause().then(() => hear(bytes));
+    else hearInTime(bytes, performance.now());
   };
   const listen = (): void => call.next(received);
   listen();

@@ -177,6 +177,32 @@ describe('the xDS wire', () => {
     );
   });
 
+  it('reads ACKs, and what is nearly one', () => {
+    const urls = fc.constantFrom(...Object.values(TYPE), TYPE.cds.toLowerCase());
+    const nonces = fc.oneof(fc.string(), text, fc.string({ minLength: 126, maxLength: 130 }));
+    const more = fc.option(fc.record({ name: text, field: fc.constantFrom(3, 4) }), { nil: undefined });
+    fc.assert(
+      fc.property(urls, nonces, more, fc.nat(200), (type, nonce, other, cut) => {
+        const names = (field: number): string[] => (other?.field === field ? [other.name] : []);
+        const [subscribe, unsubscribe] = [names(3), names(4)];
+        const bytes = DeltaDiscoveryRequest.encode(
+          DeltaDiscoveryRequest.fromPartial({
+            ...{ typeUrl: type, responseNonce: nonce },
+            ...{ resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe },
+          }),
+        ).finish();
+        const read = readDeltaRequest(bytes);
+        assert.ok(read.ok);
+        const { request } = read.value;
+        assert.deepEqual([request.type, request.nonce, request.error], [type, nonce, undefined]);
+        assert.deepEqual([request.subscribe, request.unsubscribe], [subscribe, unsubscribe]);
+        const part = readDeltaRequest(bytes.subarray(0, bytes.length - 1 - cut));
+        assert.ok(!part.ok || part.value.request.nonce === '' || part.value.request.nonce === nonce);
+        assert.equal(readDeltaRequest(bytes, TYPE.eds).ok, type === TYPE.eds);
+      }),
+    );
+  });
+
   it('takes the type of a service of one type for granted, and no other', () => {
     for (const variant of ['delta', 'sotw'] as const) {
       const encode = variant === 'delta' ? encodeRequest : encodeSotwRequest;
