@@ -221,7 +221,9 @@ const send = (s: SessionState, { standing: { type: t }, needs }: Next): Sent => 
   const whole = wholeAfter(t, news, removed);
   const resources = whole === undefined ? news : [...whole.values()];
   const taken = holdingsOfAll(t.url, news);
-  const after = whole === undefined && removed.length === 0 ? afterTaking(t.url, t.held, taken) : undefined;
+  // In state of the world what the client holds can change while a response is under way (`forgetVanished`).
+  const isPlain = t.sotw === undefined && removed.length === 0;
+  const after = isPlain ? afterTaking(t.url, t.held, taken) : undefined;
   const upserts = whole === undefined ? taken.versions : withWhole(taken.versions, t, whole);
   const version = after === undefined ? versionAfter(t.held, upserts, removed) : typeVersion(after);
   const nonce = `${s.noncePrefix}${s.nonces + 1}`;
