@@ -1,4 +1,4 @@
-import type { Duration } from './time.ts';
+import type { Duration, Instant } from './time.ts';
 
 /** Several may have their slices in one turn of the loop, beside what Node itself does in it. */
 const SLICE: Duration = 5;
@@ -7,8 +7,8 @@ const SLICE: Duration = 5;
 export type Slices = {
   /** To be awaited before each piece of work: resolves once there is time for it, after a turn of the loop if need be. */
   readonly pause: () => Promise<void>;
-  /** There is time right now, and nobody waits for it: no need to await anything. */
-  readonly hasTime: () => boolean;
+  /** There is time right now (by `performance.now`), and nobody waits for it: no need to await anything. */
+  readonly hasTime: (now?: Instant) => boolean;
 };
 
 /** Slices of 5 ms, shared by whoever shares the value. The pieces are to be much smaller than that. */
@@ -16,7 +16,7 @@ export const newSlices = (): Slices => {
   let since = performance.now();
   let last: Promise<void> = Promise.resolve();
   let waiting = 0;
-  const isTime = (): boolean => performance.now() - since < SLICE;
+  const isTime = (now = performance.now()): boolean => now - since < SLICE;
   const nextTurn = (resolve: () => void): void => {
     setImmediate(() => {
       since = performance.now();
@@ -36,6 +36,6 @@ export const newSlices = (): Slices => {
       last = last.then(untilTime);
       return last;
     },
-    hasTime: () => waiting === 0 && isTime(),
+    hasTime: (now) => waiting === 0 && isTime(now),
   };
 };

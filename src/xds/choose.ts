@@ -1,6 +1,6 @@
 import { difference, isEmpty, type Needs, NO_NEEDS } from './difference.ts';
 import { endpointsInView, isRefreshing, NO_NAMES, refreshAfter } from './endpoints.ts';
-import { versionAfter, versionsOf } from './holdings.ts';
+import { afterTaking, holdingsOfAll, typeVersion, versionAfter } from './holdings.ts';
 import { type Gates, SENDING_ORDER, type Standing, type Standings, sendable } from './order.ts';
 import { type Resource, type Snapshot, TYPE, type TypeUrl } from './resource.ts';
 import type { Progress, SessionResponse, SessionState } from './sessionState.ts';
@@ -17,91 +17,187 @@ export const choose = (before: SessionState): Choice => {
   const { snapshot } = before;
   if (snapshot === undefined) return { state: before, response: undefined };
   const standings = standingsOf(before, snapshot);
-  if (isAllSent(standings)) return { state: afterAll(before, standings), response: undefined };
+  const outline = outlineOf(standings);
+  if (outline.lacking === 0) return { state: afterAll(before, standings, outline), response: undefined };
   const { refresh: refreshed, impatient: tired, returning } = before;
   const gates: Gates = { refreshing: isRefreshing(before), refresh: refreshed, impatient: tired, returning };
   const next = before.writing ? undefined : nextToSend(standings, gates);
-  const types = typesOf(before.types, standings);
-  const holding = isHolding(standings, gates);
+  const types = typesOf(before, standings);
+  const isLast = next !== undefined && outline.open === 1 && next.needs === next.standing.needs;
+  const holding = isLast ? returning : isHolding(standings, gates);
   const impatient = before.impatient && referrersLack(standings);
   if (next === undefined) {
     const progress = progressOf(standings);
-    return { state: { ...before, types, standings, holding, impatient, progress, calm: false }, response: undefined };
+    return { state: stateAfter(before, types, standings, holding, impatient, progress), response: undefined };
   }
   const { type, response } = send(before, next);
   const { upserts, removals } = type.inFlight;
-  const refresh = refreshAfter(before.refresh, snapshot, type.url, upserts.keys(), removals);
+  const refresh = refreshAfter(before.refresh, snapshot, type.url, upserts, removals);
+  const { variant, noncePrefix, nonces, leaving } = before;
   const state: SessionState = {
-    ...before,
+    variant,
+    noncePrefix,
+    snapshot,
     types: types.with(type.url, type),
-    standings,
-    holding,
-    impatient,
-    progress: 'pending',
-    nonces: before.nonces + 1,
+    standings: standingsAfter(standings, next, type, refresh),
+    nonces: nonces + 1,
     writing: true,
     refresh,
-    calm: !holding && !impatient && refresh.size === 0 && before.leaving.size === 0 && onlyLacking(type.url, standings),
+    leaving,
+    holding,
+    impatient,
+    returning,
+    progress: 'pending',
+    calm: outline.open === 1 && !holding && !impatient && refresh.size === 0 && leaving.size === 0,
   };
   return { state, response };
 };
 
-/** The client lacks nothing that was not sent: most turns of a stream are of this kind, and there is nothing to order. */
-const isAllSent = (standings: Standings): boolean =>
-  !standings.some(({ quiet, type, needs }) => !quiet && (type.due || !isEmpty(needs)));
-
-const afterAll = (before: SessionState, standings: Standings): SessionState => ({
-  ...before,
-  types: typesOf(before.types, standings),
+/** The state of a stream that is sent nothing now. */
+const stateAfter = (
+  { variant, noncePrefix, snapshot, nonces, writing, refresh, leaving, returning }: SessionState,
+  types: SessionState['types'],
+  standings: Standings,
+  holding: boolean,
+  impatient: boolean,
+  progress: Progress,
+): SessionState => ({
+  variant,
+  noncePrefix,
+  snapshot,
+  types,
   standings,
-  holding: before.returning,
-  impatient: false,
-  progress: progressOf(standings),
+  nonces,
+  writing,
+  refresh,
+  leaving,
+  holding,
+  impatient,
+  returning,
+  progress,
   calm: false,
 });
 
-const onlyLacking = (url: TypeUrl, standings: Standings): boolean =>
-  !standings.some((standing) => !standing.quiet && standing.type.url !== url);
+/** All standings at one glance: most turns of a stream leave nothing to be sent, and then there is nothing to order. */
+type Outline = {
+  /** Types of which something is to be sent or waited for. */
+  readonly open: number;
+  /** Types of which the client lacks something that was not sent. */
+  readonly lacking: number;
+  readonly refuses: boolean;
+};
+
+const outlineOf = (standings: Standings): Outline => {
+  let open = 0;
+  let lacking = 0;
+  let refuses = false;
+  for (let at = 0; at < standings.size; at += 1) {
+    const standing = standings.valueAt(at);
+    if (standing.refuses) refuses = true;
+    if (standing.quiet) continue;
+    open += 1;
+    if (standing.type.due || !isEmpty(standing.needs)) lacking += 1;
+  }
+  return { open, lacking, refuses };
+};
+
+const afterAll = (before: SessionState, standings: Standings, { open, refuses }: Outline): SessionState => {
+  const progress = open > 0 || standings.size === 0 ? 'pending' : refuses ? 'refused' : 'settled';
+  return stateAfter(before, typesOf(before, standings), standings, before.returning, false, progress);
+};
 
 /** Only what changed since the last turn is compared again: most turns concern one type, and none of its neighbours. */
 const standingsOf = (s: SessionState, snapshot: Snapshot): Standings => {
   let { standings } = s;
-  s.types.forEach((type, url) => {
+  for (let at = 0; at < s.types.size; at += 1) {
+    const type = s.types.valueAt(at);
+    const { url } = type;
     const refresh = url === TYPE.eds ? s.refresh : NO_NAMES;
     const resources = url === TYPE.eds ? endpointsInView(s) : snapshot.get(url);
     const known = s.standings.get(url);
-    if (known?.type === type && known.resources === resources && known.refresh === refresh) return;
+    if (known !== undefined && known.resources === resources && known.refresh === refresh) {
+      if (known.type === type) continue;
+      if (known.sentAll && tookAll(known.type, type)) {
+        standings = standings.with(url, {
+          type,
+          resources,
+          refresh,
+          needs: NO_NEEDS,
+          quiet: true,
+          refuses: false,
+          sentAll: false,
+        });
+        continue;
+      }
+    }
     const needs = difference(type, resources ?? NO_RESOURCES, refresh);
     standings = standings.with(url, standingOf(forgetVanished({ type, needs }), resources, refresh));
-  });
+  }
   return standings;
 };
 
+/** The client ACKed what was under way, and said nothing else meanwhile. */
+const tookAll = (before: TypeState, { held, inFlight, names, wildcard, due, owed, refused }: TypeState): boolean =>
+  inFlight === undefined &&
+  before.inFlight !== undefined &&
+  held === before.inFlight.after &&
+  names === before.names &&
+  wildcard === before.wildcard &&
+  !due &&
+  owed.size === 0 &&
+  before.refused.size === 0 &&
+  refused.size === 0;
+
 const standingOf = (
-  { type, needs }: Next,
+  { type, needs }: Pick<Standing, 'type' | 'needs'>,
   resources: Standing['resources'],
   refresh: Standing['refresh'],
 ): Standing => {
   const quiet = type.inFlight === undefined && !type.due && isEmpty(needs);
-  return { type, resources, refresh, needs, quiet, refuses: type.refused.size > 0 };
+  return { type, resources, refresh, needs, quiet, refuses: type.refused.size > 0, sentAll: false };
 };
 
-const typesOf = (types: SessionState['types'], standings: Standings): SessionState['types'] => {
+/**
+ * What the next turn would find out about this type. What is under way counts as taken: where all that was lacking was sent, nothing is
+ * lacking. In state of the world a response may hold older forms besides.
+ */
+const standingsAfter = (
+  standings: Standings,
+  { standing, needs }: Next,
+  type: TypeState,
+  refresh: ReadonlySet<string>,
+): Standings => {
+  if (needs !== standing.needs || type.sotw !== undefined) return standings;
+  return standings.with(type.url, {
+    type,
+    resources: standing.resources,
+    refresh: type.url === TYPE.eds ? refresh : NO_NAMES,
+    needs: NO_NEEDS,
+    quiet: false,
+    refuses: type.refused.size > 0,
+    sentAll: true,
+  });
+};
+
+/** In state of the world a type forgets what vanished when it is looked at. */
+const typesOf = ({ variant, types }: SessionState, standings: Standings): SessionState['types'] => {
   let after = types;
+  if (variant === 'delta') return after;
   standings.forEach(({ type }, url) => {
     if (types.get(url) !== type) after = after.with(url, type);
   });
   return after;
 };
 
-type Next = Pick<Standing, 'type' | 'needs'>;
+/** What of a type is sent next. */
+type Next = { readonly standing: Standing; readonly needs: Needs };
 
 const nextToSend = (standings: Standings, gates: Gates): Next | undefined => {
   const nextOf = (url: TypeUrl): Next | undefined => {
     const standing = standings.get(url);
     if (standing === undefined || standing.quiet || standing.type.inFlight !== undefined) return undefined;
     const needs = sendable(url, standings, gates);
-    return standing.type.due || !isEmpty(needs) ? { type: standing.type, needs } : undefined;
+    return standing.type.due || !isEmpty(needs) ? { standing, needs } : undefined;
   };
   for (const url of SENDING_ORDER) {
     const next = nextOf(url);
@@ -119,28 +215,27 @@ type Sent = {
   readonly response: SessionResponse;
 };
 
-const send = (s: SessionState, { type: t, needs }: Next): Sent => {
+const send = (s: SessionState, { standing: { type: t }, needs }: Next): Sent => {
   const news = joined(needs.answers, needs.upserts);
   const removed = joined(needs.absent, needs.removals);
   const whole = wholeAfter(t, news, removed);
   const resources = whole === undefined ? news : [...whole.values()];
-  const upserts = whole === undefined ? versionsOf(t.url, news) : withWhole(versionsOf(t.url, news), t, whole);
-  const version = versionAfter(t.held, upserts, removed);
+  const taken = holdingsOfAll(t.url, news);
+  // In state of the world what the client holds can change while a response is under way (`forgetVanished`).
+  const isPlain = t.sotw === undefined && removed.length === 0;
+  const after = isPlain ? afterTaking(t.url, t.held, taken) : undefined;
+  const upserts = whole === undefined ? taken.versions : withWhole(taken.versions, t, whole);
+  const version = after === undefined ? versionAfter(t.held, upserts, removed) : typeVersion(after);
   const nonce = `${s.noncePrefix}${s.nonces + 1}`;
-  const inFlight: InFlight = { nonce, version, upserts, removals: removed, whole };
+  const inFlight: InFlight = { nonce, version, upserts, removals: removed, after, whole };
   const owed = t.owed.size === 0 ? t.owed : NO_NAMES;
   // Other content is under way: what was said to the old one counts no more.
   const refused = t.refused.size === 0 ? t.refused : new Map([...t.refused].filter(([name]) => !isAmong(news, name)));
+  const { url, wildcard, names, held } = t;
+  const sotw = t.sotw === undefined ? undefined : { ...t.sotw, lastNonce: nonce };
   return {
-    type: {
-      ...t,
-      owed,
-      refused,
-      due: false,
-      inFlight,
-      sotw: t.sotw === undefined ? undefined : { ...t.sotw, lastNonce: nonce },
-    },
-    response: { variant: s.variant, type: t.url, nonce, version, resources, removed },
+    type: { url, wildcard, names, held, refused, owed, due: false, inFlight, sotw },
+    response: { variant: s.variant, type: url, nonce, version, resources, removed },
   };
 };
 

@@ -55,15 +55,16 @@ export const refreshAfter = (
   before: ReadonlySet<string>,
   snapshot: Snapshot,
   url: TypeUrl,
-  upserts: Iterable<string>,
+  upserts: ReadonlyMap<string, string>,
   removed: readonly string[],
 ): ReadonlySet<string> => {
-  if (url !== TYPE.cds && url !== TYPE.eds) return before;
+  if (url !== TYPE.cds && (url !== TYPE.eds || before.size === 0)) return before;
   const after = new Set(before);
   for (const name of removed) after.delete(name);
-  for (const name of upserts) {
+  const endpoints = snapshot.get(TYPE.eds);
+  upserts.forEach((_version, name) => {
     if (url === TYPE.eds) after.delete(name);
-    else if (snapshot.get(TYPE.eds)?.has(name)) after.add(name);
-  }
+    else if (endpoints?.has(name)) after.add(name);
+  });
   return after.size === 0 ? NO_NAMES : after;
 };

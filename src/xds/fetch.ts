@@ -7,7 +7,7 @@ import { holdingsOf, typeVersion } from './holdings.ts';
 import { codeOf, refusalOf } from './refusals.ts';
 import { type NodeIdentity, readNode, readSotwRequest } from './request.ts';
 import { type Resource, TYPE } from './resource.ts';
-import { encodeResponse } from './wire.ts';
+import { encodeFramed } from './wire.ts';
 
 type Fetched = Promise<Result<readonly Resource[], Refusal>>;
 
@@ -48,7 +48,7 @@ export const fetchMethod = <Caller>(ports: FetchPorts<Caller>): Method => {
       call.end(codeOf(refusal), refusal.message);
     };
     const fetched = (answer: Buffer): void => {
-      call.write(answer);
+      call.writeFramed(answer);
       call.end(STATUS.OK);
     };
     fetch(call).then(
@@ -74,5 +74,5 @@ const answerTo = async (bytes: Buffer, fetch: Fetch): Promise<Result<Buffer, Ref
   const { names } = read.value.request;
   const resources = secrets.value.filter(({ name }) => names.length === 0 || names.includes(name));
   const version = typeVersion(holdingsOf(resources.map((resource) => [resource.name, resource.version] as const)));
-  return ok(encodeResponse({ variant: 'sotw', type: TYPE.sds, nonce: '', version, resources, removed: [] }));
+  return ok(encodeFramed({ variant: 'sotw', type: TYPE.sds, nonce: '', version, resources, removed: [] }));
 };

@@ -35,16 +35,37 @@ const newFingerprint = (name: string, version: string): bigint => {
 export const holdingsOf = (versions: Iterable<readonly [string, string]>): Holdings =>
   withChanges(NOTHING_HELD, versions, []);
 
-let last: { readonly of: readonly Resource[]; readonly versions: ReadonlyMap<string, string> } | undefined;
+/** All of one response, for whoever holds nothing else: found by its first resource. */
+const shared = new WeakMap<Resource, { readonly of: readonly Resource[]; readonly holdings: Holdings }>();
 
-/** The versions of these resources by name: one map for all streams that are sent the same, one after the other. */
-export const versionsOf = (type: TypeUrl, resources: readonly Resource[]): ReadonlyMap<string, string> => {
-  if (last?.of.length === resources.length && last.of.every((one, at) => one === resources[at])) return last.versions;
+/** Holdings of exactly these resources: one value for all streams that are sent the same. */
+export const holdingsOfAll = (type: TypeUrl, resources: readonly Resource[]): Holdings => {
+  const [first] = resources;
+  if (first === undefined) return NOTHING_HELD;
+  const known = shared.get(first);
+  if (known !== undefined && areSame(known.of, resources)) return known.holdings;
   const versions = new Map<string, string>();
   for (const { name, version } of resources) versions.set(name, version);
-  // Secrets are one sidecar's own, and a key is kept nowhere that it need not be.
-  if (type !== TYPE.sds) last = { of: resources, versions };
-  return versions;
+  const holdings = { versions, digest: digestOfAll(versions) };
+  // Secrets are one sidecar's own: nobody else is sent them.
+  if (type !== TYPE.sds) shared.set(first, { of: resources, holdings });
+  return holdings;
+};
+
+/** The same resources in the same order. */
+export const areSame = (a: readonly Resource[], b: readonly Resource[]): boolean => {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return false;
+  return true;
+};
+
+const digestOfAll = (versions: ReadonlyMap<string, string>): bigint => {
+  let digest = 0n;
+  versions.forEach((version, name) => {
+    digest ^= fingerprint(name, version);
+  });
+  return digest;
 };
 
 /** The version of a type after a response was applied, without applying it. */
@@ -93,21 +114,21 @@ export const withChanges = (
   return { versions, digest };
 };
 
-/** The same as `withChanges` after a response; where it held all that there is of a type no map is made. */
-export const afterTaking = (
-  held: Holdings,
-  taken: ReadonlyMap<string, string>,
-  removals: readonly string[],
-): Holdings => {
-  if (removals.length > 0 || !hasAll(taken, held.versions)) return withChanges(held, taken, removals);
-  let digest = 0n;
-  taken.forEach((version, name) => {
-    digest ^= fingerprint(name, version);
-  });
-  return { versions: taken, digest };
+/** What became of holdings last. */
+const steps = new WeakMap<Holdings, { readonly taken: Holdings; readonly after: Holdings }>();
+
+/** `held` after a response that removes nothing: one value for all streams that held the same value and are sent the same. */
+export const afterTaking = (type: TypeUrl, held: Holdings, taken: Holdings): Holdings => {
+  if (hasAll(taken.versions, held.versions)) return taken;
+  const known = steps.get(held);
+  if (known?.taken === taken) return known.after;
+  const after = withChanges(held, taken.versions, []);
+  if (type !== TYPE.sds) steps.set(held, { taken, after });
+  return after;
 };
 
 const hasAll = (taken: ReadonlyMap<string, string>, held: ReadonlyMap<string, string>): boolean => {
+  if (held === taken || held.size === 0) return true;
   if (held.size > taken.size) return false;
   for (const name of held.keys()) if (!taken.has(name)) return false;
   return true;
@@ -116,4 +137,10 @@ const hasAll = (taken: ReadonlyMap<string, string>, held: ReadonlyMap<string, st
 /** The version of a whole type as `signet status` shows it: 16 hex digits, equal for equal holdings. */
 export const typeVersion = (held: Holdings): string => digestText(held.digest);
 
-const digestText = (digest: bigint): string => digest.toString(16).padStart(16, '0');
+/** The last ones: streams that are sent the same come one after the other. */
+let last = { digest: 0n, text: ''.padStart(16, '0') };
+
+const digestText = (digest: bigint): string => {
+  if (digest !== last.digest) last = { digest, text: digest.toString(16).padStart(16, '0') };
+  return last.text;
+};

@@ -21,6 +21,8 @@ export type Standing = {
   readonly quiet: boolean;
   /** The client refused something of it. */
   readonly refuses: boolean;
+  /** What is under way is all that was lacking: whoever takes it lacks nothing. */
+  readonly sentAll: boolean;
 };
 
 export type Standings = SmallMap<TypeUrl, Standing>;
@@ -53,7 +55,9 @@ const foundationsReady = (standings: Standings, gates: Gates): boolean =>
     gates.refreshing ||
     // Who comes back asks for clusters last while one of them warms.
     (gates.returning && !standings.has(TYPE.cds)) ||
-    [TYPE.cds, TYPE.eds, TYPE.sds].some((url) => is(standings, url, arriving))
+    is(standings, TYPE.cds, arriving) ||
+    is(standings, TYPE.eds, arriving) ||
+    is(standings, TYPE.sds, arriving)
   );
 
 /** Listeners and routes hold the new state. Where they refused it they still use the old one, so nothing is taken away. */
@@ -67,22 +71,23 @@ export const sendable = (url: TypeUrl, standings: Standings, gates: Gates): Need
   const standing = standings.get(url);
   if (standing === undefined || standing.type.inFlight !== undefined) return NO_NEEDS;
   const { needs, type } = standing;
-  const only = (upserts: boolean, removals: boolean): Needs => ({
-    ...needs,
-    upserts: upserts || type.due ? needs.upserts : [],
-    removals: removals ? needs.removals : [],
-  });
+  const only = (upserts: boolean, removals: boolean): Needs =>
+    (upserts || type.due || needs.upserts.length === 0) && (removals || needs.removals.length === 0)
+      ? needs
+      : { ...needs, upserts: upserts || type.due ? needs.upserts : [], removals: removals ? needs.removals : [] };
   switch (url) {
     case TYPE.cds:
-      return only(true, nothingRefersBack(standings, gates));
+      return only(true, needs.removals.length > 0 && nothingRefersBack(standings, gates));
     case TYPE.eds: {
-      const followers = new Set(standings.get(TYPE.cds)?.needs.upserts.map((cluster) => cluster.name));
+      const clusters = standings.get(TYPE.cds)?.needs.upserts ?? [];
+      if (clusters.length === 0 && needs.removals.length === 0) return needs;
+      const followers = new Set(clusters.map((cluster) => cluster.name));
       // They follow their changed cluster, unless it waits for a response under way that in turn waits for them.
       const upserts = needs.upserts.filter(({ name }) => gates.refresh.has(name) || !followers.has(name));
       return { ...only(true, clustersGone(standings, gates)), upserts };
     }
     case TYPE.sds:
-      return only(true, clustersGone(standings, gates));
+      return only(true, needs.removals.length > 0 && clustersGone(standings, gates));
     case TYPE.lds: {
       const open = foundationsReady(standings, gates);
       return only(open, open);

@@ -103,6 +103,40 @@ export const readSotwRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireR
 
 /** Reads a DeltaDiscoveryRequest; the error says in a sentence why it is none. */
 export const readDeltaRequest = (bytes: Uint8Array, only?: TypeUrl): Result<WireRequest<DeltaRequest>, string> =>
+  readAck(bytes, only) ?? readAnyDelta(bytes, only);
+
+const TYPE_URL_TAG = (2 << 3) | 2;
+const NONCE_TAG = (6 << 3) | 2;
+
+/** Most requests by far: an ACK as Envoy writes it, a type that Signet serves and a nonce of ours. `undefined` for all others. */
+const readAck = (
+  bytes: Uint8Array,
+  only: TypeUrl | undefined,
+): Result<WireRequest<DeltaRequest>, string> | undefined => {
+  const head = 2 + (bytes[1] ?? 0);
+  const nonceLength = bytes[head + 1] ?? 0;
+  if (bytes[0] !== TYPE_URL_TAG || bytes[head] !== NONCE_TAG || bytes.length !== head + 2 + nonceLength)
+    return undefined;
+  // Lengths of two bytes, and all that is not ASCII.
+  for (let at = 1; at < bytes.length; at += 1) if ((bytes[at] as number) > 127) return undefined;
+  const text = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes);
+  const type = typeUrls.get(text.toString('latin1', 2, head));
+  if (type === undefined || (only !== undefined && type !== only)) return undefined;
+  const nonce = text.toString('latin1', head + 2);
+  const request: DeltaRequest = {
+    kind: 'request',
+    variant: 'delta',
+    type,
+    nonce,
+    error: undefined,
+    subscribe: NO_NAMES,
+    unsubscribe: NO_NAMES,
+    initialResourceVersions: NO_VERSIONS,
+  };
+  return ok({ request, node: undefined });
+};
+
+const readAnyDelta = (bytes: Uint8Array, only: TypeUrl | undefined): Result<WireRequest<DeltaRequest>, string> =>
   guarded('this DeltaDiscoveryRequest', () => {
     let node: Uint8Array | undefined;
     let type = '';

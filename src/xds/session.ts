@@ -1,13 +1,14 @@
 import { namedIn } from './blame.ts';
 import { choose } from './choose.ts';
 import { leavingAfter, NO_NAMES, NOTHING_LEAVES } from './endpoints.ts';
-import { TYPE, typeNameOf } from './resource.ts';
+import { type Snapshot, TYPE, typeNameOf } from './resource.ts';
 import type {
   DeltaRequest,
   Held,
   Notice,
   SessionEvent,
   SessionRequest,
+  SessionResponse,
   SessionState,
   Turn,
   Variant,
@@ -40,23 +41,22 @@ export const newSession = (noncePrefix = '', variant: Variant = 'delta'): Sessio
 /** One step of a stream: an event in, the next state and what is to be sent and told out. Never throws on input. */
 export const turn = (before: SessionState, event: SessionEvent): Turn => {
   if (event.kind === 'written' && before.calm) {
-    return { state: { ...before, writing: false, calm: false }, responses: [], notices: [] };
+    return { state: whenWritten(before), responses: NO_RESPONSES, notices: NO_NOTICES };
   }
   const taken = take(before, event);
-  if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: [] };
+  if (taken.notices.some((n) => n.kind === 'overrun')) return { ...taken, responses: NO_RESPONSES };
   if (waitsForWrite(taken.state, event)) {
-    return { state: { ...taken.state, calm: false }, responses: [], notices: taken.notices };
+    return { state: taken.state, responses: NO_RESPONSES, notices: taken.notices };
   }
   const { state, response } = choose(recognise(taken.state));
   const { progress } = state;
   const isNews = progress !== before.progress || declares(state, taken.notices);
-  const notices: readonly Notice[] = isNews ? [{ kind: 'progress', progress, held: heldOf(state) }] : [];
-  return {
-    state,
-    responses: response === undefined ? [] : [response],
-    notices: taken.notices.length === 0 ? notices : [...taken.notices, ...notices],
-  };
+  const notices = isNews ? taken.notices.concat([{ kind: 'progress', progress, held: heldOf(state) }]) : taken.notices;
+  return { state, responses: response === undefined ? NO_RESPONSES : [response], notices };
 };
+
+const NO_RESPONSES: readonly SessionResponse[] = [];
+const NO_NOTICES: readonly Notice[] = [];
 
 /** Nothing can be sent before a response is written, and what is under way is pending: all that came meanwhile is looked at once then. */
 const waitsForWrite = ({ writing, progress, types }: SessionState, { kind }: SessionEvent): boolean =>
@@ -77,14 +77,11 @@ type Taken = { readonly state: SessionState; readonly notices: readonly Notice[]
 const take = (before: SessionState, event: SessionEvent): Taken => {
   switch (event.kind) {
     case 'published':
-      return {
-        state: { ...before, snapshot: event.snapshot, leaving: leavingAfter(before, event.snapshot) },
-        notices: [],
-      };
+      return { state: withSnapshot(before, event.snapshot), notices: NO_NOTICES };
     case 'written':
-      return { state: { ...before, writing: false }, notices: [] };
+      return { state: whenWritten(before), notices: NO_NOTICES };
     case 'waited':
-      return { state: afterWait(before), notices: [] };
+      return { state: afterWait(before), notices: NO_NOTICES };
     case 'request':
       return takeRequest(before, event);
   }
@@ -93,6 +90,57 @@ const take = (before: SessionState, event: SessionEvent): Taken => {
 /** A client that came back has said by now all that it holds. Only then is it waited for what it does not take. */
 const afterWait = (s: SessionState): SessionState =>
   s.returning ? { ...s, returning: false } : { ...s, impatient: s.holding, refresh: subscribedOnly(s) };
+
+const whenWritten = (s: SessionState): SessionState => ({
+  variant: s.variant,
+  noncePrefix: s.noncePrefix,
+  snapshot: s.snapshot,
+  types: s.types,
+  standings: s.standings,
+  nonces: s.nonces,
+  writing: false,
+  refresh: s.refresh,
+  leaving: s.leaving,
+  holding: s.holding,
+  impatient: s.impatient,
+  returning: s.returning,
+  progress: s.progress,
+  calm: false,
+});
+
+const withSnapshot = (s: SessionState, snapshot: Snapshot): SessionState => ({
+  variant: s.variant,
+  noncePrefix: s.noncePrefix,
+  snapshot,
+  types: s.types,
+  standings: s.standings,
+  nonces: s.nonces,
+  writing: s.writing,
+  refresh: s.refresh,
+  leaving: leavingAfter(s, snapshot),
+  holding: s.holding,
+  impatient: s.impatient,
+  returning: s.returning,
+  progress: s.progress,
+  calm: false,
+});
+
+const stateWith = (s: SessionState, types: SessionState['types'], returning: boolean): SessionState => ({
+  variant: s.variant,
+  noncePrefix: s.noncePrefix,
+  snapshot: s.snapshot,
+  types,
+  standings: s.standings,
+  nonces: s.nonces,
+  writing: s.writing,
+  refresh: s.refresh,
+  leaving: s.leaving,
+  holding: s.holding,
+  impatient: s.impatient,
+  returning,
+  progress: s.progress,
+  calm: false,
+});
 
 /** Endpoints that the client never asked for are waited for once. */
 const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
@@ -103,7 +151,7 @@ const subscribedOnly = (s: SessionState): ReadonlySet<string> => {
 const takeRequest = (before: SessionState, request: SessionRequest): Taken => {
   const known = before.types.get(request.type);
   if (known === undefined) return takeFirst(before, request);
-  if (isStale(known, request)) return { state: before, notices: [] };
+  if (isStale(known, request)) return { state: before, notices: NO_NOTICES };
   const { type, notices } = answerOf(known, request);
   const after = withType(before, subscriptionAfter(type, request), notices);
   // A refused cluster asks for no endpoints: nobody waits for them.
@@ -119,7 +167,7 @@ const takeFirst = (before: SessionState, request: SessionRequest): Taken => {
   }
   const type = firstOf(mayWarm(before, request) ? { ...request, initialResourceVersions: new Map() } : request);
   const returning = before.returning || type.held.versions.size > 0;
-  return withType({ ...before, returning }, type, [{ kind: 'asked', type: request.type }]);
+  return withType(before, type, [{ kind: 'asked', type: request.type }], returning);
 };
 
 /**
@@ -141,7 +189,7 @@ const subscriptionAfter = (t: TypeState, request: SessionRequest): TypeState =>
  */
 const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; notices: readonly Notice[] } => {
   const { inFlight } = t;
-  if (inFlight === undefined || request.nonce !== inFlight.nonce) return { type: t, notices: [] };
+  if (inFlight === undefined || request.nonce !== inFlight.nonce) return { type: t, notices: NO_NOTICES };
   if (request.error === undefined) {
     const type = shelfAfterAck(afterAck(t, inFlight), inFlight);
     const stillRefused = type.refused.size > 0;
@@ -157,8 +205,13 @@ const answerOf = (t: TypeState, request: SessionRequest): { type: TypeState; not
   return { type: shelfAfterNack(afterNack(t, inFlight, refused), inFlight, named), notices: [nacked] };
 };
 
-const withType = (before: SessionState, type: TypeState, notices: readonly Notice[]): Taken => {
-  const state = { ...before, types: before.types.with(type.url, type) };
+const withType = (
+  before: SessionState,
+  type: TypeState,
+  notices: readonly Notice[],
+  returning = before.returning,
+): Taken => {
+  const state = stateWith(before, before.types.with(type.url, type), returning);
   const message = before.types.get(type.url)?.names === type.names ? undefined : overrun(state, type);
   return { state, notices: message === undefined ? notices : [...notices, { kind: 'overrun', message }] };
 };

@@ -20,6 +20,11 @@ export class SmallMap<K, V> implements ReadonlyMap<K, V> {
     return at < 0 ? undefined : this.#values[at];
   }
 
+  /** The value of the key that came at this place, from 0: for loops that run for every event of a stream. */
+  valueAt(at: number): V {
+    return this.#values[at] as V;
+  }
+
   has(key: K): boolean {
     return this.#keys.includes(key);
   }

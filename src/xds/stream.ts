@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Slices } from '../lib/slices.ts';
-import type { Duration } from '../lib/time.ts';
+import type { Duration, Instant } from '../lib/time.ts';
 import type { Happening, Peer, Refusal, StreamId } from './events.ts';
 import type { Read } from './firsts.ts';
 import type { Call, Received } from './grpc/call.ts';
@@ -80,7 +80,9 @@ export const serveStream = (call: Call, ports: StreamPorts): Stream => {
   };
   const { id, dialect, tell, turnstile, holdFor } = ports;
   const pump = newPump({
-    ...{ tell, turnstile, holdFor },
+    tell,
+    turnstile,
+    holdFor,
     variant: dialect.variant,
     noncePrefix: `${id}-`,
     write: writerOf(call, ports.limits, unread),
@@ -182,35 +184,52 @@ const readPaced = (
   { end, saidAll }: Enders,
   take: (bytes: Buffer) => void,
 ): void => {
-  const hear = (bytes: Buffer): void => {
-    const began = performance.now();
+  const hear = (bytes: Buffer, began: Instant): void => {
     take(bytes);
     const wait = share.spend(performance.now() - began + OVERHEAD);
     if (wait === 0) listen();
     else setTimeout(listen, wait).unref();
   };
+  const hearInTime = (bytes: Buffer, now: Instant): void => {
+    if (slices.hasTime(now)) hear(bytes, now);
+    else void slices.pause().then(() => hear(bytes, performance.now()));
+  };
   const received = (said: Received): void => {
     const bytes = said.ok ? said.value : undefined;
     if (!said.ok) end(refusalOf(said.error));
     else if (bytes === undefined) saidAll();
-    else if (slices.hasTime()) hear(bytes);
-    else void slices.pause().then(() => hear(bytes));
+    else hearInTime(bytes, performance.now());
   };
   const listen = (): void => call.next(received);
   listen();
 };
 
-/** Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. */
+/**
+ * Writes to this call, one at a time. A write that the client did not take in time is `unread`. Slow links have their time. Nearly every
+ * write is done at once: one timer for many of them, which looks at the one that is under way when it ends.
+ */
 const writerOf = (call: Call, limits: Limits, unread: () => void): PumpPorts['write'] => {
   let timer: NodeJS.Timeout | undefined;
+  /** Of the write under way: when it is to be done, and what then. */
+  let due: Instant | undefined;
+  let then = (): void => {};
+  const look = (): void => {
+    timer = undefined;
+    if (due === undefined) return;
+    const left = due - performance.now();
+    if (left > 0) timer = setTimeout(look, left).unref();
+    else unread();
+  };
+  const written = (): void => {
+    due = undefined;
+    then();
+  };
   call.onClose(() => clearTimeout(timer));
-  return (bytes, written) => {
-    const patience = limits.readWithin + (bytes.length / limits.unreadBytesPerSecond) * 1000;
-    timer = setTimeout(unread, patience).unref();
-    call.write(bytes, () => {
-      clearTimeout(timer);
-      written();
-    });
+  return (framed, done) => {
+    due = performance.now() + limits.readWithin + (framed.length / limits.unreadBytesPerSecond) * 1000;
+    then = done;
+    timer ??= setTimeout(look, limits.readWithin).unref();
+    call.writeFramed(framed, written);
   };
 };
 

@@ -1,5 +1,5 @@
 import type { Holdings } from './holdings.ts';
-import { afterTaking, holdingsOf, NOTHING_HELD, withChanges } from './holdings.ts';
+import { holdingsOf, NOTHING_HELD, withChanges } from './holdings.ts';
 import { type Resource, TYPE, type TypeUrl } from './resource.ts';
 
 /** One response that the client has neither ACKed nor NACKed yet. */
@@ -9,6 +9,8 @@ export type InFlight = {
   readonly version: string;
   readonly upserts: ReadonlyMap<string, string>;
   readonly removals: readonly string[];
+  /** What the client holds once it took this, where that is known already. */
+  readonly after: Holdings | undefined;
   /** All that the response holds, where it is the whole state of its type. */
   readonly whole: ReadonlyMap<string, Resource> | undefined;
 };
@@ -64,6 +66,11 @@ export const takesWildcard = (url: TypeUrl): boolean => url === TYPE.cds || url 
 
 export const isWanted = (t: TypeState, name: string): boolean => t.wildcard || t.names.has(name);
 
+/*
+ * What comes with every push is written out, here and in the session: in a copy by spread each value that is replaced costs more than
+ * all others together, in optimized code too.
+ */
+
 /** One for all streams: of what could be kept for a type, most stays empty. */
 const NO_NAMES: ReadonlySet<string> = new Set();
 const NOTHING_REFUSED: ReadonlyMap<string, string> = new Map();
@@ -85,6 +92,7 @@ export const firstRequest = (url: TypeUrl, request: Subscribing): TypeState => {
   const legacy = takesWildcard(url) && request.subscribe.length === 0 && request.unsubscribe.length === 0;
   const blank = legacy ? { ...newType(url), wildcard: true, due: true } : newType(url);
   const asked = changeSubscription(blank, request);
+  if (request.initialResourceVersions.size === 0) return asked;
   const declared = [...request.initialResourceVersions].filter(([name]) => isWanted(asked, name));
   if (declared.length === 0) return asked;
   const held = holdingsOf(declared);
@@ -98,6 +106,13 @@ export const firstRequest = (url: TypeUrl, request: Subscribing): TypeState => {
  */
 export const changeSubscription = (before: TypeState, request: Subscribing): TypeState => {
   if (request.subscribe.length === 0 && request.unsubscribe.length === 0) return before;
+  if (request.unsubscribe.length === 0 && before.names.size === 0 && !request.subscribe.includes(WILDCARD)) {
+    // As nearly every stream begins with a type.
+    const asked = new Set(request.subscribe);
+    const { url, wildcard, held, refused, due, inFlight, sotw } = before;
+    const owed = before.owed.size === 0 ? asked : new Set([...before.owed, ...asked]);
+    return { url, wildcard, names: asked, held, refused, owed, due, inFlight, sotw };
+  }
   const names = new Set(before.names);
   const owed = new Set(before.owed);
   let { wildcard, due } = before;
@@ -123,7 +138,20 @@ export const changeSubscription = (before: TypeState, request: Subscribing): Typ
       else owed.delete(name);
     }
   }
-  return forgetUnwanted({ ...before, names: names.size === 0 ? NO_NAMES : names, owed, wildcard, due });
+  const { url, held, refused, sotw } = before;
+  // What is dropped meanwhile is not held after an ACK.
+  const inFlight = before.inFlight?.after === undefined ? before.inFlight : { ...before.inFlight, after: undefined };
+  return forgetUnwanted({
+    url,
+    wildcard,
+    names: names.size === 0 ? NO_NAMES : names,
+    held,
+    refused,
+    owed,
+    due,
+    inFlight,
+    sotw,
+  });
 };
 
 const forgetUnwanted = (t: TypeState): TypeState => {
@@ -155,22 +183,19 @@ const stillRefused = (t: TypeState, acked: InFlight): ReadonlyMap<string, string
   return refused;
 };
 
-const areWanted = (t: TypeState, upserts: ReadonlyMap<string, string>): boolean => {
-  for (const name of upserts.keys()) if (!isWanted(t, name)) return false;
-  return true;
+const wantedOf = (t: TypeState, upserts: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
+  if (t.wildcard) return upserts;
+  for (const name of upserts.keys()) {
+    if (!t.names.has(name)) return new Map([...upserts].filter(([wanted]) => t.names.has(wanted)));
+  }
+  return upserts;
 };
 
 /** The client applied the response in flight. */
 export const afterAck = (t: TypeState, acked: InFlight): TypeState => {
-  const upserts = areWanted(t, acked.upserts)
-    ? acked.upserts
-    : new Map([...acked.upserts].filter(([name]) => isWanted(t, name)));
-  return {
-    ...t,
-    held: afterTaking(t.held, upserts, acked.removals),
-    refused: stillRefused(t, acked),
-    inFlight: undefined,
-  };
+  const { url, wildcard, names, owed, due, sotw } = t;
+  const held = acked.after ?? withChanges(t.held, wantedOf(t, acked.upserts), acked.removals);
+  return { url, wildcard, names, held, refused: stillRefused(t, acked), owed, due, inFlight: undefined, sotw };
 };
 
 /** The client has this name in a version that nobody can tell: it is sent again, or removed. */

@@ -1,3 +1,5 @@
+import { HEAD, writeMessageHead } from './grpc/framing.ts';
+import { areSame } from './holdings.ts';
 import { type Resource, TYPE } from './resource.ts';
 import type { SessionResponse } from './sessionState.ts';
 
@@ -47,11 +49,17 @@ const writeText = (to: Writing, field: number, text: string): void => {
   if (text !== '') writeName(to, field, text);
 };
 
-/** The bytes of one response, for a gRPC method whose serializer is the identity. */
-export const encodeResponse = (response: SessionResponse): Buffer => {
-  const body = isShared(response) ? sharedBody(response) : encodeBody(response);
-  const to = { bytes: Buffer.allocUnsafe(body.length + textSize(response.nonce)), at: body.length };
-  to.bytes.set(body);
+/** The bytes of one response, with the head of a gRPC message before them: they are copied nowhere on their way to the transport. */
+export const encodeFramed = (response: SessionResponse): Buffer => {
+  const known = isShared(response) ? sharedBody(response) : undefined;
+  const length = (known === undefined ? bodySize(response) : known.length) + textSize(response.nonce);
+  const to = { bytes: Buffer.allocUnsafe(HEAD + length), at: HEAD };
+  writeMessageHead(to.bytes);
+  if (known === undefined) writeBody(to, response);
+  else {
+    to.bytes.set(known, HEAD);
+    to.at += known.length;
+  }
   writeText(to, RESPONSE.nonce, response.nonce);
   return to.bytes;
 };
@@ -81,36 +89,39 @@ const sharedBody = (response: SessionResponse): Buffer => {
 };
 
 const saysTheSame = (a: SessionResponse, b: SessionResponse): boolean =>
-  a.variant === b.variant &&
-  a.type === b.type &&
-  a.version === b.version &&
-  a.resources.length === b.resources.length &&
-  a.resources.every((resource, at) => resource === b.resources[at]);
+  a.variant === b.variant && a.type === b.type && a.version === b.version && areSame(a.resources, b.resources);
 
 /** All but the nonce. */
-const encodeBody = (response: SessionResponse): Buffer =>
-  response.variant === 'delta' ? encodeDelta(response) : encodeSotw(response);
-
-/** A DiscoveryResponse has the type's version, the bare resources, the type and the nonce in fields of the same numbers. */
-const encodeSotw = ({ version, type, resources }: SessionResponse): Buffer => {
-  let size = textSize(version) + textSize(type);
-  for (const { any } of resources) size += fieldSize(any.length);
-  const to = newBody(size);
-  writeText(to, RESPONSE.systemVersionInfo, version);
-  for (const { any } of resources) writeBytes(to, RESPONSE.resources, any);
-  writeText(to, RESPONSE.typeUrl, type);
+const encodeBody = (response: SessionResponse): Buffer => {
+  // Memory of its own: a slice of Node's pool would keep all of the pool.
+  const to = { bytes: Buffer.allocUnsafeSlow(bodySize(response)), at: 0 };
+  writeBody(to, response);
   return to.bytes;
+};
+
+const bodySize = ({ variant, version, type, resources, removed }: SessionResponse): number => {
+  let size = textSize(version) + textSize(type);
+  for (const resource of resources)
+    size += fieldSize(variant === 'delta' ? resourceSize(resource) : resource.any.length);
+  if (variant === 'delta') for (const name of removed) size += fieldSize(Buffer.byteLength(name, 'utf8'));
+  return size;
 };
 
 /** A `Resource` of a DeltaDiscoveryResponse, without its tag and length. */
 const resourceSize = ({ version, any, name }: Resource): number =>
   textSize(version) + fieldSize(any.length) + textSize(name);
 
-const encodeDelta = ({ version, type, resources, removed }: SessionResponse): Buffer => {
-  let size = textSize(version) + textSize(type);
-  for (const resource of resources) size += fieldSize(resourceSize(resource));
-  for (const name of removed) size += fieldSize(Buffer.byteLength(name, 'utf8'));
-  const to = newBody(size);
+const writeBody = (to: Writing, response: SessionResponse): void =>
+  response.variant === 'delta' ? writeDelta(to, response) : writeSotw(to, response);
+
+/** A DiscoveryResponse has the type's version, the bare resources, the type and the nonce in fields of the same numbers. */
+const writeSotw = (to: Writing, { version, type, resources }: SessionResponse): void => {
+  writeText(to, RESPONSE.systemVersionInfo, version);
+  for (const { any } of resources) writeBytes(to, RESPONSE.resources, any);
+  writeText(to, RESPONSE.typeUrl, type);
+};
+
+const writeDelta = (to: Writing, { version, type, resources, removed }: SessionResponse): void => {
   writeText(to, RESPONSE.systemVersionInfo, version);
   for (const resource of resources) {
     writeHead(to, RESPONSE.resources, resourceSize(resource));
@@ -121,8 +132,4 @@ const encodeDelta = ({ version, type, resources, removed }: SessionResponse): Bu
   writeText(to, RESPONSE.typeUrl, type);
   // A repeated field keeps its empty strings, so this one is written even if it is empty.
   for (const name of removed) writeName(to, RESPONSE.removedResources, name);
-  return to.bytes;
 };
-
-/** Memory of its own: a slice of Node's pool would keep all of the pool. */
-const newBody = (size: number): Writing => ({ bytes: Buffer.allocUnsafeSlow(size), at: 0 });

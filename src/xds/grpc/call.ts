@@ -3,7 +3,8 @@ import type { TLSSocket } from 'node:tls';
 import type { Result } from '../../lib/result.ts';
 import type { Connection } from '../connections.ts';
 import type { Limits } from '../limits.ts';
-import { HEAD, type Inbox, newInbox } from './inbox.ts';
+import { frame } from './framing.ts';
+import { type Inbox, newInbox } from './inbox.ts';
 import type { Fault, StatusCode } from './status.ts';
 
 /** A message; `undefined` when the client says no more, or is gone. After a fault nothing more can be read. */
@@ -101,12 +102,13 @@ export class Call {
 
   /** Sends a message, the one before it being written. `written` is called when the transport took it; never if the stream ends before. */
   write(message: Buffer, written?: () => void): void {
+    this.writeFramed(frame(message), written);
+  }
+
+  /** The same of a message with its head. */
+  writeFramed(framed: Buffer, written?: () => void): void {
     if (this.closed) return;
     if (!this.#stream.headersSent) this.#stream.respond(ACCEPTED, WITH_TRAILERS);
-    const framed = Buffer.allocUnsafe(HEAD + message.length);
-    framed[0] = 0;
-    framed.writeUInt32BE(message.length, 1);
-    message.copy(framed, HEAD);
     this.#send(framed, written);
   }
 

@@ -1,8 +1,6 @@
 import { err, ok, type Result } from '../../lib/result.ts';
+import { HEAD } from './framing.ts';
 import { type Fault, STATUS } from './status.ts';
-
-/** Compressed or not, and the length of the message that follows. */
-export const HEAD = 5;
 
 /** What came of the client's messages and was not taken yet. */
 export type Inbox = {

@@ -9,12 +9,19 @@ import { Any } from '../../../src/gen/google/protobuf/any.ts';
 import { readDeltaRequest, readNode, readNodeId, readRequest, readSotwRequest } from '../../../src/xds/request.ts';
 import { TYPE } from '../../../src/xds/resource.ts';
 import type { SessionResponse } from '../../../src/xds/sessionState.ts';
-import { encodeResponse } from '../../../src/xds/wire.ts';
+import { encodeFramed } from '../../../src/xds/wire.ts';
 import { type AdsResource, type Asking, decodeResponse, encodeRequest } from '../../support/adsClient.ts';
 import { decodeSotwResponse, encodeSotwRequest } from '../../support/sotwClient.ts';
 
 const any = (bytes: Uint8Array): Uint8Array =>
   Any.encode(Any.fromPartial({ typeUrl: TYPE.cds, value: Buffer.from(bytes) })).finish();
+
+/** Without the gRPC head, which says the length. */
+const encodeResponse = (response: SessionResponse): Buffer => {
+  const framed = encodeFramed(response);
+  assert.deepEqual([framed[0], framed.readUInt32BE(1)], [0, framed.length - 5]);
+  return framed.subarray(5);
+};
 
 const text = fc.string({ unit: 'binary' });
 /** Lengths around the places where a length needs another byte. */
@@ -167,6 +174,32 @@ describe('the xDS wire', () => {
           assert.deepEqual(readNodeId(read.value.node), { ok: true, value: 'prod/web/1' });
         },
       ),
+    );
+  });
+
+  it('reads ACKs, and what is nearly one', () => {
+    const urls = fc.constantFrom(...Object.values(TYPE), TYPE.cds.toLowerCase());
+    const nonces = fc.oneof(fc.string(), text, fc.string({ minLength: 126, maxLength: 130 }));
+    const more = fc.option(fc.record({ name: text, field: fc.constantFrom(3, 4) }), { nil: undefined });
+    fc.assert(
+      fc.property(urls, nonces, more, fc.nat(200), (type, nonce, other, cut) => {
+        const names = (field: number): string[] => (other?.field === field ? [other.name] : []);
+        const [subscribe, unsubscribe] = [names(3), names(4)];
+        const bytes = DeltaDiscoveryRequest.encode(
+          DeltaDiscoveryRequest.fromPartial({
+            ...{ typeUrl: type, responseNonce: nonce },
+            ...{ resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe },
+          }),
+        ).finish();
+        const read = readDeltaRequest(bytes);
+        assert.ok(read.ok);
+        const { request } = read.value;
+        assert.deepEqual([request.type, request.nonce, request.error], [type, nonce, undefined]);
+        assert.deepEqual([request.subscribe, request.unsubscribe], [subscribe, unsubscribe]);
+        const part = readDeltaRequest(bytes.subarray(0, bytes.length - 1 - cut));
+        assert.ok(!part.ok || part.value.request.nonce === '' || part.value.request.nonce === nonce);
+        assert.equal(readDeltaRequest(bytes, TYPE.eds).ok, type === TYPE.eds);
+      }),
     );
   });
 
