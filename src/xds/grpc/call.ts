@@ -65,6 +65,8 @@ export class Call {
     this.#stream = stream;
     this.#limits = limits;
     this.#inbox = newInbox(limits.requestBytes);
+    // Of one that its client resets without an error Node would first have us read all that came: nobody may, and it never closed.
+    stream.once('aborted', () => stream.destroy());
     stream.once('close', () => {
       this.#phase = 'said all';
       this.#deliver();
@@ -123,7 +125,7 @@ export class Call {
     this.#taker = undefined;
     this.#stream.resume();
     // The status stands behind all that was written before it: a client that does not read would keep its stream for ever.
-    const timer = setTimeout(() => this.connection.cut('unread'), this.#limits.closeWithin).unref();
+    const timer = setTimeout(() => this.#closeNow(), this.#limits.closeWithin).unref();
     this.#stream.once('close', () => clearTimeout(timer));
     this.#close();
   }
@@ -140,6 +142,12 @@ export class Call {
     const closers = this.#closers ?? [];
     this.#closers = undefined;
     for (const then of closers) then();
+  }
+
+  /** Who took all of it, and only leaves its own side open, loses nothing but the call. */
+  #closeNow(): void {
+    if (this.#stream.state.localClose === 1) this.#stream.close();
+    else this.connection.cut('unread');
   }
 
   #endWith(status: OutgoingHttpHeaders): void {
@@ -163,7 +171,7 @@ export class Call {
       if (this.#ended) return;
       this.#inbox.push(chunk);
       this.#deliver();
-      if (this.#taker === undefined) this.#stream.pause();
+      if (this.#taker === undefined && !this.#ended) this.#stream.pause();
     });
     this.#stream.once('end', () => {
       this.#phase = 'said all';
@@ -176,13 +184,21 @@ export class Call {
     if (this.#delivering) return;
     this.#delivering = true;
     while (this.#taker !== undefined) {
-      const read = this.closed ? END : this.#inbox.take();
-      if (read.ok && read.value === undefined && this.#phase !== 'said all') break;
+      const read = this.#take();
+      if (read === undefined) break;
       const take = this.#taker;
       this.#taker = undefined;
       take(read);
     }
     this.#delivering = false;
+  }
+
+  /** `undefined` if more has to come. */
+  #take(): Received | undefined {
+    if (this.closed) return END;
+    const read = this.#inbox.take();
+    if (!read.ok || read.value !== undefined) return read;
+    return this.#phase === 'said all' ? this.#inbox.end() : undefined;
   }
 }
 
