@@ -21,7 +21,7 @@ const newSession = (onPing: (answer: Answer) => boolean) => {
     session.emit('close');
   };
   keepAlive(session as unknown as ServerHttp2Session, cut, 5, 20);
-  return session;
+  return Object.assign(session, { cut });
 };
 
 describe('keepalive', () => {
@@ -32,7 +32,7 @@ describe('keepalive', () => {
     });
     await until(() => session.pings > 3);
     assert.equal(session.destroyed, false);
-    session.emit('close');
+    session.cut();
     const pings = session.pings;
     await new Promise((resolve) => setTimeout(resolve, 30));
     assert.equal(session.pings, pings);
