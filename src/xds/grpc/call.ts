@@ -30,6 +30,12 @@ export type CallLimits = Pick<Limits, 'requestBytes' | 'closeWithin'>;
  */
 const PIECE = 64 * 1024;
 
+/**
+ * Characters of a status message: a client takes 8 KiB of headers (grpc-java), each of these can become nine bytes, and words of the client
+ * may stand among them. Beyond 64 KiB Node would end the connection instead.
+ */
+const MOST_WORDS = 500;
+
 const ACCEPTED = { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity' } as const;
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 const END: Received = { ok: true, value: undefined };
@@ -116,7 +122,7 @@ export class Call {
   end(code: StatusCode, message = ''): void {
     if (this.closed) return;
     this.#ended = true;
-    const words = message === '' ? {} : { 'grpc-message': encodeURI(wellFormed(message)) };
+    const words = message === '' ? {} : { 'grpc-message': encodeURI(wellFormed(message.slice(0, MOST_WORDS))) };
     const status = { 'grpc-status': code, ...words };
     if (!this.#stream.headersSent) this.#stream.respond({ ...ACCEPTED, ...status }, { endStream: true });
     else if (this.#inPieces) this.#afterPieces = () => this.#endWith(status);

@@ -146,6 +146,16 @@ describe('the gRPC server', function () {
     assert.deepEqual([http, code, message, body.length], [200, STATUS.NOT_FOUND, 'half a pair: \ufffd', 0]);
   });
 
+  it('says no more than the headers of a client hold, in whatever script', async () => {
+    for (const text of ['\n\0 "%"', 'é\u{1f512}'.repeat(100_000)]) {
+      await start((call) => call.end(STATUS.NOT_FOUND, text));
+      const { code, message } = await begin().ended;
+      assert.deepEqual([code, message], [STATUS.NOT_FOUND, Buffer.from(text.slice(0, 500)).toString()]);
+      client.destroy();
+      listener.close();
+    }
+  });
+
   it('tells of a client that is gone, whoever waits for what', async () => {
     const seen: string[] = [];
     let call: Call | undefined;
