@@ -71,8 +71,9 @@ export class Call {
     this.#stream = stream;
     this.#limits = limits;
     this.#inbox = newInbox(limits.requestBytes);
-    // Of one that its client resets without an error Node would first have us read all that came: nobody may, and it never closed.
-    stream.once('aborted', () => stream.destroy());
+    // One that its client resets without an error would close when all is read that came, and taken that was written: perhaps never. Not at
+    // once, for HTTP/2 is in the midst of closing it: Node would write to what is free already.
+    stream.once('aborted', () => setImmediate(() => stream.destroy()));
     stream.once('close', () => {
       this.#phase = 'said all';
       this.#deliver();
