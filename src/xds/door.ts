@@ -100,6 +100,8 @@ const tlsServer = (
     const connection = connections.find(socket);
     socket.on('error', () => {});
     if (connection === undefined) return void socket.destroy();
+    // A client that negotiated nothing may speak anything. https://www.rfc-editor.org/rfc/rfc9113#section-3.2
+    if (socket.alpnProtocol !== 'h2') return connection.cut('handshake');
     connection.enter('open');
     enter(socket, connection);
   });

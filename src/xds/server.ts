@@ -146,6 +146,8 @@ export const startXdsServer = async <Caller>(options: XdsServerOptions<Caller>):
     unproven: door.unproven,
     renewTls: tls.renew,
     close: (grace) => {
+      // First of all: the streams that end here leave their connections unproven, and have their status to send.
+      door.shut();
       stopHealth();
       for (const stream of streams.values()) stream.end(SHUTS_DOWN);
       endOperators?.();
@@ -199,9 +201,11 @@ const authorizationOf = (call: Call, now: Instant): string | undefined => {
 };
 
 const shutDown = async (server: GrpcServer, door: Door, grace: Duration): Promise<void> => {
-  door.shut();
-  const timer = setTimeout(door.destroy, grace);
-  await server.close();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, grace);
+  });
+  await Promise.race([server.close(), late]);
   clearTimeout(timer);
   door.destroy();
 };

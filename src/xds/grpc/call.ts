@@ -31,6 +31,12 @@ export type CallLimits = Pick<Limits, 'requestBytes' | 'closeWithin'>;
  */
 const PIECE = 64 * 1024;
 
+/**
+ * Characters of a status message: a client takes 8 KiB of headers (grpc-java), each of these can become nine bytes, and words of the client
+ * may stand among them. Beyond 64 KiB Node would end the connection instead.
+ */
+const MOST_WORDS = 500;
+
 const ACCEPTED = { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity' } as const;
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 const END: Received = { ok: true, value: undefined };
@@ -66,6 +72,9 @@ export class Call {
     this.#stream = stream;
     this.#limits = limits;
     this.#inbox = newInbox(limits.requestBytes);
+    // One that its client resets without an error would close when all is read that came, and taken that was written: perhaps never. Not at
+    // once, for HTTP/2 is in the midst of closing it: Node would write to what is free already.
+    stream.once('aborted', () => setImmediate(() => stream.destroy()));
     stream.once('close', () => {
       this.#phase = 'said all';
       this.#deliver();
@@ -116,7 +125,7 @@ export class Call {
   end(code: StatusCode, message = ''): void {
     if (this.closed) return;
     this.#ended = true;
-    const words = message === '' ? {} : { 'grpc-message': encodeURI(wellFormed(message)) };
+    const words = message === '' ? {} : { 'grpc-message': encodeURI(wellFormed(message.slice(0, MOST_WORDS))) };
     const status = { 'grpc-status': code, ...words };
     if (!this.#stream.headersSent) this.#stream.respond({ ...ACCEPTED, ...status }, { endStream: true });
     else if (this.#inPieces) this.#afterPieces = () => this.#endWith(status);
@@ -125,7 +134,7 @@ export class Call {
     this.#taker = undefined;
     this.#stream.resume();
     // The status stands behind all that was written before it: a client that does not read would keep its stream for ever.
-    const timer = setTimeout(() => this.connection.cut('unread'), this.#limits.closeWithin).unref();
+    const timer = setTimeout(() => this.#closeNow(), this.#limits.closeWithin).unref();
     this.#stream.once('close', () => clearTimeout(timer));
     this.#close();
   }
@@ -142,6 +151,12 @@ export class Call {
     const closers = this.#closers ?? [];
     this.#closers = undefined;
     for (const then of closers) then();
+  }
+
+  /** Who took all of it, and only leaves its own side open, loses nothing but the call. */
+  #closeNow(): void {
+    if (this.#stream.state.localClose === 1) this.#stream.close();
+    else this.connection.cut('unread');
   }
 
   #endWith(status: OutgoingHttpHeaders): void {
@@ -165,7 +180,7 @@ export class Call {
       if (this.#ended) return;
       this.#inbox.push(chunk);
       this.#deliver();
-      if (this.#taker === undefined) this.#stream.pause();
+      if (this.#taker === undefined && !this.#ended) this.#stream.pause();
     });
     this.#stream.once('end', () => {
       this.#phase = 'said all';
@@ -178,13 +193,21 @@ export class Call {
     if (this.#delivering) return;
     this.#delivering = true;
     while (this.#taker !== undefined) {
-      const read = this.closed ? END : this.#inbox.take();
-      if (read.ok && read.value === undefined && this.#phase !== 'said all') break;
+      const read = this.#take();
+      if (read === undefined) break;
       const take = this.#taker;
       this.#taker = undefined;
       take(read);
     }
     this.#delivering = false;
+  }
+
+  /** `undefined` if more has to come. */
+  #take(): Received | undefined {
+    if (this.closed) return END;
+    const read = this.#inbox.take();
+    if (!read.ok || read.value !== undefined) return read;
+    return this.#phase === 'said all' ? this.#inbox.end() : undefined;
   }
 }
 

@@ -61,8 +61,12 @@ export const newGrpcServer = (options: GrpcOptions): GrpcServer => {
     // A close follows, and says all.
     stream.on('error', () => {});
     if (!connection.called()) return;
-    if (options.slices.hasTime()) begin(beginning);
-    else void options.slices.pause().then(() => stream.destroyed || begin(beginning));
+    const beginIfItLasts = (): void => {
+      // It may be reset by now, and answering it would throw.
+      if (!stream.destroyed && !stream.closed) begin(beginning);
+    };
+    if (options.slices.hasTime()) beginIfItLasts();
+    else void options.slices.pause().then(beginIfItLasts);
   };
   return {
     serve: (path, method) => methods.set(path, method),
@@ -77,7 +81,7 @@ export const newGrpcServer = (options: GrpcOptions): GrpcServer => {
         sessions.delete(session);
         if (sessions.size === 0) drained?.();
       });
-      keepAlive(session);
+      keepAlive(session, () => connection.cut('unread'));
     },
     close: () =>
       new Promise((resolve) => {
@@ -88,10 +92,13 @@ export const newGrpcServer = (options: GrpcOptions): GrpcServer => {
   };
 };
 
+/** `application/grpc-web` is another protocol. */
+const GRPC = /^application\/grpc(?:[+;]|$)/i;
+
 /** Is it gRPC at all? What is not, is answered in HTTP. */
 const beginsWell = ({ stream, headers }: Beginning): boolean => {
   const isPost = headers[':method'] === 'POST';
-  if (isPost && headers['content-type']?.startsWith('application/grpc')) return true;
+  if (isPost && GRPC.test(headers['content-type'] ?? '')) return true;
   stream.respond({ ':status': isPost ? 415 : 405 }, { endStream: true });
   return false;
 };

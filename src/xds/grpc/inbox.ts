@@ -7,6 +7,8 @@ export type Inbox = {
   readonly push: (chunk: Buffer) => void;
   /** The next message, `undefined` if not all of it came; after a fault the rest means nothing. */
   readonly take: () => Result<Buffer | undefined, Fault>;
+  /** Nothing more comes: a fault if that cuts a message short. */
+  readonly end: () => Result<undefined, Fault>;
 };
 
 const NOTHING = Buffer.alloc(0);
@@ -51,6 +53,7 @@ export const newInbox = (most: number): Inbox => {
       from = end;
       return ok(message);
     },
+    end: () => (from === to ? NONE : CUT_SHORT),
   };
 };
 
@@ -60,6 +63,11 @@ const NONE: Result<undefined, Fault> = ok(undefined);
 const COMPRESSED: Result<never, Fault> = err({
   code: STATUS.INTERNAL,
   message: 'a message is marked as compressed, and the call names no encoding',
+});
+
+const CUT_SHORT: Result<never, Fault> = err({
+  code: STATUS.INTERNAL,
+  message: 'the call ends in the middle of a message',
 });
 
 const tooLarge = (length: number, most: number): Result<never, Fault> =>

@@ -334,6 +334,13 @@ describe('the xDS server', function () {
     assert.match(await attempt('TLSv1.2'), /protocol version/);
   });
 
+  it('hangs up on who negotiates no HTTP/2', async () => {
+    const { port } = server.address();
+    const socket = connect({ host: '127.0.0.1', port, ca: tls.chainPem, checkServerIdentity: () => undefined });
+    socket.on('error', () => {}).resume();
+    await until(() => socket.destroyed);
+  });
+
   it('shows new connections a renewed certificate', async () => {
     const renewed = selfSigned(SERVER_ID);
     server.renewTls({ chainPem: renewed.chainPem, keyPem: secret(renewed.keyPem) });
@@ -382,7 +389,8 @@ describe('the xDS server', function () {
     client.ask(TYPE.cds);
     await until(() => kinds().includes('opened'));
     await server.close(1000);
-    assert.equal((await client.ended).code, status.UNAVAILABLE);
+    const { code, details } = await client.ended;
+    assert.deepEqual([code, details], [status.UNAVAILABLE, 'the control plane shuts down']);
     assert.equal(kinds().at(-1), 'closed');
   });
 });

@@ -14,6 +14,7 @@ const newStream = () => {
   const waiting: Written[] = [];
   const stream = Object.assign(new EventEmitter(), {
     ...{ headersSent: false, destroyed: false, closed: false },
+    state: {},
     said: [] as string[],
     takeOne: (error?: Error): void => waiting.shift()?.(error),
     respond: (): void => {

@@ -28,13 +28,18 @@ describe('the gRPC server', function () {
   let listener: Server;
   let client: ClientHttp2Session;
   let unserved: string[];
+  let cuts: number;
   let serverSocket: TLSSocket | undefined;
 
   const start = async (method: Method): Promise<void> => {
     unserved = [];
-    const connection = { called: () => true } as unknown as Connection;
+    cuts = 0;
+    const cut = (): void => {
+      cuts += 1;
+    };
+    const connection = { called: () => true, cut } as unknown as Connection;
     const told = (call: Call): number => unserved.push(call.path);
-    const limits = { ...LIMITS, streamsPerConnection: 4 };
+    const limits = { ...LIMITS, streamsPerConnection: 4, closeWithin: 300 };
     grpc = newGrpcServer({ limits, slices: newSlices(), unserved: told });
     grpc.serve('/test/Method', method);
     listener = createServer({ cert: tls.chainPem, key: tls.keyPem, ALPNProtocols: ['h2'] }, (socket) => {
@@ -141,6 +146,16 @@ describe('the gRPC server', function () {
     assert.deepEqual([http, code, message, body.length], [200, STATUS.NOT_FOUND, 'half a pair: \ufffd', 0]);
   });
 
+  it('says no more than the headers of a client hold, in whatever script', async () => {
+    for (const text of ['\n\0 "%"', 'é\u{1f512}'.repeat(100_000)]) {
+      await start((call) => call.end(STATUS.NOT_FOUND, text));
+      const { code, message } = await begin().ended;
+      assert.deepEqual([code, message], [STATUS.NOT_FOUND, Buffer.from(text.slice(0, 500)).toString()]);
+      client.destroy();
+      listener.close();
+    }
+  });
+
   it('tells of a client that is gone, whoever waits for what', async () => {
     const seen: string[] = [];
     let call: Call | undefined;
@@ -161,10 +176,52 @@ describe('the gRPC server', function () {
     assert.equal(seen.length, 3);
   });
 
+  it('tells of a client that resets its call without an error, though not all was read that it sent', async () => {
+    let [begun, over] = [false, false];
+    await start((call) => {
+      call.onClose(() => (over = true));
+      call.next(() => (begun = true));
+    });
+    const { stream } = begin();
+    for (let sent = 0; sent < 3; sent++) stream.write(framed(Buffer.alloc(20_000)));
+    await until(() => begun);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    stream.close(0);
+    await until(() => over);
+  });
+
+  it('refuses a message that the end of the client cuts short', async () => {
+    await start((call) => call.next((read) => call.end(read.ok ? STATUS.OK : read.error.code)));
+    for (const cut of [3, 7]) {
+      const { stream, ended } = begin();
+      stream.end(framed(Buffer.from('words')).subarray(0, cut));
+      assert.equal((await ended).code, STATUS.INTERNAL);
+    }
+  });
+
+  it('ends a call that its client leaves open after the status, and not its connection', async () => {
+    await start((call) => call.next(() => call.end(STATUS.OK)));
+    const headers = { ':method': 'POST', ':path': '/test/Method', 'content-type': 'application/grpc' };
+    const [silent, talking] = [client.request(headers), client.request(headers)];
+    let taken = 0;
+    for (const stream of [silent, talking]) {
+      stream.on('error', () => {});
+      stream.resume();
+      stream.write(framed(Buffer.alloc(0)));
+      await once(stream, 'response');
+    }
+    // More than the window of a stream: it is thrown away as it comes.
+    for (let sent = 0; sent < 4; sent++) talking.write(Buffer.alloc(32 * 1024), () => (taken += 1));
+    await until(() => taken === 4);
+    await Promise.all([once(silent, 'close'), once(talking, 'close')]);
+    assert.deepEqual([silent.rstCode, talking.rstCode, cuts], [0, 0, 0]);
+  });
+
   it('answers what is not gRPC in HTTP, and what it does not serve as UNIMPLEMENTED', async () => {
     await start(echo);
     assert.equal((await begin({ ':method': 'GET' }).ended).http, 405);
     assert.equal((await begin({ 'content-type': 'application/json' }).ended).http, 415);
+    assert.equal((await begin({ 'content-type': 'application/grpc-web+proto' }).ended).http, 415);
     assert.deepEqual(unserved, []);
     assert.equal((await begin({ ':path': '/test/Other' }).ended).code, STATUS.UNIMPLEMENTED);
     assert.equal((await begin({ 'grpc-encoding': 'gzip' }).ended).code, STATUS.UNIMPLEMENTED);

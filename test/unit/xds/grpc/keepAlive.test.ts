@@ -9,18 +9,19 @@ type Answer = (error: Error | null) => void;
 const newSession = (onPing: (answer: Answer) => boolean) => {
   const session = Object.assign(new EventEmitter(), {
     destroyed: false,
+    closed: false,
     pings: 0,
     ping: (answer: Answer): boolean => {
       session.pings += 1;
       return onPing(answer);
     },
-    destroy: (): void => {
-      session.destroyed = true;
-      session.emit('close');
-    },
   });
-  keepAlive(session as unknown as ServerHttp2Session, 5, 20);
-  return session;
+  const cut = (): void => {
+    session.destroyed = true;
+    session.emit('close');
+  };
+  keepAlive(session as unknown as ServerHttp2Session, cut, 5, 20);
+  return Object.assign(session, { cut });
 };
 
 describe('keepalive', () => {
@@ -31,7 +32,7 @@ describe('keepalive', () => {
     });
     await until(() => session.pings > 3);
     assert.equal(session.destroyed, false);
-    session.destroy();
+    session.cut();
     const pings = session.pings;
     await new Promise((resolve) => setTimeout(resolve, 30));
     assert.equal(session.pings, pings);
@@ -46,5 +47,22 @@ describe('keepalive', () => {
     });
     await until(() => silent.destroyed && full.destroyed && failing.destroyed);
     assert.deepEqual([silent.pings, full.pings, failing.pings], [1, 1, 1]);
+  });
+
+  it('leaves a session that closes to the calls that are under way', async () => {
+    // What Node does: the answer is an error, and no ping was sent.
+    const closing = newSession((answer) => {
+      setImmediate(answer, new Error('cancelled'));
+      return false;
+    });
+    closing.closed = true;
+    const meanwhile = newSession((answer) => {
+      meanwhile.closed = true;
+      setImmediate(answer, new Error('cancelled'));
+      return true;
+    });
+    await until(() => meanwhile.pings === 1);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    assert.deepEqual([closing.destroyed, meanwhile.destroyed], [false, false]);
   });
 });
