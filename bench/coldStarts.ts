@@ -1,10 +1,12 @@
 import { linesOfBareServer, withLimit } from './limit.ts';
 import { ratios, type Spread, spread } from './measure.ts';
 import type { Recorded } from './messages.ts';
-import { rssMiB } from './processes.ts';
-import { coldStart, idleRss, SERVICES, saveOf, withScene } from './storm.ts';
+import { coldStart, restingRss, SERVICES, saveOf, withScene } from './storm.ts';
 
-/** Each from a fresh process; the one and the other in turns, as the speed of a virtual machine changes from minute to minute. */
+/**
+ * Each as soon as its fresh process listens: one that has rested for seconds pays for memory that the machine took back meanwhile. The one and the
+ * other in turns, as the speed of a virtual machine changes from minute to minute.
+ */
 const PAIRS = 5;
 
 /** `ratios` are of neighbours. */
@@ -14,27 +16,25 @@ export type ColdStarts = {
   readonly linesOfBareServer: number;
   readonly cpuSeconds: { readonly signet: Spread; readonly bare: Spread; readonly ratios: Spread };
   readonly rssMiB: { readonly signet: Spread; readonly bare: Spread; readonly ratios: Spread };
-  readonly idleRssMiB: Spread;
   /** From the save of a rule for everybody to the last ACK of 99 of 100. */
   readonly policyChangeSeconds: Spread;
 };
 
 const signetOnce = (sidecars: number) =>
   withScene(sidecars, SERVICES, async (scene) => {
-    const idle = await idleRss(scene);
     const { cpuSeconds } = await coldStart(scene);
-    const rss = rssMiB(scene.server.pid);
+    const rss = await restingRss(scene.server.pid);
     const recorded = await scene.fleet.recorded();
     const policy = await saveOf(scene, sidecars, { denied: 'second' });
     const bytes = policy.bytesPerSidecar;
-    return { idle, cpu: cpuSeconds, rss, recorded, policySeconds: policy.seconds.p99, policyBytes: bytes };
+    return { cpu: cpuSeconds, rss, recorded, policySeconds: policy.seconds.p99, policyBytes: bytes };
   });
 
 /** The bare server writes what the one before it wrote. */
 const bareOnce = (sidecars: number, recorded: Recorded) =>
   withLimit('bareServer', sidecars, recorded, async ({ pid, coldStart: { cpuSeconds } }) => ({
     cpu: cpuSeconds,
-    rss: rssMiB(pid),
+    rss: await restingRss(pid),
   }));
 
 /** Cold starts of `signet serve` and of the bare server, and how many bytes a policy change takes to each sidecar. */
@@ -55,7 +55,6 @@ export const measureColdStarts = async (
   const coldStarts: ColdStarts = {
     ...{ sidecars, pairs: PAIRS, linesOfBareServer: linesOfBareServer() },
     ...{ cpuSeconds: against('cpu', 2), rssMiB: against('rss', 0) },
-    idleRssMiB: spread(signet.map(({ idle }) => idle)),
     policyChangeSeconds: spread(signet.map(({ policySeconds }) => policySeconds)),
   };
   return { coldStarts, policyBytes: signet[0]?.policyBytes ?? 0 };

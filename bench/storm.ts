@@ -107,17 +107,17 @@ const reconnect = async ({ server, fleet, sidecars }: Scene): Promise<Storm['rec
   return { ...cost(cpu, sidecars, seen), seconds: round(at, 3), loopDelay: await server.loopDelay() };
 };
 
-/** Its memory before the first sidecar, MiB: what only starting and loading took is given back. */
-export const idleRss = async ({ server }: Scene): Promise<number> => {
+/** The memory of a process at rest, MiB: what only starting and loading took is given back. */
+export const restingRss = async (pid: number): Promise<number> => {
   await sleep(6_000);
-  await settledCpu(server.pid);
-  return rssMiB(server.pid);
+  await settledCpu(pid);
+  return rssMiB(pid);
 };
 
 /** A cold start, changes, a reconnect and slow readers with `sidecars` simulated sidecars of 200 services. */
 export const measureStorm = (sidecars: number): Promise<Storm> =>
   withScene(sidecars, SERVICES, async (scene) => {
-    const idle = await idleRss(scene);
+    const idle = await restingRss(scene.server.pid);
     const cold = await coldStart(scene);
     const connected = rssMiB(scene.server.pid);
     // The callers of a service in the middle; with 100 sidecars only half of the services have one.
