@@ -1,5 +1,6 @@
 import type { Duration, Instant } from '../lib/time.ts';
 import type { Mesh } from '../model/mesh.ts';
+import { nextChange } from '../plan/nextChange.ts';
 import type { EndpointTable } from '../plan/proxyPlan.ts';
 import type { Revoked } from '../plan/revoked.ts';
 import type { Clock } from './clock.ts';
@@ -15,24 +16,28 @@ export type MomentsOptions = {
 /** Plans of those who went are not kept for longer. */
 const LONGEST: Duration = 10_000;
 
+/** When time alone changes a plan, as it was found out when the moment began; and when the moment ends. */
+type Ending = { readonly nextChange: Instant | undefined; readonly until: Instant };
+
 /** What is the same for all sidecars. In a storm they come one by one, each with the queue for itself: alike ones share plans all the same. */
 export class Moments {
   readonly #options: MomentsOptions;
-  #moment: (Moment & { readonly until: Instant }) | undefined;
+  #moment: (Moment & Ending) | undefined;
 
   constructor(options: MomentsOptions) {
     this.#options = options;
   }
 
-  /** The moment from before while it makes no difference to a plan; `nextChange` is when time alone changes one, as far as is known now. */
-  now(nextChange: Instant | undefined): Moment {
+  /** The moment from before while it makes no difference to a plan. Where the clock was set back, what was over may come once more. */
+  now(): Moment & Ending {
     const { clock, endpoints } = this.#options;
     const [now, mesh, revoked] = [clock.now(), this.#options.mesh(), this.#options.revoked()];
     const before = this.#moment;
     const isSame = before !== undefined && before.mesh === mesh && before.revoked === revoked;
     if (isSame && now >= before.now && now < before.until) return before;
-    const until = Math.min(now + LONGEST, nextChange ?? Number.POSITIVE_INFINITY);
-    this.#moment = { mesh, now, until, endpoints, revoked, plans: new Map() };
+    const next = nextChange(mesh, now);
+    const until = Math.min(now + LONGEST, next ?? Number.POSITIVE_INFINITY);
+    this.#moment = { mesh, now, nextChange: next, until, endpoints, revoked, plans: new Map() };
     return this.#moment;
   }
 

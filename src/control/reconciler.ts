@@ -285,7 +285,10 @@ export class Reconciler {
     const held = this.#held.get(stream);
     if (held === undefined) return;
     const { sidecar } = held;
-    const moment = this.#moments.now(this.#nextChange);
+    const moment = this.#moments.now();
+    // Sooner than was known where the clock was set back; never later, for what is over by now is still to be told to all.
+    if (moment.nextChange !== undefined)
+      this.#nextChange = Math.min(this.#nextChange ?? moment.nextChange, moment.nextChange);
     const round = this.#round;
     try {
       const planned = plan || held.planned === undefined ? planOf(sidecar, moment) : held.planned;

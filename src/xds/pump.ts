@@ -41,7 +41,7 @@ export const newPump = (ports: PumpPorts): Pump => {
       else if (!stopped) ports.tell(notice);
     }
     const [response] = responses;
-    if (response === undefined) return;
+    if (response === undefined || stopped) return;
     waiting = response;
     ports.turnstile.enter(sizeOf(response), pass);
   };

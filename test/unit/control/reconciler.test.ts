@@ -51,6 +51,27 @@ describe('a reconciler at work', () => {
     await release();
   });
 
+  it('ends a grant once more for who came while the clock was set back a little, and gives it to nobody after that', async () => {
+    const orders = await connect('orders', '10.0.0.7');
+    const open = test.resources(orders, 'lds').join();
+    await test.clock.advance(3_600_100);
+    const closed = test.resources(orders, 'lds').join();
+    assert.notEqual(closed, open);
+    test.clock.jump(-900);
+    const token = await test.token('default/orders');
+    const come = async (node: string): Promise<StreamId> => {
+      const stream = await test.connect(token, `default/orders/${node}`, '10.0.0.7');
+      assert.ok(typeof stream === 'string');
+      return stream;
+    };
+    const early = await come('b');
+    assert.equal(test.resources(early, 'lds').join(), open);
+    await test.clock.advance(1_000);
+    const late = await come('c');
+    assert.equal(test.resources(late, 'lds').join(), closed);
+    assert.equal(test.resources(early, 'lds').join(), closed);
+  });
+
   it('tells policies although more wait for a certificate than are in hand at once, as of a signer that is silent', async () => {
     const orders = await connect('orders', '10.0.0.7');
     const before = test.resources(orders, 'lds').join();
