@@ -58,6 +58,7 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
   };
 
   const restLater = (worker: Worker): void => {
+    clearTimeout(resting); // of a thread that ended by itself
     worker.unref();
     resting = setTimeout(rest, restAfter).unref();
   };
@@ -90,10 +91,7 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
       if (!isLarge) return loadNow(file, bytes, beside);
       const packed = turn.then(() => ask(file, bytes, beside));
       // Nothing of a mesh is kept here when it was handed on.
-      turn = packed.then(
-        () => undefined,
-        () => undefined,
-      );
+      turn = packed.then(nothing, nothing);
       return unpackMesh(await packed);
     },
     prepare: () => {
@@ -107,6 +105,8 @@ export const meshThread = (env: NodeJS.ProcessEnv, options: Options = {}): MeshT
     },
   };
 };
+
+const nothing = (): undefined => undefined;
 
 const unloadable = (file: string, size: number, heapMiB: number, error: unknown): string => {
   const what = `${file} (${size} bytes)`;
