@@ -51,6 +51,8 @@ export const newInbox = (most: number): Inbox => {
       if (end > to) return NONE;
       const message = bytes.subarray(from + HEAD, end);
       from = end;
+      // Of a client that says no more for weeks nothing is kept.
+      if (from === to) bytes = NOTHING;
       return ok(message);
     },
     end: () => (from === to ? NONE : CUT_SHORT),
@@ -71,4 +73,4 @@ const CUT_SHORT: Result<never, Fault> = err({
 });
 
 const tooLarge = (length: number, most: number): Result<never, Fault> =>
-  err({ code: STATUS.RESOURCE_EXHAUSTED, message: `a message of ${length} bytes, of at most ${most}` });
+  err({ code: STATUS.RESOURCE_EXHAUSTED, message: `a message has ${length} bytes, and at most ${most} are taken` });

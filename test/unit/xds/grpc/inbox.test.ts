@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { newInbox } from '../../../../src/xds/grpc/inbox.ts';
 import { STATUS } from '../../../../src/xds/grpc/status.ts';
+import { until } from '../../../support/until.ts';
 
 const framed = (message: Uint8Array, flag = 0): Buffer => {
   const head = Buffer.alloc(5);
@@ -45,7 +48,7 @@ describe('the messages of a call', () => {
     assert.ok(!read.ok);
     assert.deepEqual(read.error, {
       code: STATUS.RESOURCE_EXHAUSTED,
-      message: 'a message of 101 bytes, of at most 100',
+      message: 'a message has 101 bytes, and at most 100 are taken',
     });
   });
 
@@ -54,6 +57,26 @@ describe('the messages of a call', () => {
     inbox.push(framed(Buffer.from('x'), 1));
     const read = inbox.take();
     assert.equal(read.ok ? 'ok' : read.error.code, STATUS.INTERNAL);
+  });
+
+  it('are not kept when they were taken', async () => {
+    const inbox = newInbox(1024 * 1024);
+    const taken = ((): WeakRef<ArrayBufferLike> => {
+      // Of its own memory, and not of Node's pool.
+      const bytes = Buffer.alloc(1024 * 1024);
+      bytes.writeUInt32BE(bytes.length - 5, 1);
+      inbox.push(bytes);
+      const read = inbox.take();
+      assert.ok(read.ok && read.value?.length === bytes.length - 5);
+      return new WeakRef(bytes.buffer);
+    })();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    await until(() => {
+      collect();
+      return taken.deref() === undefined;
+    });
+    assert.deepEqual(inbox.end(), { ok: true, value: undefined });
   });
 
   it('cost no more than their size if they come byte by byte', function () {
